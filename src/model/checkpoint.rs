@@ -1,0 +1,136 @@
+//! The hub of all formats: everything that can be kept of a model, as plain data.
+
+use std::collections::BTreeMap;
+
+use super::{CompileSettings, Graph};
+use crate::tensor::Tensor;
+
+/// Everything a file can hold. Every format is `Checkpoint` ⇄ bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint<'a> {
+    pub graph: Graph,
+    /// The parameters, named `layer/parameter`, in the order of [`Graph::parameters`].
+    pub tensors: Vec<NamedTensor<'a>>,
+    pub compile: Option<CompileSettings>,
+    pub optimizer: Option<OptimizerState<'a>>,
+    pub training: Option<TrainingState>,
+    pub history: Option<History>,
+    /// The user's own notes.
+    pub metadata: BTreeMap<String, String>,
+    pub proof: Option<Proof<'a>>,
+}
+
+/// A tensor and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedTensor<'a> {
+    pub name: String,
+    pub tensor: Tensor<'a>,
+}
+
+/// What an optimizer remembers between steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptimizerState<'a> {
+    /// Steps done.
+    pub step: u64,
+    /// In the order of [`Optimizer::slots`](super::Optimizer::slots).
+    pub slots: Vec<Slot<'a>>,
+}
+
+/// One remembered value per element of each trainable parameter, such as Adam's first moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot<'a> {
+    pub name: String,
+    /// One tensor per parameter, of its name and shape.
+    pub tensors: Vec<NamedTensor<'a>>,
+}
+
+/// Where training stands. Together with the parameters and the optimizer's state this determines
+/// every later bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainingState {
+    /// Keys initialisation, shuffling and dropout.
+    pub seed: u64,
+    /// Epochs finished over the life of the model, all calls of `fit` together.
+    pub epoch: u64,
+    /// Steps finished within the epoch that was interrupted; 0 between epochs.
+    pub step_in_epoch: u64,
+    /// Samples per shard, the unit of reduction.
+    pub shard: u32,
+    /// The arithmetic that made the parameters (see `docs/DETERMINISM.md`).
+    pub arithmetic_revision: u32,
+}
+
+/// What `fit` reported, epoch by epoch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    pub epochs: Vec<EpochRecord>,
+}
+
+/// The figures of one epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochRecord {
+    /// Counted from 0 over the life of the model.
+    pub epoch: u64,
+    /// Such as (`loss`, 0.25), (`val_accuracy`, 0.98), in the order reported.
+    pub values: Vec<(String, f64)>,
+}
+
+impl EpochRecord {
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|(key, _)| key == name).map(|&(_, value)| value)
+    }
+}
+
+/// What this model gave for a probe that anyone can derive again, and the arithmetic it was
+/// computed with: a reader can check that it holds the same model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof<'a> {
+    /// Raised by any change to keepnet that can alter one bit of any result.
+    pub arithmetic_revision: u32,
+    /// Keys the probe's inputs: uniform in [0, 1).
+    pub seed: u64,
+    /// Samples in the probe.
+    pub samples: u32,
+    /// One tensor per output of the graph, named as the output, its first dimension the samples.
+    pub outputs: Vec<NamedTensor<'a>>,
+}
+
+impl<'a> NamedTensor<'a> {
+    pub fn new(name: impl Into<String>, tensor: Tensor<'a>) -> Self {
+        Self { name: name.into(), tensor }
+    }
+
+    fn into_owned(self) -> NamedTensor<'static> {
+        NamedTensor { name: self.name, tensor: self.tensor.into_owned() }
+    }
+}
+
+fn owned(tensors: Vec<NamedTensor<'_>>) -> Vec<NamedTensor<'static>> {
+    tensors.into_iter().map(NamedTensor::into_owned).collect()
+}
+
+impl Checkpoint<'_> {
+    /// The same checkpoint owning its tensors.
+    pub fn into_owned(self) -> Checkpoint<'static> {
+        Checkpoint {
+            graph: self.graph,
+            tensors: owned(self.tensors),
+            compile: self.compile,
+            optimizer: self.optimizer.map(|state| OptimizerState {
+                step: state.step,
+                slots: (state.slots.into_iter())
+                    .map(|slot| Slot { name: slot.name, tensors: owned(slot.tensors) })
+                    .collect(),
+            }),
+            training: self.training,
+            history: self.history,
+            metadata: self.metadata,
+            proof: self.proof.map(|proof| Proof {
+                arithmetic_revision: proof.arithmetic_revision,
+                seed: proof.seed,
+                samples: proof.samples,
+                outputs: owned(proof.outputs),
+            }),
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Shape inference: what a layer gives for what it takes, and the parameters it needs for that.
+//! Checked arithmetic throughout, because an architecture may come out of a hostile file.
+
+use super::error::Shapes;
+use super::{
+    BatchNormalization, Conv2d, Dense, GraphError, Initializer, Layer, LayerSpec, Merge, Padding,
+};
+use crate::tensor::Shape;
+
+/// A tensor of numbers that a layer owns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The index of the layer in the graph.
+    pub layer: usize,
+    /// Such as `kernel`; unique within the layer.
+    pub name: &'static str,
+    pub shape: Shape,
+    /// Whether an optimizer may ever change it (moving averages are not for it to change).
+    pub learned: bool,
+    pub initializer: Initializer,
+    /// Adds `l2`·Σw² to the loss.
+    pub l2: f64,
+}
+
+/// A window (kernel or pool) resolved against an image: how it moves and what it gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window2d {
+    /// Height, width of the image.
+    pub input: [usize; 2],
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Padding above and to the left. What lies below and to the right follows from the output.
+    pub before: [usize; 2],
+    /// Height, width of the result.
+    pub output: [usize; 2],
+}
+
+type Rule = String;
+
+impl Window2d {
+    /// Resolves a window against an image of height and width `input`; the error is the rule that
+    /// is broken.
+    pub fn new(
+        input: [usize; 2],
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        padding: Padding,
+        dilation: [usize; 2],
+    ) -> Result<Self, Rule> {
+        let explicit = match padding {
+            Padding::Valid => Some([(0, 0), (0, 0)]),
+            Padding::Same => None,
+            Padding::Explicit { top, bottom, left, right } => Some([(top, bottom), (left, right)]),
+        };
+        let mut window = Self { input, kernel, strides, dilation, before: [0; 2], output: [0; 2] };
+        for axis in 0..2 {
+            let name = ["height", "width"][axis];
+            let (size, stride) = (input[axis], strides[axis]);
+            if kernel[axis] == 0 || stride == 0 || dilation[axis] == 0 {
+                return Err(format!("window, stride and dilation must be 1 or more in {name}"));
+            }
+            if size == 0 {
+                return Err(format!("the image has no {name}"));
+            }
+            let too_large = || format!("the window or its padding is too large in {name}");
+            let extent = (kernel[axis] - 1)
+                .checked_mul(dilation[axis])
+                .and_then(|reach| reach.checked_add(1))
+                .ok_or_else(too_large)?;
+            let (before, output) = match explicit {
+                Some(sides) => {
+                    let (before, after) = sides[axis];
+                    let padded = size
+                        .checked_add(before)
+                        .and_then(|sum| sum.checked_add(after))
+                        .ok_or_else(too_large)?;
+                    if padded < extent {
+                        return Err(format!(
+                            "the window reaches over {extent} cells in {name}, the padded image \
+                             has {padded}; pad with `same` or take a smaller window"
+                        ));
+                    }
+                    (before, (padded - extent) / stride + 1)
+                }
+                None => {
+                    let output = size.div_ceil(stride);
+                    let needed =
+                        ((output - 1) * stride).checked_add(extent).ok_or_else(too_large)?;
+                    (needed.saturating_sub(size) / 2, output)
+                }
+            };
+            window.before[axis] = before;
+            window.output[axis] = output;
+        }
+        Ok(window)
+    }
+
+    /// The input row (axis 0) or column (axis 1) under cell `tap` of the window at output cell
+    /// `output`, or `None` in the padding.
+    pub fn source(&self, axis: usize, output: usize, tap: usize) -> Option<usize> {
+        (output * self.strides[axis] + tap * self.dilation[axis])
+            .checked_sub(self.before[axis])
+            .filter(|&source| source < self.input[axis])
+    }
+}
+
+/// The shape that `layer` gives for `inputs`.
+pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, GraphError> {
+    let kind = layer.spec.kind();
+    let shape = match (&layer.spec, inputs) {
+        (LayerSpec::Input(shape), []) => Ok(shape.clone()),
+        (LayerSpec::Input(_), _) => Err("an input layer takes nothing".to_owned()),
+        (LayerSpec::Merge(merge), inputs) => merged(*merge, inputs),
+        (spec, [input]) => single(spec, input),
+        (_, inputs) => Err(format!("it takes one input, not {}", inputs.len())),
+    };
+    let shape = shape.and_then(|shape| match shape.checked_elements() {
+        Some(elements) if elements <= isize::MAX as usize / 8 => Ok(shape),
+        _ => Err("the result is larger than this machine can address".to_owned()),
+    });
+    shape.map_err(|rule| GraphError::Shape {
+        layer: layer.name.clone(),
+        kind,
+        input: Shapes(inputs.iter().map(|&shape| shape.clone()).collect()),
+        rule,
+    })
+}
+
+fn image(input: &Shape) -> Result<(usize, usize, usize), Rule> {
+    input.as_image().ok_or_else(|| "it takes images: height, width, channels".to_owned())
+}
+
+fn last(input: &Shape) -> Result<usize, Rule> {
+    match input.dims().last() {
+        Some(&length) if length > 0 => Ok(length),
+        Some(_) => Err("the last axis is empty".to_owned()),
+        None => Err("it takes one axis or more".to_owned()),
+    }
+}
+
+fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
+    match spec {
+        LayerSpec::Conv2d(conv) => {
+            let (_, _, channels) = image(input)?;
+            if channels == 0 {
+                return Err("the image has no channels".to_owned());
+            }
+            if !channels.is_multiple_of(conv.groups) {
+                return Err(format!(
+                    "{channels} channels cannot be split into {} groups",
+                    conv.groups
+                ));
+            }
+            let [height, width] = conv.window(input)?.output;
+            Ok(Shape::image(height, width, conv.filters))
+        }
+        LayerSpec::Pool2d(pool) => {
+            let (height, width, channels) = image(input)?;
+            let window =
+                Window2d::new([height, width], pool.pool, pool.strides, pool.padding, [1; 2])?;
+            if let Padding::Explicit { top, bottom, left, right } = pool.padding {
+                let [height, width] = pool.pool;
+                if top.max(bottom) >= height || left.max(right) >= width {
+                    return Err("the padding is as large as the pool, \
+                                so a pool could hold no real cell"
+                        .to_owned());
+                }
+            }
+            let [height, width] = window.output;
+            Ok(Shape::image(height, width, channels))
+        }
+        LayerSpec::GlobalPool2d(pool) => {
+            let (height, width, channels) = image(input)?;
+            if height == 0 || width == 0 {
+                return Err("the image is empty".to_owned());
+            }
+            Ok(if pool.keep_dims { Shape::image(1, 1, channels) } else { Shape::vector(channels) })
+        }
+        LayerSpec::Flatten => {
+            let elements = input.checked_elements().ok_or("the input is too large")?;
+            Ok(Shape::vector(elements))
+        }
+        LayerSpec::Reshape(target) => {
+            if target.checked_elements() == input.checked_elements() {
+                Ok(target.clone())
+            } else {
+                Err(format!("it cannot become {target}: another number of elements"))
+            }
+        }
+        LayerSpec::Dense(dense) => {
+            last(input)?;
+            let outer = &input.dims()[..input.rank() - 1];
+            Ok(Shape::new([outer, &[dense.units]].concat()))
+        }
+        LayerSpec::Activation(super::Activation::Softmax) | LayerSpec::BatchNormalization(_) => {
+            last(input).map(|_| input.clone())
+        }
+        LayerSpec::Activation(_) | LayerSpec::Dropout(_) | LayerSpec::Rescaling(_) => {
+            Ok(input.clone())
+        }
+        LayerSpec::ZeroPadding2d([top, bottom, left, right]) => {
+            let (height, width, channels) = image(input)?;
+            let grow = |size: usize, before: &usize, after: &usize| {
+                size.checked_add(*before).and_then(|sum| sum.checked_add(*after))
+            };
+            match (grow(height, top, bottom), grow(width, left, right)) {
+                (Some(height), Some(width)) => Ok(Shape::image(height, width, channels)),
+                _ => Err("the padding is too large".to_owned()),
+            }
+        }
+        LayerSpec::Input(_) | LayerSpec::Merge(_) => unreachable!("handled by the caller"),
+    }
+}
+
+fn merged(merge: Merge, inputs: &[&Shape]) -> Result<Shape, Rule> {
+    let [first, rest @ ..] = inputs else {
+        return Err("it takes one input or more".to_owned());
+    };
+    match merge {
+        Merge::Add => {
+            if rest.iter().any(|shape| shape != first) {
+                return Err("all inputs must have one shape".to_owned());
+            }
+            Ok((*first).clone())
+        }
+        Merge::Concatenate { axis } => {
+            let axis = concatenate_axis(axis, first.rank())?;
+            let mut dims = first.dims().to_vec();
+            for shape in rest {
+                let differs = |(index, (a, b)): (usize, (&usize, &usize))| index != axis && a != b;
+                if shape.rank() != first.rank()
+                    || first.dims().iter().zip(shape.dims()).enumerate().any(differs)
+                {
+                    return Err("the inputs may differ only along the axis joined".to_owned());
+                }
+                dims[axis] =
+                    dims[axis].checked_add(shape.dims()[axis]).ok_or("the result is too large")?;
+            }
+            Ok(Shape::new(dims))
+        }
+    }
+}
+
+/// The axis of a sample (batch not counted) that Keras' `axis` means for samples of `rank`.
+pub(crate) fn concatenate_axis(axis: i32, rank: usize) -> Result<usize, Rule> {
+    let batched = rank as i64 + 1;
+    let index = if axis < 0 { i64::from(axis) + batched } else { i64::from(axis) };
+    if index == 0 {
+        return Err("the batch axis cannot be joined".to_owned());
+    }
+    if !(1..batched).contains(&index) {
+        return Err(format!("there is no axis {axis}"));
+    }
+    Ok(index as usize - 1)
+}
+
+impl Conv2d {
+    /// The kernel's window over images of shape `input`; the error is the rule that is broken.
+    pub fn window(&self, input: &Shape) -> Result<Window2d, Rule> {
+        let (height, width, _) = image(input)?;
+        Window2d::new([height, width], self.kernel, self.strides, self.padding, self.dilation)
+    }
+}
+
+/// The parameters that layer number `index` needs for an input of shape `input`, for which
+/// [`output_shape`] has found no fault, in the order of Keras.
+pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Parameter> {
+    use Initializer::{Ones, Zeros};
+    let parameter = |name, shape: Shape, initializer| Parameter {
+        layer: index,
+        name,
+        shape,
+        learned: true,
+        initializer,
+        l2: 0.0,
+    };
+    let average = |name, shape, initializer| Parameter {
+        learned: false,
+        ..parameter(name, shape, initializer)
+    };
+    let channels = input.dims().last().copied().unwrap_or(1);
+    match &layer.spec {
+        LayerSpec::Conv2d(conv) => {
+            let Conv2d { kernel: [kh, kw], filters, groups, .. } = *conv;
+            let shape = Shape::from([kh, kw, channels / groups, filters]);
+            let kernel = Parameter {
+                l2: conv.kernel_l2,
+                ..parameter("kernel", shape, conv.kernel_initializer)
+            };
+            let bias = parameter("bias", Shape::vector(filters), conv.bias_initializer);
+            [Some(kernel), conv.use_bias.then_some(bias)].into_iter().flatten().collect()
+        }
+        LayerSpec::Dense(dense) => {
+            let Dense { units, kernel_l2, .. } = *dense;
+            let shape = Shape::from([channels, units]);
+            let kernel =
+                Parameter { l2: kernel_l2, ..parameter("kernel", shape, dense.kernel_initializer) };
+            let bias = parameter("bias", Shape::vector(units), dense.bias_initializer);
+            [Some(kernel), dense.use_bias.then_some(bias)].into_iter().flatten().collect()
+        }
+        LayerSpec::BatchNormalization(BatchNormalization { center, scale, .. }) => [
+            scale.then(|| parameter("gamma", Shape::vector(channels), Ones)),
+            center.then(|| parameter("beta", Shape::vector(channels), Zeros)),
+            Some(average("moving_mean", Shape::vector(channels), Zeros)),
+            Some(average("moving_variance", Shape::vector(channels), Ones)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        LayerSpec::Input(_)
+        | LayerSpec::Pool2d(_)
+        | LayerSpec::GlobalPool2d(_)
+        | LayerSpec::Flatten
+        | LayerSpec::Reshape(_)
+        | LayerSpec::Dropout(_)
+        | LayerSpec::Activation(_)
+        | LayerSpec::ZeroPadding2d(_)
+        | LayerSpec::Rescaling(_)
+        | LayerSpec::Merge(_) => Vec::new(),
+    }
+}
+
+/// What is wrong with a layer's own settings, whatever its input.
+pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
+    let finite = |name: &str, value: f64| {
+        if value.is_finite() { Ok(()) } else { Err(format!("{name} must be finite, not {value}")) }
+    };
+    let activation = |activation: super::Activation| match activation {
+        super::Activation::LeakyRelu { negative_slope: slope } => finite("the slope", slope),
+        super::Activation::Elu { alpha } => finite("alpha", alpha),
+        _ => Ok(()),
+    };
+    let l2 = |l2: f64| match l2 >= 0.0 {
+        true => finite("kernel_l2", l2),
+        false => Err(format!("kernel_l2 must not be negative, but is {l2}")),
+    };
+    match spec {
+        LayerSpec::Conv2d(conv) => {
+            if conv.filters == 0 || conv.groups == 0 {
+                return Err("filters and groups must be 1 or more".to_owned());
+            }
+            if !conv.filters.is_multiple_of(conv.groups) {
+                let Conv2d { filters, groups, .. } = conv;
+                return Err(format!("{filters} filters cannot be split into {groups} groups"));
+            }
+            l2(conv.kernel_l2)?;
+            activation(conv.activation)
+        }
+        LayerSpec::Dense(dense) => {
+            if dense.units == 0 {
+                return Err("units must be 1 or more".to_owned());
+            }
+            l2(dense.kernel_l2)?;
+            activation(dense.activation)
+        }
+        LayerSpec::Dropout(dropout) if !(0.0..1.0).contains(&dropout.rate) => {
+            Err(format!("the rate must be at least 0 and below 1, not {}", dropout.rate))
+        }
+        LayerSpec::BatchNormalization(norm) => {
+            if !(0.0..=1.0).contains(&norm.momentum) {
+                return Err(format!("momentum must be from 0 to 1, not {}", norm.momentum));
+            }
+            if norm.epsilon <= 0.0 || !norm.epsilon.is_finite() {
+                return Err(format!("epsilon must be above 0, not {}", norm.epsilon));
+            }
+            Ok(())
+        }
+        LayerSpec::Activation(function) => activation(*function),
+        LayerSpec::Rescaling(rescaling) => {
+            finite("scale", rescaling.scale)?;
+            finite("offset", rescaling.offset)
+        }
+        LayerSpec::Input(_)
+        | LayerSpec::Pool2d(_)
+        | LayerSpec::GlobalPool2d(_)
+        | LayerSpec::Flatten
+        | LayerSpec::Reshape(_)
+        | LayerSpec::Dropout(_)
+        | LayerSpec::ZeroPadding2d(_)
+        | LayerSpec::Merge(_) => Ok(()),
+    }
+}

@@ -1,0 +1,220 @@
+//! The layers: each a plain value with its hyper-parameters.
+
+use super::{Activation, Initializer};
+use crate::tensor::Shape;
+
+/// One layer's kind and hyper-parameters. A closed set: a new kind does not compile until every
+/// codec maps it or refuses it by name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LayerSpec {
+    /// Where samples of this shape enter the network.
+    Input(Shape),
+    Conv2d(Conv2d),
+    /// MaxPool2d and AveragePool2d.
+    Pool2d(Pool2d),
+    /// GlobalMaxPool2d and GlobalAveragePool2d.
+    GlobalPool2d(GlobalPool2d),
+    /// Any shape to a vector, row-major.
+    Flatten,
+    /// Any shape to one of as many elements, row-major.
+    Reshape(Shape),
+    Dense(Dense),
+    Dropout(Dropout),
+    BatchNormalization(BatchNormalization),
+    Activation(Activation),
+    /// Zeros around an image: top, bottom, left, right.
+    ZeroPadding2d([usize; 4]),
+    Rescaling(Rescaling),
+    /// Add and Concatenate.
+    Merge(Merge),
+}
+
+impl LayerSpec {
+    /// The name of the kind, which automatic layer names and messages use.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Input(_) => "input",
+            Self::Conv2d(_) => "conv2d",
+            Self::Pool2d(Pool2d { kind: PoolKind::Max, .. }) => "max_pool2d",
+            Self::Pool2d(Pool2d { kind: PoolKind::Average, .. }) => "average_pool2d",
+            Self::GlobalPool2d(GlobalPool2d { kind: PoolKind::Max, .. }) => "global_max_pool2d",
+            Self::GlobalPool2d(GlobalPool2d { kind: PoolKind::Average, .. }) => {
+                "global_average_pool2d"
+            }
+            Self::Flatten => "flatten",
+            Self::Reshape(_) => "reshape",
+            Self::Dense(_) => "dense",
+            Self::Dropout(_) => "dropout",
+            Self::BatchNormalization(_) => "batch_normalization",
+            Self::Activation(_) => "activation",
+            Self::ZeroPadding2d(_) => "zero_padding2d",
+            Self::Rescaling(_) => "rescaling",
+            Self::Merge(Merge::Add) => "add",
+            Self::Merge(Merge::Concatenate { .. }) => "concatenate",
+        }
+    }
+}
+
+/// How a window meets the edge of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// Windows lie inside the image.
+    #[default]
+    Valid,
+    /// As TensorFlow: the output has ⌈size / stride⌉ cells, an odd cell of padding goes below and
+    /// to the right.
+    Same,
+    /// So many cells on each side.
+    Explicit { top: usize, bottom: usize, left: usize, right: usize },
+}
+
+/// Two-dimensional convolution (cross-correlation) of NHWC images with an HWIO kernel of shape
+/// (kernel height, kernel width, input channels / groups, filters).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv2d {
+    pub filters: usize,
+    /// Height, width.
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub padding: Padding,
+    pub dilation: [usize; 2],
+    /// Input channels and filters are split into so many groups that do not see each other. As
+    /// many groups as input channels: a depthwise convolution.
+    pub groups: usize,
+    pub use_bias: bool,
+    pub activation: Activation,
+    pub kernel_initializer: Initializer,
+    pub bias_initializer: Initializer,
+    /// Adds `kernel_l2`·Σw² to the loss (Keras: `kernel_regularizer=L2(…)`).
+    pub kernel_l2: f64,
+}
+
+impl Conv2d {
+    /// A square kernel, stride 1, no padding, with bias, linear.
+    pub fn new(filters: usize, kernel: usize) -> Self {
+        Self {
+            filters,
+            kernel: [kernel; 2],
+            strides: [1; 2],
+            padding: Padding::Valid,
+            dilation: [1; 2],
+            groups: 1,
+            use_bias: true,
+            activation: Activation::Linear,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+            kernel_l2: 0.0,
+        }
+    }
+}
+
+/// Max or average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// The largest value of the window, the first of several equal ones; NaN wins.
+    Max,
+    /// The mean over the real cells of the window: padding does not count.
+    Average,
+}
+
+/// Pooling over windows of an NHWC image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool2d {
+    pub kind: PoolKind,
+    /// Height, width.
+    pub pool: [usize; 2],
+    pub strides: [usize; 2],
+    pub padding: Padding,
+}
+
+impl Pool2d {
+    /// Square windows side by side, no padding.
+    pub fn new(kind: PoolKind, size: usize) -> Self {
+        Self { kind, pool: [size; 2], strides: [size; 2], padding: Padding::Valid }
+    }
+
+    /// [`Pool2d::new`] of the largest value.
+    pub fn max(size: usize) -> Self {
+        Self::new(PoolKind::Max, size)
+    }
+
+    /// [`Pool2d::new`] of the mean.
+    pub fn average(size: usize) -> Self {
+        Self::new(PoolKind::Average, size)
+    }
+}
+
+/// Pooling over a whole image: (H, W, C) to (C), or to (1, 1, C) if `keep_dims`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobalPool2d {
+    pub kind: PoolKind,
+    pub keep_dims: bool,
+}
+
+/// activation(x · kernel + bias) over the last axis; the kernel has shape (inputs, units).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    pub units: usize,
+    pub use_bias: bool,
+    pub activation: Activation,
+    pub kernel_initializer: Initializer,
+    pub bias_initializer: Initializer,
+    /// Adds `kernel_l2`·Σw² to the loss (Keras: `kernel_regularizer=L2(…)`).
+    pub kernel_l2: f64,
+}
+
+impl Dense {
+    /// With bias, linear.
+    pub fn new(units: usize) -> Self {
+        Self {
+            units,
+            use_bias: true,
+            activation: Activation::Linear,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+            kernel_l2: 0.0,
+        }
+    }
+}
+
+/// While training, sets a share `rate` of the values to zero and divides the rest by 1 − `rate`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    pub rate: f64,
+}
+
+/// Normalisation of each channel (last axis) by the mean and the biased variance of the batch
+/// while training, by moving averages otherwise: moving = moving·momentum + batch·(1 − momentum).
+/// A layer that is not trainable always uses the moving averages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormalization {
+    pub momentum: f64,
+    pub epsilon: f64,
+    /// Whether β is added.
+    pub center: bool,
+    /// Whether γ is multiplied.
+    pub scale: bool,
+}
+
+impl Default for BatchNormalization {
+    fn default() -> Self {
+        Self { momentum: 0.99, epsilon: 0.001, center: true, scale: true }
+    }
+}
+
+/// x·`scale` + `offset`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rescaling {
+    pub scale: f64,
+    pub offset: f64,
+}
+
+/// Layers that join several inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// The sum of two or more inputs of one shape, in their order.
+    Add,
+    /// Inputs one after the other along `axis`, counted as Keras does: 0 is the batch (refused),
+    /// −1 the last axis.
+    Concatenate { axis: i32 },
+}

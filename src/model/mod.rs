@@ -1,0 +1,30 @@
+//! Plain data: what a network is ([`Graph`] of [`LayerSpec`]s), what it is trained with
+//! ([`CompileSettings`]) and everything a file can hold of it ([`Checkpoint`]). Nothing here computes.
+
+mod activation;
+mod checkpoint;
+mod compile;
+mod error;
+mod graph;
+mod infer;
+mod initializer;
+mod layer;
+mod sequential;
+
+pub use activation::Activation;
+pub use checkpoint::{
+    Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, Proof, Slot, TrainingState,
+};
+pub use compile::{
+    Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
+    Sgd,
+};
+pub use error::GraphError;
+pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
+pub use infer::{Parameter, Window2d};
+pub use initializer::Initializer;
+pub use layer::{
+    BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec, Merge, Padding, Pool2d,
+    PoolKind, Rescaling,
+};
+pub use sequential::Sequential;

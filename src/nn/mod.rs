@@ -1,0 +1,1 @@
+//! The network that runs: parameters, plan, forward, backward.

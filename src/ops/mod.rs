@@ -1,0 +1,1 @@
+//! Forward and backward of every layer as free functions over slices.

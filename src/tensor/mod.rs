@@ -1,0 +1,12 @@
+//! Shapes, element types, and the three carriers of numbers: a stored [`Tensor`], the [`Samples`]
+//! a model is fed with, and the [`Targets`] it is trained towards.
+
+mod dtype;
+mod samples;
+mod shape;
+mod stored;
+
+pub use dtype::DType;
+pub use samples::{Samples, SamplesError, Targets};
+pub use shape::Shape;
+pub use stored::{Tensor, TensorError};

@@ -1,0 +1,1 @@
+//! Data sets of the MNIST kind: the embedded one, folders of IDX files, downloads.

@@ -1,0 +1,3 @@
+//! Training: fit, evaluate, optimizers, callbacks, data.
+
+pub mod data;

@@ -1,0 +1,1 @@
+//! Foreign syntax (IDX, npy, …): bytes to arrays and back. Knows no layer.
