@@ -1,1 +1,18 @@
-//! The numeric kernels and the only unsafe code: instruction sets, elementary functions, loops.
+//! The numeric kernels, and the only unsafe code.
+//!
+//! A kernel is written once, generic over [`Simd`], in operations on vectors of 16 f32 lanes that
+//! round alike on every machine. [`Isa::run`] chooses the instruction set once per call and
+//! compiles the whole loop nest for it, so `Portable`, `Avx2` and `Avx512` give the same bits.
+#![allow(unsafe_code)]
+#![deny(unsafe_op_in_unsafe_fn, clippy::multiple_unsafe_ops_per_block)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod isa;
+mod portable;
+mod simd;
+
+pub(crate) use isa::{Isa, Kernel};
+pub(crate) use simd::{LANES, Simd};
