@@ -173,7 +173,7 @@ fn claims_are_refused_before_allocation() {
 
     let mut long = b"\x93NUMPY\x02\x00".to_vec();
     long.extend(u32::MAX.to_le_bytes());
-    let error = NpyError::HeaderLength { found: u32::MAX.into(), limit: 10_000 };
+    let error = NpyError::HeaderLength { found: u32::MAX as usize, limit: 10_000 };
     assert_eq!(npy::read(&long).unwrap_err(), error);
 }
 

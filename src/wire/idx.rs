@@ -9,7 +9,7 @@
 //!        values in C order
 //! ```
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use byteorder::{BigEndian, ReadBytesExt, WriteBytesExt};
@@ -113,11 +113,12 @@ impl Idx {
     }
 
     /// Writes the file, unpacked.
-    pub fn write(&self, mut out: impl Write) -> io::Result<()> {
-        // Both fit: `new` and `read` let nothing else pass.
-        out.write_all(&[0, 0, self.values.code(), self.shape.rank() as u8])?;
+    pub fn write(&self, out: impl Write) -> io::Result<()> {
+        let mut out = BufWriter::new(out);
+        let rank = u8::try_from(self.shape.rank()).map_err(io::Error::other)?;
+        out.write_all(&[0, 0, self.values.code(), rank])?;
         for &extent in self.shape.dims() {
-            out.write_u32::<BigEndian>(extent as u32)?;
+            out.write_u32::<BigEndian>(u32::try_from(extent).map_err(io::Error::other)?)?;
         }
         match &self.values {
             Values::U8(values) => out.write_all(values),
@@ -126,7 +127,8 @@ impl Idx {
             Values::I32(values) => values.iter().try_for_each(|&v| out.write_i32::<BigEndian>(v)),
             Values::F32(values) => values.iter().try_for_each(|&v| out.write_f32::<BigEndian>(v)),
             Values::F64(values) => values.iter().try_for_each(|&v| out.write_f64::<BigEndian>(v)),
-        }
+        }?;
+        out.flush()
     }
 
     pub fn shape(&self) -> &Shape {

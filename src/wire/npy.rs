@@ -14,7 +14,7 @@
 mod header;
 mod values;
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use ndarray::{ArrayD, ArrayView, Dimension};
 
@@ -27,18 +27,18 @@ use crate::tensor::{DType, Shape};
 #[non_exhaustive]
 pub enum NpyError {
     #[error("not an npy file: expected it to start with 93 4e 55 4d 50 59, found {found:02x?}")]
-    Magic { found: Vec<u8> },
+    Magic { found: [u8; 6] },
     #[error("npy version {major}.{minor} at offset 6 is not supported, expected 1.0 or 2.0")]
     Version { major: u8, minor: u8 },
     #[error("the header takes {found} bytes, the limit is {limit}")]
-    HeaderLength { found: u64, limit: u64 },
+    HeaderLength { found: usize, limit: usize },
     #[error("header, offset {offset}: expected {expected}, found {found}")]
     Header { offset: usize, expected: &'static str, found: String },
     #[error("the header lacks the key '{key}'")]
     MissingKey { key: &'static str },
     #[error("header, offset {offset}: the key '{key}' stands there again")]
     DuplicateKey { offset: usize, key: &'static str },
-    #[error("arrays of type '{descr}' are not supported, only plain numbers and bool are")]
+    #[error("arrays of type {descr} are not supported, only plain numbers and bool are")]
     ElementType { descr: String },
     #[error("an array of {dtype} does not convert to float32, save it as float32")]
     Convert { dtype: DType },
@@ -71,8 +71,10 @@ pub fn read(bytes: &[u8]) -> Result<ArrayD<f32>, NpyError> {
 }
 
 /// Writes f32 values in C order, little-endian: the bytes that `numpy.save` writes.
-pub fn write<D: Dimension>(array: &ArrayView<'_, f32, D>, mut out: impl Write) -> io::Result<()> {
+pub fn write<D: Dimension>(array: &ArrayView<'_, f32, D>, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
     let header = Header::new(DType::F32, array.shape()).to_bytes();
     out.write_all(&header.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?)?;
-    array.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
+    array.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?;
+    out.flush()
 }

@@ -6,7 +6,7 @@ use crate::tensor::{DType, Shape};
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// NumPy's own limit (`numpy.lib.format._MAX_HEADER_SIZE`).
-const MAX_LENGTH: u64 = 10_000;
+const MAX_LENGTH: usize = 10_000;
 
 /// Values start at a multiple of this (`ARRAY_ALIGN`).
 const ALIGNMENT: usize = 64;
@@ -37,23 +37,23 @@ impl Header {
         };
         let &[magic @ .., major, minor] = start;
         if magic != *MAGIC {
-            return Err(NpyError::Magic { found: magic.to_vec() });
+            return Err(NpyError::Magic { found: magic });
         }
         let (length, start) = match (major, minor) {
             (1, 0) => {
                 let &length = rest.first_chunk().ok_or_else(|| truncated(10, bytes))?;
-                (u64::from(u16::from_le_bytes(length)), 10)
+                (usize::from(u16::from_le_bytes(length)), 10)
             }
             (2, 0) => {
                 let &length = rest.first_chunk().ok_or_else(|| truncated(12, bytes))?;
-                (u64::from(u32::from_le_bytes(length)), 12)
+                (u32::from_le_bytes(length) as usize, 12)
             }
             _ => return Err(NpyError::Version { major, minor }),
         };
         if length > MAX_LENGTH {
             return Err(NpyError::HeaderLength { found: length, limit: MAX_LENGTH });
         }
-        let end = start + length as usize;
+        let end = start + length;
         let Some((before, values)) = bytes.split_at_checked(end) else {
             return Err(truncated(end as u64, bytes));
         };
@@ -93,7 +93,7 @@ impl Header {
         let padding = ALIGNMENT - (start + text.len() + 1) % ALIGNMENT;
         text.extend(std::iter::repeat_n(' ', padding));
         text.push('\n');
-        let found = text.len() as u64;
+        let found = text.len();
         let length = u16::try_from(found).ok().filter(|_| found <= MAX_LENGTH);
         let length = length.ok_or(NpyError::HeaderLength { found, limit: MAX_LENGTH })?;
         Ok([&MAGIC[..], &[1, 0], &length.to_le_bytes(), text.as_bytes()].concat())

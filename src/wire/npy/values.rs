@@ -44,11 +44,13 @@ fn converted<T: Copy + ToString>(
 }
 
 /// `rounded`, if it still is `value`.
+#[expect(clippy::cast_possible_truncation, reason = "an f32 of 64-bit origin fits 128 bits")]
 fn exact(value: i128, rounded: f32) -> Option<f32> {
     (rounded as i128 == value).then_some(rounded)
 }
 
 /// The nearest f32; `None` where a finite value would become infinite.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
 fn nearest(value: f64) -> Option<f32> {
     if value.is_nan() {
         return Some(f32::NAN);

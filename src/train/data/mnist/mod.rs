@@ -53,6 +53,7 @@ pub fn embedded() -> Result<Split, DataError> {
 /// The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`
 /// and `t10k-labels-idx1-ubyte`, or with a dot before `idx`; each also with `.gz`. Where there are
 /// several the first of these spellings is taken. Whether a file is packed is told by its content.
+/// Debian's package `dataset-fashion-mnist` puts them into `/usr/share/datasets/fashion-mnist`.
 pub fn from_dir(dir: impl AsRef<Path>) -> Result<Split, DataError> {
     let dir = dir.as_ref();
     let load = |pair: &Pair| dataset(File::open(dir, pair.images)?, File::open(dir, pair.labels)?);
