@@ -1,1 +1,11 @@
-//! Data sets of the MNIST kind: the embedded one, folders of IDX files, downloads.
+//! Data sets: samples with their targets, the embedded part of MNIST, folders of IDX files,
+//! downloads.
+
+mod dataset;
+mod error;
+pub mod mnist;
+mod split;
+
+pub use dataset::Dataset;
+pub use error::DataError;
+pub use split::Split;
