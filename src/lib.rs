@@ -13,4 +13,6 @@ pub mod train;
 pub mod wire;
 
 pub use model::*;
+pub use nn::{LoadReport, Model, ModelError};
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
+pub use train::{Callback, Dataset, Evaluation, FitOptions, StepReport, TrainError};

@@ -10,9 +10,18 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod depthwise;
+pub(crate) mod elementwise;
+pub(crate) mod environment;
+mod gather;
 mod isa;
+pub(crate) mod math;
 mod portable;
+pub(crate) mod reduce;
+pub(crate) mod scalar;
 mod simd;
 
+pub(crate) use depthwise::{DepthwiseForward, DepthwiseKernel};
+pub(crate) use gather::{Block, Gather, GatherMatmul, GatherOuter, Source};
 pub(crate) use isa::{Isa, Kernel};
 pub(crate) use simd::{LANES, Simd};

@@ -197,6 +197,18 @@ impl Loss {
     }
 }
 
+impl Loss {
+    /// The form that takes logits, for a loss that takes probabilities; else the loss itself.
+    pub(crate) const fn with_logits(self) -> Self {
+        match self {
+            Self::SparseCategoricalCrossentropy => Self::SparseCategoricalCrossentropyWithLogits,
+            Self::CategoricalCrossentropy => Self::CategoricalCrossentropyWithLogits,
+            Self::BinaryCrossentropy => Self::BinaryCrossentropyWithLogits,
+            other => other,
+        }
+    }
+}
+
 impl Metric {
     /// The name under which history and reports show it.
     pub fn name(self) -> String {

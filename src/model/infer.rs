@@ -116,6 +116,7 @@ pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, Gr
         (_, inputs) => Err(format!("it takes one input, not {}", inputs.len())),
     };
     let shape = shape.and_then(|shape| match shape.checked_elements() {
+        Some(0) => Err(format!("the result {shape} would be empty")),
         Some(elements) if elements <= isize::MAX as usize / 8 => Ok(shape),
         _ => Err("the result is larger than this machine can address".to_owned()),
     });

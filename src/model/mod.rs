@@ -21,6 +21,7 @@ pub use compile::{
 };
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
+pub(crate) use infer::concatenate_axis;
 pub use infer::{Parameter, Window2d};
 pub use initializer::Initializer;
 pub use layer::{

@@ -1,1 +1,23 @@
 //! The network that runs: parameters, plan, forward, backward.
+
+mod backward;
+mod batch;
+mod error;
+mod forward;
+mod initialize;
+mod layout;
+mod model;
+mod plan;
+mod predict;
+mod transfer;
+mod workspace;
+
+pub(crate) use batch::{Batch, Executor, Scores};
+pub use error::ModelError;
+pub use model::Model;
+pub(crate) use model::Training;
+pub use transfer::{LoadReport, Mismatch};
+pub use workspace::SHARD;
+
+/// Raised by any change that can alter one bit of any result (see `docs/DETERMINISM.md`).
+pub const ARITHMETIC_REVISION: u32 = 1;

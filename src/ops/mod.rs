@@ -1,1 +1,18 @@
 //! Forward and backward of every layer as free functions over slices.
+//!
+//! Outputs come first, then caches, inputs and geometry; the caller allocates; the gradient of `x`
+//! is `dx`. All slices are of one shard: some samples, one after the other.
+
+pub(crate) mod activation;
+pub(crate) mod add;
+pub(crate) mod arrange;
+pub(crate) mod batch_normalization;
+pub(crate) mod conv2d;
+pub(crate) mod dense;
+pub(crate) mod dropout;
+pub(crate) mod global_pool2d;
+pub(crate) mod loss;
+pub(crate) mod metric;
+pub(crate) mod pool2d;
+pub(crate) mod random;
+pub(crate) mod rescaling;

@@ -1,0 +1,218 @@
+//! A shard on its way back: the gradients of its parameters and of its values.
+
+use std::mem::take;
+use std::ops::Range;
+
+use super::forward::Shard;
+use super::plan::{Norm, Op, Step, Weights};
+use crate::kernels::reduce::{Plain, column_sums};
+use crate::model::PoolKind;
+use crate::ops::batch_normalization::{self, BatchSums};
+use crate::ops::{activation, add, arrange, conv2d, dense, global_pool2d, pool2d, rescaling};
+
+impl Shard<'_> {
+    /// Takes the gradients back through `steps`. The gradients of the parameters go to `parameters`,
+    /// which is laid out as they are.
+    pub(super) fn backward(&mut self, steps: Range<usize>, gradient: &mut ParameterGradient<'_>) {
+        for index in steps.rev() {
+            if self.plan.steps[index].backward {
+                self.activation_gradient(index);
+                self.step_gradient(index, gradient);
+            }
+        }
+    }
+
+    /// Turns the gradient of a step's result into that of what went into its activation.
+    pub(super) fn activation_gradient(&mut self, index: usize) {
+        let step = &self.plan.steps[index];
+        if step.fused_with_loss {
+            return;
+        }
+        let length = self.samples() * self.plan.lengths[step.output];
+        let mut dy = take(&mut self.workspace.gradients[step.output]);
+        let y = self.value(step.output);
+        let before = &self.workspace.before[index];
+        let before = if before.is_empty() { &[][..] } else { &before[..length] };
+        activation::gradient(self.isa, step.activation, &mut dy[..length], y, before, step.width);
+        self.workspace.gradients[step.output] = dy;
+    }
+
+    fn step_gradient(&mut self, index: usize, gradient: &mut ParameterGradient<'_>) {
+        let plan = self.plan;
+        let step = &plan.steps[index];
+        // Kernels read whole vectors: these two keep the room behind the last value.
+        let dy_and_room = take(&mut self.workspace.gradients[step.output]);
+        let dy = &dy_and_room[..self.samples() * plan.lengths[step.output]];
+        let (isa, samples) = (self.isa, self.samples());
+        let first = step.first_for_parameters;
+        match &step.op {
+            Op::Conv2d { geometry, kernel, bias } => {
+                let x = self.value(step.inputs[0].value);
+                gradient.of(kernel, first, |dw| {
+                    conv2d::kernel_gradient(isa, dw, x, &dy_and_room, samples, geometry);
+                });
+                gradient.of_bias(bias.as_ref(), first, |db| {
+                    column_sums(isa, db, samples, geometry.cells(), Plain(dy));
+                });
+                let weights = &self.parameters[kernel.range.clone()];
+                let transposed = &self.prepared.transposed[index];
+                self.input_gradient(step, 0, |_, dx| {
+                    conv2d::input_gradient(isa, dx, dy, weights, transposed, samples, geometry);
+                });
+            }
+            Op::Dense { geometry, rows, kernel, bias } => {
+                let x = self.value(step.inputs[0].value);
+                gradient.of(kernel, first, |dw| {
+                    dense::kernel_gradient(isa, dw, x, &dy_and_room, samples * rows, geometry);
+                });
+                gradient.of_bias(bias.as_ref(), first, |db| {
+                    column_sums(isa, db, samples, *rows, Plain(dy));
+                });
+                let transposed = &self.prepared.transposed[index];
+                self.input_gradient(step, 0, |_, dx| {
+                    dense::input_gradient(isa, dx, dy, transposed, samples * rows, geometry);
+                });
+            }
+            Op::Pool2d(geometry) => self.input_gradient(step, 0, |shard, dx| {
+                let argmax = &shard.workspace.argmax[index];
+                match geometry.kind {
+                    PoolKind::Max => pool2d::max_gradient(dx, argmax, dy, samples, geometry),
+                    PoolKind::Average => pool2d::average_gradient(isa, dx, dy, samples, geometry),
+                }
+            }),
+            Op::GlobalPool2d { kind, geometry } => self.input_gradient(step, 0, |shard, dx| {
+                let argmax = &shard.workspace.argmax[index];
+                match kind {
+                    PoolKind::Max => global_pool2d::max_gradient(dx, argmax, dy, *geometry),
+                    PoolKind::Average => global_pool2d::average_gradient(dx, dy, *geometry),
+                }
+            }),
+            Op::Dropout { .. } => self.input_gradient(step, 0, |shard, dx| {
+                for (dx, (dy, factor)) in
+                    dx.iter_mut().zip(dy.iter().zip(&shard.workspace.kept[index]))
+                {
+                    *dx = dy * factor;
+                }
+            }),
+            Op::BatchNormalization(norm) => self.norm_gradient(index, norm, dy),
+            Op::Activation => self.input_gradient(step, 0, |_, dx| dx.copy_from_slice(dy)),
+            Op::ZeroPadding2d(geometry) => {
+                let lengths = (plan.lengths[step.inputs[0].value], plan.lengths[step.output]);
+                self.input_gradient(step, 0, |_, dx| {
+                    let dy = dy.chunks_exact(lengths.1);
+                    for (dx, dy) in dx.chunks_exact_mut(lengths.0).zip(dy) {
+                        arrange::unpad(dx, dy, *geometry);
+                    }
+                });
+            }
+            Op::Rescaling(settings) => {
+                self.input_gradient(step, 0, |_, dx| rescaling::gradient(dx, dy, *settings));
+            }
+            Op::Add => {
+                for input in 0..step.inputs.len() {
+                    self.input_gradient(step, input, |_, dx| dx.copy_from_slice(dy));
+                }
+            }
+            Op::Concatenate(slots) => {
+                for (input, slot) in slots.iter().enumerate() {
+                    self.input_gradient(step, input, |_, dx| arrange::part(dx, dy, *slot));
+                }
+            }
+        }
+        self.workspace.gradients[step.output] = dy_and_room;
+    }
+
+    /// Gives `write` the place where the gradient of the step's input number `input` belongs, and
+    /// adds it to what is there already where another step has written before.
+    fn input_gradient(&mut self, step: &Step, input: usize, write: impl FnOnce(&Self, &mut [f32])) {
+        let input = step.inputs[input];
+        if !input.backward {
+            return;
+        }
+        let length = self.samples() * self.plan.lengths[input.value];
+        if input.accumulate {
+            let mut scratch = take(&mut self.workspace.scratch);
+            write(self, &mut scratch[..length]);
+            let dx = &mut self.workspace.gradients[input.value][..length];
+            add::assign(dx, &scratch[..length]);
+            self.workspace.scratch = scratch;
+        } else {
+            let mut dx = take(&mut self.workspace.gradients[input.value]);
+            write(self, &mut dx[..length]);
+            self.workspace.gradients[input.value] = dx;
+        }
+    }
+
+    /// The two sums over this shard that the normalisation at step `index` needs, which are also the
+    /// gradients of its parameters. The gradient of its result must be complete.
+    pub(super) fn take_norm_sums(&mut self, index: usize, gradient: &mut ParameterGradient<'_>) {
+        let step = &self.plan.steps[index];
+        if let Op::BatchNormalization(norm) = &step.op {
+            let [mut dgamma, mut dbeta] = take(&mut self.workspace.sums[index]);
+            let length = self.samples() * self.plan.lengths[step.output];
+            let dy = &self.workspace.gradients[step.output][..length];
+            let normalized = &self.workspace.kept[index][..length];
+            let samples = self.samples();
+            batch_normalization::gradient_sums(
+                self.isa,
+                &mut dgamma,
+                &mut dbeta,
+                dy,
+                normalized,
+                samples,
+                norm.rows,
+            );
+            let first = step.first_for_parameters;
+            for (weights, sums) in [(&norm.gamma, &dgamma), (&norm.beta, &dbeta)] {
+                gradient.of_bias(weights.as_ref(), first, |out| out.copy_from_slice(sums));
+            }
+            self.workspace.sums[index] = [dgamma, dbeta];
+        }
+    }
+
+    fn norm_gradient(&mut self, index: usize, norm: &Norm, dy: &[f32]) {
+        let step = &self.plan.steps[index];
+        let (isa, prepared) = (self.isa, self.prepared);
+        let normalized = take(&mut self.workspace.kept[index]);
+        let gamma = norm.gamma.as_ref().map(|gamma| &self.parameters[gamma.range.clone()]);
+        let ([dgamma, dbeta], count) = &prepared.sums[index];
+        let batch = norm.by_batch.then_some(BatchSums { count: *count, dgamma, dbeta });
+        let inverse = &prepared.scalings[index].inverse;
+        self.input_gradient(step, 0, |_, dx| {
+            batch_normalization::input_gradient(isa, dx, dy, &normalized, inverse, gamma, batch);
+        });
+        self.workspace.kept[index] = normalized;
+    }
+}
+
+/// Where a shard's parameter gradients go.
+pub(super) struct ParameterGradient<'a> {
+    /// Laid out as the parameters.
+    pub(super) values: &'a mut [f32],
+    /// As long as the largest parameter.
+    pub(super) scratch: &'a mut [f32],
+}
+
+impl ParameterGradient<'_> {
+    /// Lets `write` compute the gradient of a parameter, unless it is frozen. The gradients of a
+    /// layer applied twice are added, the later application's first.
+    fn of(&mut self, weights: &Weights, first: bool, write: impl FnOnce(&mut [f32])) {
+        if !weights.trained {
+            return;
+        }
+        let target = &mut self.values[weights.range.clone()];
+        if first {
+            write(target);
+        } else {
+            let scratch = &mut self.scratch[..target.len()];
+            write(scratch);
+            add::assign(target, scratch);
+        }
+    }
+
+    fn of_bias(&mut self, weights: Option<&Weights>, first: bool, write: impl FnOnce(&mut [f32])) {
+        if let Some(weights) = weights {
+            self.of(weights, first, write);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What can go wrong with a running network.
+
+use super::LoadReport;
+use crate::kernels::environment::FloatEnvironmentError;
+use crate::model::GraphError;
+use crate::tensor::{Shape, TensorError};
+
+/// Why a model cannot be made, fed or changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    FloatEnvironment(#[from] FloatEnvironmentError),
+    #[error("the model takes {expected} inputs, found {found}")]
+    InputCount { expected: usize, found: usize },
+    #[error("input `{input}` takes samples of shape {expected}, found {found}")]
+    InputShape { input: String, expected: Shape, found: Shape },
+    #[error("input `{input}` has {found} samples, the others have {expected}")]
+    SampleCount { input: String, expected: usize, found: usize },
+    #[error("the model has {found} outputs; `predict` gives one, `predict_all` gives all")]
+    SeveralOutputs { found: usize },
+    #[error("there is no tensor `{name}` in the checkpoint")]
+    MissingTensor { name: String },
+    #[error("the checkpoint holds a tensor `{name}` that the graph has no place for")]
+    UnexpectedTensor { name: String },
+    #[error("tensor `{name}` has shape {found}, the graph needs {expected}")]
+    TensorShape { name: String, expected: Shape, found: Shape },
+    #[error("tensor `{name}`: {source}")]
+    Tensor { name: String, source: TensorError },
+    #[error(
+        "the checkpoint's optimizer keeps {found} values per parameter, its settings ask for \
+         {expected}"
+    )]
+    Slots { expected: usize, found: usize },
+    #[error("the weights do not fit this graph: {0}; load what fits with `strict: false`")]
+    Mismatch(LoadReport),
+    #[error("there is no layer `{name}`; the layers are {known}")]
+    NoSuchLayer { name: String, known: String },
+    #[error(
+        "the checkpoint was trained with {found} samples per shard, this build works with \
+         {expected}: training would not go on to the same bits"
+    )]
+    Shard { expected: u32, found: u32 },
+}

@@ -1,0 +1,173 @@
+//! A shard on its way through the network.
+
+use std::mem::take;
+use std::ops::Range;
+
+use super::plan::{Norm, Op, Plan, Step};
+use super::workspace::{Prepared, Workspace};
+use crate::kernels::Isa;
+use crate::model::PoolKind;
+use crate::ops::random::{Purpose, Stream};
+use crate::ops::{
+    activation, add, arrange, batch_normalization, conv2d, dense, dropout, global_pool2d, pool2d,
+    rescaling,
+};
+
+/// Whether layers act as while training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Inference,
+    /// With what keys the random numbers of this step.
+    Training {
+        seed: u64,
+        epoch: u64,
+    },
+}
+
+/// Some samples of a batch (at most [`SHARD`](super::SHARD)) and all that is needed to take them
+/// through the network.
+pub(super) struct Shard<'a> {
+    pub(super) isa: Isa,
+    pub(super) plan: &'a Plan,
+    pub(super) parameters: &'a [f32],
+    pub(super) prepared: &'a Prepared,
+    pub(super) mode: Mode,
+    /// The samples' numbers in the data set, which key their random numbers.
+    pub(super) indices: &'a [usize],
+    pub(super) workspace: &'a mut Workspace,
+}
+
+impl Shard<'_> {
+    pub(super) fn samples(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// The values of buffer `value` for the samples of this shard.
+    pub(super) fn value(&self, value: usize) -> &[f32] {
+        &self.workspace.values[value][..self.samples() * self.plan.lengths[value]]
+    }
+
+    /// Takes the samples through `steps`.
+    pub(super) fn forward(&mut self, steps: Range<usize>) {
+        for index in steps {
+            self.step(index);
+        }
+    }
+
+    fn step(&mut self, index: usize) {
+        let plan = self.plan;
+        let step = &plan.steps[index];
+        let length = self.samples() * plan.lengths[step.output];
+        // The result is taken out of the workspace while the rest of it is read.
+        let mut y = take(&mut self.workspace.values[step.output]);
+        if step.keep_before {
+            let mut before = take(&mut self.workspace.before[index]);
+            self.compute(index, step, &mut before[..length]);
+            let y = &mut y[..length];
+            activation::forward(self.isa, step.activation, y, &before[..length], step.width);
+            self.workspace.before[index] = before;
+        } else {
+            self.compute(index, step, &mut y[..length]);
+            activation::apply(self.isa, step.activation, &mut y[..length], step.width);
+        }
+        self.workspace.values[step.output] = y;
+    }
+
+    /// What goes into the activation.
+    fn compute(&mut self, index: usize, step: &Step, y: &mut [f32]) {
+        let (isa, samples, parameters) = (self.isa, self.samples(), self.parameters);
+        let lengths = &self.plan.lengths;
+        match &step.op {
+            Op::Conv2d { geometry, kernel, bias } => {
+                let bias = bias.as_ref().map(|bias| &parameters[bias.range.clone()]);
+                let kernel = &parameters[kernel.range.start..];
+                let x = self.value(step.inputs[0].value);
+                conv2d::forward(isa, y, x, kernel, bias, samples, geometry);
+            }
+            Op::Dense { geometry, rows, kernel, bias } => {
+                let bias = bias.as_ref().map(|bias| &parameters[bias.range.clone()]);
+                let kernel = &parameters[kernel.range.start..];
+                let x = self.value(step.inputs[0].value);
+                dense::forward(isa, y, x, kernel, bias, samples * rows, geometry);
+            }
+            Op::Pool2d(geometry) => {
+                let mut argmax = take(&mut self.workspace.argmax[index]);
+                let x = self.value(step.inputs[0].value);
+                pool2d::forward(isa, y, &mut argmax, x, samples, geometry);
+                self.workspace.argmax[index] = argmax;
+            }
+            Op::GlobalPool2d { kind: PoolKind::Average, geometry } => {
+                global_pool2d::average(isa, y, self.value(step.inputs[0].value), *geometry);
+            }
+            Op::GlobalPool2d { kind: PoolKind::Max, geometry } => {
+                let mut argmax = take(&mut self.workspace.argmax[index]);
+                global_pool2d::max(y, &mut argmax, self.value(step.inputs[0].value), *geometry);
+                self.workspace.argmax[index] = argmax;
+            }
+            Op::Dropout { rate } => self.dropout(index, step, y, *rate),
+            Op::BatchNormalization(norm) => self.normalize(index, step, y, norm),
+            Op::Activation => y.copy_from_slice(self.value(step.inputs[0].value)),
+            Op::ZeroPadding2d(geometry) => {
+                let (x_length, y_length) = (lengths[step.inputs[0].value], lengths[step.output]);
+                let x = self.value(step.inputs[0].value).chunks_exact(x_length);
+                for (y, x) in y.chunks_exact_mut(y_length).zip(x) {
+                    arrange::pad(y, x, *geometry);
+                }
+            }
+            Op::Rescaling(settings) => {
+                rescaling::forward(y, self.value(step.inputs[0].value), *settings);
+            }
+            Op::Add => {
+                y.copy_from_slice(self.value(step.inputs[0].value));
+                for input in &step.inputs[1..] {
+                    add::assign(y, self.value(input.value));
+                }
+            }
+            Op::Concatenate(slots) => {
+                for (input, slot) in step.inputs.iter().zip(slots) {
+                    arrange::join(y, self.value(input.value), *slot);
+                }
+            }
+        }
+    }
+
+    fn dropout(&mut self, index: usize, step: &Step, y: &mut [f32], rate: f64) {
+        y.copy_from_slice(self.value(step.inputs[0].value));
+        let Mode::Training { seed, epoch } = self.mode else {
+            return;
+        };
+        let length = self.plan.lengths[step.output];
+        let factors = &mut self.workspace.kept[index][..y.len()];
+        for (&sample, factors) in self.indices.iter().zip(factors.chunks_exact_mut(length)) {
+            let stream =
+                Stream::new(seed, Purpose::Dropout, step.node as u32, epoch, sample as u64);
+            dropout::factors(factors, rate, &stream);
+        }
+        for (y, factor) in y.iter_mut().zip(factors) {
+            *y *= *factor;
+        }
+    }
+
+    fn normalize(&mut self, index: usize, step: &Step, y: &mut [f32], norm: &Norm) {
+        let parameters = self.parameters;
+        let gamma = norm.gamma.as_ref().map(|gamma| &parameters[gamma.range.clone()]);
+        let beta = norm.beta.as_ref().map(|beta| &parameters[beta.range.clone()]);
+        let mut normalized = take(&mut self.workspace.kept[index]);
+        let kept = if normalized.is_empty() { &mut [][..] } else { &mut normalized[..y.len()] };
+        let x = self.value(step.inputs[0].value);
+        let scaling = &self.prepared.scalings[index];
+        batch_normalization::forward(self.isa, y, kept, x, scaling, gamma, beta);
+        self.workspace.kept[index] = normalized;
+    }
+
+    /// What the normalisation at step `index` finds in this shard.
+    pub(super) fn take_moments(&mut self, index: usize) {
+        let step = &self.plan.steps[index];
+        if let Op::BatchNormalization(norm) = &step.op {
+            let mut moments = take(&mut self.workspace.moments[index]);
+            let x = self.value(step.inputs[0].value);
+            moments.take(self.isa, x, self.samples(), norm.rows);
+            self.workspace.moments[index] = moments;
+        }
+    }
+}

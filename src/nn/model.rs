@@ -1,0 +1,308 @@
+//! A graph with parameters, ready to run.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::error::ModelError;
+use super::layout::Layout;
+use super::predict::Predictor;
+use super::{ARITHMETIC_REVISION, SHARD, initialize};
+use crate::model::{
+    Checkpoint, CompileSettings, Graph, History, NamedTensor, OptimizerState, Parameter,
+    Sequential, Slot, TrainingState,
+};
+use crate::tensor::Tensor;
+
+/// A network with its parameters, and, once compiled, what training remembers.
+///
+/// Made by [`Sequential::build`] or [`Model::new`], or loaded from a file.
+#[derive(Debug)]
+pub struct Model {
+    graph: Graph,
+    layout: Layout,
+    parameters: Vec<f32>,
+    predictor: Predictor,
+    pub(crate) seed: u64,
+    /// Epochs finished in all calls of `fit` together.
+    pub(crate) epoch: u64,
+    /// Steps finished of an epoch that was interrupted.
+    pub(crate) step_in_epoch: u64,
+    pub(crate) training: Option<Training>,
+    pub(crate) history: History,
+    /// The user's own notes, which travel with the file.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What compiling adds to a model.
+#[derive(Clone, Debug)]
+pub(crate) struct Training {
+    pub(crate) settings: CompileSettings,
+    /// Steps done.
+    pub(crate) step: u64,
+    /// Per slot of the optimizer, laid out as the parameters.
+    pub(crate) slots: Vec<Vec<f32>>,
+}
+
+impl Sequential {
+    /// Checks the chain and starts its parameters from `seed`, which later keys shuffling and
+    /// dropout too.
+    ///
+    /// # Errors
+    /// The first layer that cannot take its input, and why.
+    pub fn build(self, seed: u64) -> Result<Model, ModelError> {
+        Ok(Model::new(self.graph()?, seed))
+    }
+}
+
+impl Model {
+    /// Starts the parameters of `graph` from `seed`, which later keys shuffling and dropout too.
+    pub fn new(graph: Graph, seed: u64) -> Self {
+        let layout = Layout::new(graph.parameters());
+        let parameters = initialize::parameters(&graph, &layout, seed);
+        Self::with_parameters(graph, layout, parameters, seed)
+    }
+
+    fn with_parameters(graph: Graph, layout: Layout, parameters: Vec<f32>, seed: u64) -> Self {
+        Self {
+            predictor: Predictor::new(&graph, &layout),
+            graph,
+            layout,
+            parameters,
+            seed,
+            epoch: 0,
+            step_in_epoch: 0,
+            training: None,
+            history: History::default(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What training reported so far, over all calls of `fit`.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What the model was compiled with, if it was.
+    pub fn compiled(&self) -> Option<&CompileSettings> {
+        self.training.as_ref().map(|training| &training.settings)
+    }
+
+    /// Optimizer steps done.
+    pub fn steps(&self) -> u64 {
+        self.training.as_ref().map_or(0, |training| training.step)
+    }
+
+    /// The parameter tensor of that name (`layer/parameter`).
+    pub fn parameter(&self, name: &str) -> Option<&[f32]> {
+        let named = |parameter| self.graph.tensor_name(parameter) == name;
+        let index = self.graph.parameters().iter().position(named)?;
+        Some(&self.parameters[self.layout.ranges()[index].clone()])
+    }
+
+    /// The parameter tensor of that name (`layer/parameter`), to be changed.
+    pub fn parameter_mut(&mut self, name: &str) -> Option<&mut [f32]> {
+        let named = |parameter| self.graph.tensor_name(parameter) == name;
+        let index = self.graph.parameters().iter().position(named)?;
+        Some(&mut self.parameters[self.layout.ranges()[index].clone()])
+    }
+
+    /// Freezes a layer's parameters (`false`) or frees them. A frozen layer is not trained, its
+    /// normalisation uses the moving averages, and what the optimizer remembered of it is forgotten.
+    ///
+    /// # Errors
+    /// If there is no layer of that name.
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<(), ModelError> {
+        if !self.graph.set_trainable(layer, trainable) {
+            let known: Vec<_> =
+                self.graph.layers().iter().map(|layer| layer.name.as_str()).collect();
+            return Err(ModelError::NoSuchLayer {
+                name: layer.to_owned(),
+                known: known.join(", "),
+            });
+        }
+        self.predictor = Predictor::new(&self.graph, &self.layout);
+        if let Some(training) = &mut self.training {
+            let places = self.graph.parameters().iter().zip(self.layout.ranges());
+            for (_, range) in places.filter(|(parameter, _)| !self.graph.is_trained(parameter)) {
+                for slot in &mut training.slots {
+                    slot[range.clone()].fill(0.0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn parameters(&self) -> &[f32] {
+        &self.parameters
+    }
+
+    pub(super) fn parameters_mut(&mut self) -> &mut [f32] {
+        &mut self.parameters
+    }
+
+    /// All that a training step changes or reads beside the batch.
+    pub(crate) fn training_parts(
+        &mut self,
+    ) -> (&Graph, &Layout, &mut [f32], Option<&mut Training>) {
+        (&self.graph, &self.layout, &mut self.parameters, self.training.as_mut())
+    }
+
+    /// Everything that can be kept of this model; the tensors are borrowed from it.
+    pub fn to_checkpoint(&self) -> Checkpoint<'_> {
+        let all = self.graph.parameters().iter().zip(self.layout.ranges().iter().cloned());
+        let tensors = self.named_tensors(all, &self.parameters);
+        let optimizer = self.training.as_ref().map(|training| OptimizerState {
+            step: training.step,
+            slots: (training.settings.optimizer.slots().iter())
+                .zip(&training.slots)
+                .map(|(name, values)| Slot {
+                    name: (*name).to_owned(),
+                    tensors: self.named_tensors(self.layout.trained(&self.graph), values),
+                })
+                .collect(),
+        });
+        Checkpoint {
+            graph: self.graph.clone(),
+            tensors,
+            compile: self.compiled().cloned(),
+            optimizer,
+            training: Some(TrainingState {
+                seed: self.seed,
+                epoch: self.epoch,
+                step_in_epoch: self.step_in_epoch,
+                shard: SHARD as u32,
+                arithmetic_revision: ARITHMETIC_REVISION,
+            }),
+            history: Some(self.history.clone()),
+            metadata: self.metadata.clone(),
+            proof: None,
+        }
+    }
+
+    fn named_tensors<'a>(
+        &self,
+        wanted: impl Iterator<Item = (&'a Parameter, Range<usize>)>,
+        values: &'a [f32],
+    ) -> Vec<NamedTensor<'a>> {
+        let named = |(parameter, range): (&Parameter, Range<usize>)| {
+            let tensor = Tensor::from_f32(parameter.shape.clone(), &values[range]);
+            NamedTensor::new(self.graph.tensor_name(parameter), tensor.expect("laid out by shape"))
+        };
+        wanted.map(named).collect()
+    }
+
+    /// The model that a checkpoint describes.
+    ///
+    /// # Errors
+    /// If a tensor is missing, not one of the graph's, or of another shape or type than it needs.
+    pub fn from_checkpoint(checkpoint: &Checkpoint<'_>) -> Result<Self, ModelError> {
+        let graph = checkpoint.graph.clone();
+        let layout = Layout::new(graph.parameters());
+        let all = graph.parameters().iter().zip(layout.ranges().iter().cloned());
+        let parameters = arrange(&graph, &layout, all, &checkpoint.tensors)?;
+        let state = checkpoint.training;
+        if let Some(found) = state.map(|state| state.shard).filter(|&shard| shard != SHARD as u32) {
+            return Err(ModelError::Shard { expected: SHARD as u32, found });
+        }
+        let training = match &checkpoint.compile {
+            Some(settings) => {
+                Some(Training::restored(&graph, &layout, settings, checkpoint.optimizer.as_ref())?)
+            }
+            None => None,
+        };
+        let seed = state.map_or(0, |state| state.seed);
+        let mut model = Self::with_parameters(graph, layout, parameters, seed);
+        model.epoch = state.map_or(0, |state| state.epoch);
+        model.step_in_epoch = state.map_or(0, |state| state.step_in_epoch);
+        model.training = training;
+        model.history = checkpoint.history.clone().unwrap_or_default();
+        model.metadata.clone_from(&checkpoint.metadata);
+        Ok(model)
+    }
+}
+
+impl Training {
+    pub(crate) fn new(settings: CompileSettings, layout: &Layout) -> Self {
+        let slots = settings.optimizer.slots().iter().map(|_| vec![0.0; layout.len()]).collect();
+        Self { settings, step: 0, slots }
+    }
+
+    fn restored(
+        graph: &Graph,
+        layout: &Layout,
+        settings: &CompileSettings,
+        state: Option<&OptimizerState<'_>>,
+    ) -> Result<Self, ModelError> {
+        let mut training = Self::new(settings.clone(), layout);
+        if let Some(state) = state {
+            let (expected, found) = (training.slots.len(), state.slots.len());
+            if expected != found {
+                return Err(ModelError::Slots { expected, found });
+            }
+            for (values, slot) in training.slots.iter_mut().zip(&state.slots) {
+                *values = arrange(graph, layout, layout.trained(graph), &slot.tensors)?;
+            }
+            training.step = state.step;
+        }
+        Ok(training)
+    }
+}
+
+/// Tensors as one slice with the layout of the parameters: one for each of `wanted`, no other.
+fn arrange<'a>(
+    graph: &Graph,
+    layout: &Layout,
+    wanted: impl Iterator<Item = (&'a Parameter, Range<usize>)>,
+    tensors: &[NamedTensor<'_>],
+) -> Result<Vec<f32>, ModelError> {
+    let mut by_name: BTreeMap<&str, &Tensor<'_>> =
+        tensors.iter().map(|named| (named.name.as_str(), &named.tensor)).collect();
+    let mut values = vec![0.0; layout.len()];
+    for (parameter, range) in wanted {
+        let name = graph.tensor_name(parameter);
+        let Some(tensor) = by_name.remove(name.as_str()) else {
+            return Err(ModelError::MissingTensor { name });
+        };
+        if *tensor.shape() != parameter.shape {
+            let (expected, found) = (parameter.shape.clone(), tensor.shape().clone());
+            return Err(ModelError::TensorShape { name, expected, found });
+        }
+        tensor
+            .copy_to_f32(&mut values[range])
+            .map_err(|source| ModelError::Tensor { name, source })?;
+    }
+    match by_name.keys().next() {
+        Some(&name) => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
+        None => Ok(values),
+    }
+}
+
+/// The same model, which then goes its own way.
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        Self {
+            graph: self.graph.clone(),
+            layout: self.layout.clone(),
+            parameters: self.parameters.clone(),
+            predictor: Predictor::new(&self.graph, &self.layout),
+            seed: self.seed,
+            epoch: self.epoch,
+            step_in_epoch: self.step_in_epoch,
+            training: self.training.clone(),
+            history: self.history.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! What is done at each node, worked out once per graph: buffers, geometries, who adds to whose
+//! gradient.
+
+use std::ops::Range;
+
+use super::layout::Layout;
+use crate::model::{
+    Activation, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, PoolKind, Rescaling,
+    concatenate_axis,
+};
+use crate::ops::arrange::{PaddingGeometry, Slot};
+use crate::ops::{activation, conv2d, dense, global_pool2d, pool2d};
+use crate::tensor::Shape;
+
+/// The steps of a graph in topological order.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(super) steps: Vec<Step>,
+    /// Values per sample of each buffer. Nodes that only rename a shape share their input's.
+    pub(super) lengths: Vec<usize>,
+    /// Per input of the graph: its buffer.
+    pub(super) inputs: Vec<usize>,
+    pub(super) outputs: Vec<OutputPlan>,
+    /// Steps at which shards wait for each other while training: normalisations by the batch.
+    pub(super) barriers: Vec<usize>,
+}
+
+/// One output of the graph.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutputPlan {
+    pub(super) value: usize,
+    /// Length of the last axis.
+    pub(super) width: usize,
+    /// The step whose activation and the loss are computed as one.
+    pub(super) fused: Option<usize>,
+    /// Whether an earlier output adds to the same gradient.
+    pub(super) accumulate: bool,
+}
+
+/// One application of a layer.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// Keys random numbers.
+    pub(super) node: usize,
+    pub(super) op: Op,
+    pub(super) inputs: Vec<Input>,
+    /// The buffer of the result.
+    pub(super) output: usize,
+    /// Of the layer itself; `Linear` for none.
+    pub(super) activation: Activation,
+    /// Length of the last axis of the result.
+    pub(super) width: usize,
+    /// Whether what went into the activation is kept.
+    pub(super) keep_before: bool,
+    /// Whether the loss gives the gradient before the activation.
+    pub(super) fused_with_loss: bool,
+    /// Whether a gradient has to reach this step at all.
+    pub(super) backward: bool,
+    /// Whether this step is the first, on the way back, to write its parameters' gradients.
+    pub(super) first_for_parameters: bool,
+}
+
+/// A buffer that a step reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input {
+    pub(super) value: usize,
+    /// Whether its gradient is needed.
+    pub(super) backward: bool,
+    /// Whether a later step has written that gradient already, on the way back.
+    pub(super) accumulate: bool,
+}
+
+/// What a step computes, before its activation.
+#[derive(Debug)]
+pub(super) enum Op {
+    Conv2d { geometry: Box<conv2d::Geometry>, kernel: Weights, bias: Option<Weights> },
+    Dense { geometry: dense::Geometry, rows: usize, kernel: Weights, bias: Option<Weights> },
+    Pool2d(Box<pool2d::Geometry>),
+    GlobalPool2d { kind: PoolKind, geometry: global_pool2d::Geometry },
+    Dropout { rate: f64 },
+    BatchNormalization(Norm),
+    Activation,
+    ZeroPadding2d(PaddingGeometry),
+    Rescaling(Rescaling),
+    Add,
+    Concatenate(Vec<Slot>),
+}
+
+/// A parameter: its place, and whether training changes it.
+#[derive(Clone, Debug)]
+pub(super) struct Weights {
+    pub(super) range: Range<usize>,
+    pub(super) trained: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Norm {
+    pub(super) gamma: Option<Weights>,
+    pub(super) beta: Option<Weights>,
+    pub(super) moving_mean: Range<usize>,
+    pub(super) moving_variance: Range<usize>,
+    pub(super) momentum: f64,
+    pub(super) epsilon: f64,
+    /// Whether training normalises by the batch (a frozen layer does not).
+    pub(super) by_batch: bool,
+    pub(super) channels: usize,
+    /// Rows of one value per channel in a sample.
+    pub(super) rows: usize,
+}
+
+impl Plan {
+    /// `losses`: those of the outputs, for training; none to run the graph forward only.
+    pub(super) fn new(graph: &Graph, layout: &Layout, losses: Option<&[Loss]>) -> Self {
+        let mut lengths = Vec::new();
+        let mut value_of: Vec<usize> = Vec::with_capacity(graph.nodes().len());
+        let mut needs_gradient: Vec<bool> = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
+        for (node, applied) in graph.nodes().iter().enumerate() {
+            let layer = &graph.layers()[applied.layer];
+            let shape = graph.shape(NodeId(node));
+            let renames = matches!(layer.spec, LayerSpec::Flatten | LayerSpec::Reshape(_));
+            if let (true, [input]) = (renames, applied.inputs.as_slice()) {
+                value_of.push(value_of[input.0]);
+                continue;
+            }
+            let output = lengths.len();
+            lengths.push(shape.elements());
+            value_of.push(output);
+            let shapes: Vec<&Shape> = applied.inputs.iter().map(|&id| graph.shape(id)).collect();
+            let weights = LayerWeights::new(graph, layout, applied.layer);
+            let Some(op) = operation(&layer.spec, &shapes, shape, &weights, layer.trainable) else {
+                needs_gradient.push(false);
+                continue;
+            };
+            let inputs: Vec<Input> = (applied.inputs.iter())
+                .map(|id| value_of[id.0])
+                .map(|value| Input { value, backward: needs_gradient[value], accumulate: false })
+                .collect();
+            let backward = weights.any_trained() || inputs.iter().any(|input| input.backward);
+            needs_gradient.push(backward);
+            let activation = own_activation(&layer.spec);
+            steps.push(Step {
+                node,
+                op,
+                inputs,
+                output,
+                activation,
+                width: shape.dims().last().copied().unwrap_or(1),
+                keep_before: losses.is_some() && activation::needs_input(activation),
+                fused_with_loss: false,
+                backward: backward && losses.is_some(),
+                first_for_parameters: true,
+            });
+        }
+        let inputs = graph.inputs().iter().map(|id| value_of[id.0]).collect();
+        let outputs = plan_outputs(graph, &value_of, &mut steps, losses);
+        mark_first_writers(graph, &mut steps, &outputs, lengths.len());
+        let barriers = steps.iter().enumerate().filter(|(_, step)| step.is_barrier());
+        let barriers = barriers.map(|(index, _)| index).collect();
+        Self { steps, lengths, inputs, outputs, barriers }
+    }
+
+    /// The largest number of values per sample in any buffer.
+    pub(super) fn longest(&self) -> usize {
+        self.lengths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Values in the largest parameter that more than one step writes a gradient for.
+    pub(super) fn longest_shared_parameter(&self) -> usize {
+        let shared = self.steps.iter().filter(|step| !step.first_for_parameters);
+        shared.flat_map(|step| step.op.parameters()).map(|w| w.range.len()).max().unwrap_or(0)
+    }
+}
+
+impl Op {
+    fn parameters(&self) -> impl Iterator<Item = &Weights> {
+        let (first, second) = match self {
+            Self::Conv2d { kernel, bias, .. } | Self::Dense { kernel, bias, .. } => {
+                (Some(kernel), bias.as_ref())
+            }
+            Self::BatchNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
+            Self::Pool2d(_)
+            | Self::GlobalPool2d { .. }
+            | Self::Dropout { .. }
+            | Self::Activation
+            | Self::ZeroPadding2d(_)
+            | Self::Rescaling(_)
+            | Self::Add
+            | Self::Concatenate(_) => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
+impl Step {
+    fn is_barrier(&self) -> bool {
+        matches!(&self.op, Op::BatchNormalization(norm) if norm.by_batch)
+    }
+}
+
+/// The places of one layer's parameters.
+struct LayerWeights<'a>(Vec<(&'a str, Weights)>);
+
+impl<'a> LayerWeights<'a> {
+    fn new(graph: &'a Graph, layout: &Layout, layer: usize) -> Self {
+        let of_layer = graph.parameters().iter().zip(layout.ranges());
+        let of_layer = of_layer.filter(|(parameter, _)| parameter.layer == layer);
+        let weights = of_layer.map(|(parameter, range)| {
+            let trained = graph.is_trained(parameter);
+            (parameter.name, Weights { range: range.clone(), trained })
+        });
+        Self(weights.collect())
+    }
+
+    fn find(&self, name: &str) -> Option<Weights> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, weights)| weights.clone())
+    }
+
+    fn get(&self, name: &str) -> Weights {
+        self.find(name).expect("the layer has this parameter")
+    }
+
+    fn any_trained(&self) -> bool {
+        self.0.iter().any(|(_, weights)| weights.trained)
+    }
+}
+
+fn own_activation(spec: &LayerSpec) -> Activation {
+    match spec {
+        LayerSpec::Conv2d(conv) => conv.activation,
+        LayerSpec::Dense(dense) => dense.activation,
+        LayerSpec::Activation(activation) => *activation,
+        LayerSpec::Input(_)
+        | LayerSpec::Pool2d(_)
+        | LayerSpec::GlobalPool2d(_)
+        | LayerSpec::Flatten
+        | LayerSpec::Reshape(_)
+        | LayerSpec::Dropout(_)
+        | LayerSpec::BatchNormalization(_)
+        | LayerSpec::ZeroPadding2d(_)
+        | LayerSpec::Rescaling(_)
+        | LayerSpec::Merge(_) => Activation::Linear,
+    }
+}
+
+/// What a layer computes; nothing for those that only name or rename a value.
+fn operation(
+    spec: &LayerSpec,
+    inputs: &[&Shape],
+    output: &Shape,
+    weights: &LayerWeights<'_>,
+    trainable: bool,
+) -> Option<Op> {
+    let input = *inputs.first()?;
+    let image = || input.as_image().expect("checked with the graph");
+    Some(match spec {
+        LayerSpec::Input(_) | LayerSpec::Flatten | LayerSpec::Reshape(_) => return None,
+        LayerSpec::Conv2d(conv) => Op::Conv2d {
+            geometry: Box::new(conv2d::Geometry::new(conv, input)),
+            kernel: weights.get("kernel"),
+            bias: weights.find("bias"),
+        },
+        LayerSpec::Dense(dense) => {
+            let inputs = input.dims().last().copied().expect("checked with the graph");
+            Op::Dense {
+                geometry: dense::Geometry::new(inputs, dense.units),
+                rows: input.elements() / inputs,
+                kernel: weights.get("kernel"),
+                bias: weights.find("bias"),
+            }
+        }
+        LayerSpec::Pool2d(pool) => Op::Pool2d(Box::new(pool2d::Geometry::new(pool, input))),
+        LayerSpec::GlobalPool2d(GlobalPool2d { kind, .. }) => {
+            let (height, width, channels) = image();
+            let geometry = global_pool2d::Geometry { cells: height * width, channels };
+            Op::GlobalPool2d { kind: *kind, geometry }
+        }
+        LayerSpec::Dropout(dropout) => Op::Dropout { rate: dropout.rate },
+        LayerSpec::BatchNormalization(norm) => {
+            let moving_mean = weights.get("moving_mean");
+            let channels = moving_mean.range.len();
+            Op::BatchNormalization(Norm {
+                gamma: weights.find("gamma"),
+                beta: weights.find("beta"),
+                moving_mean: moving_mean.range,
+                moving_variance: weights.get("moving_variance").range,
+                momentum: norm.momentum,
+                epsilon: norm.epsilon,
+                by_batch: trainable,
+                channels,
+                rows: input.elements() / channels,
+            })
+        }
+        LayerSpec::Activation(_) => Op::Activation,
+        LayerSpec::ZeroPadding2d(sides) => {
+            let (height, width, channels) = image();
+            let input = [height, width, channels];
+            Op::ZeroPadding2d(PaddingGeometry { input, sides: *sides })
+        }
+        LayerSpec::Rescaling(rescaling) => Op::Rescaling(*rescaling),
+        LayerSpec::Merge(Merge::Add) => Op::Add,
+        LayerSpec::Merge(Merge::Concatenate { axis }) => {
+            let axis = concatenate_axis(*axis, input.rank()).expect("checked with the graph");
+            let inner: usize = output.dims()[axis + 1..].iter().product();
+            let stride = output.dims()[axis] * inner;
+            let mut offset = 0;
+            let slots = inputs.iter().map(|shape| {
+                let slot = Slot { length: shape.dims()[axis] * inner, stride, offset };
+                offset += slot.length;
+                slot
+            });
+            Op::Concatenate(slots.collect())
+        }
+    })
+}
+
+/// Decides for each output whether its loss and the activation before it are computed as one: where
+/// the loss speaks of probabilities, the activation is the one that makes them, and nobody else
+/// reads the result.
+fn plan_outputs(
+    graph: &Graph,
+    value_of: &[usize],
+    steps: &mut [Step],
+    losses: Option<&[Loss]>,
+) -> Vec<OutputPlan> {
+    let mut seen = Vec::new();
+    let mut outputs = Vec::new();
+    for (index, output) in graph.outputs().iter().enumerate() {
+        let value = value_of[output.node.0];
+        let step = steps.iter().position(|step| step.output == value);
+        let loss = losses.map(|losses| losses[index]);
+        let readers = steps.iter().flat_map(|step| &step.inputs).filter(|i| i.value == value);
+        let named = graph.outputs().iter().filter(|other| value_of[other.node.0] == value);
+        let alone = readers.count() == 0 && named.count() == 1;
+        let shape = graph.shape(output.node);
+        let width = shape.dims().last().copied().unwrap_or(1);
+        let fused = step.filter(|&step| {
+            let step = &steps[step];
+            let made_by = match loss {
+                Some(Loss::SparseCategoricalCrossentropy | Loss::CategoricalCrossentropy) => {
+                    step.activation == Activation::Softmax && step.width == width
+                }
+                Some(Loss::BinaryCrossentropy) => step.activation == Activation::Sigmoid,
+                _ => false,
+            };
+            made_by && alone
+        });
+        if let Some(step) = fused {
+            steps[step].keep_before = true;
+            steps[step].fused_with_loss = true;
+        }
+        outputs.push(OutputPlan { value, width, fused, accumulate: seen.contains(&value) });
+        seen.push(value);
+    }
+    outputs
+}
+
+/// Marks, in the order of the way back, who writes a gradient first and who adds to it.
+fn mark_first_writers(graph: &Graph, steps: &mut [Step], outputs: &[OutputPlan], values: usize) {
+    let mut written = vec![false; values];
+    for output in outputs {
+        written[output.value] = true;
+    }
+    let mut layers_written = vec![false; graph.layers().len()];
+    for step in steps.iter_mut().rev() {
+        // A value that leads to no loss would have no gradient; the graph's rules exclude it.
+        for input in step.inputs.iter_mut().filter(|input| input.backward) {
+            input.accumulate = std::mem::replace(&mut written[input.value], true);
+        }
+        let layer = graph.nodes()[step.node].layer;
+        step.first_for_parameters = !std::mem::replace(&mut layers_written[layer], true);
+    }
+}

@@ -1,0 +1,146 @@
+//! The memory that one shard of a batch needs on its way through the network and back.
+
+use super::plan::{Op, Plan};
+use crate::kernels::LANES;
+use crate::model::PoolKind;
+use crate::ops::batch_normalization::{Moments, Scaling};
+
+/// Samples in a shard, the unit of parallel work and of reduction: a constant, so that no result
+/// depends on the number of threads. It is kept in the training state.
+pub const SHARD: usize = 16;
+
+/// Buffers for [`SHARD`] samples, allocated once and used for shard after shard.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// Per value of the plan.
+    pub(super) values: Vec<Vec<f32>>,
+    /// Per value: the gradient of the loss.
+    pub(super) gradients: Vec<Vec<f32>>,
+    /// Per step: what went into the activation, where that is kept.
+    pub(super) before: Vec<Vec<f32>>,
+    /// Per step: where each maximum came from.
+    pub(super) argmax: Vec<Vec<u32>>,
+    /// Per step: normalised values, or the factors of dropout.
+    pub(super) kept: Vec<Vec<f32>>,
+    /// Per step: what a normalisation by the batch found in this shard.
+    pub(super) moments: Vec<Moments>,
+    /// Per step: the same on the way back, Σ dy·n and Σ dy.
+    pub(super) sums: Vec<[Vec<f32>; 2]>,
+    /// A gradient on its way to be added to another.
+    pub(super) scratch: Vec<f32>,
+    /// The same for a parameter.
+    pub(super) parameter_scratch: Vec<f32>,
+}
+
+impl Workspace {
+    /// `training`: whether there is a way back.
+    pub(super) fn new(plan: &Plan, training: bool) -> Self {
+        // Kernels read whole vectors, up to one vector past the last value.
+        let room = |length: usize, wanted: bool| {
+            vec![0.0; if wanted { length * SHARD + LANES } else { 0 }]
+        };
+        let norm = |op: &Op| match op {
+            Op::BatchNormalization(norm) if training && norm.by_batch => norm.channels,
+            _ => 0,
+        };
+        let lengths = || plan.lengths.iter();
+        let steps = || plan.steps.iter();
+        Self {
+            values: lengths().map(|&length| room(length, true)).collect(),
+            gradients: lengths().map(|&length| room(length, training)).collect(),
+            before: steps().map(|step| room(plan.lengths[step.output], step.keep_before)).collect(),
+            argmax: steps()
+                .map(|step| {
+                    let max = match &step.op {
+                        Op::Pool2d(geometry) => training && geometry.kind == PoolKind::Max,
+                        // Global max pooling always says where.
+                        Op::GlobalPool2d { kind, .. } => *kind == PoolKind::Max,
+                        _ => false,
+                    };
+                    vec![0; if max { plan.lengths[step.output] * SHARD } else { 0 }]
+                })
+                .collect(),
+            kept: steps()
+                .map(|step| {
+                    let kept = matches!(step.op, Op::BatchNormalization(_) | Op::Dropout { .. });
+                    room(plan.lengths[step.output], training && kept)
+                })
+                .collect(),
+            moments: steps().map(|step| Moments::new(norm(&step.op))).collect(),
+            sums: steps().map(|step| std::array::from_fn(|_| vec![0.0; norm(&step.op)])).collect(),
+            scratch: room(plan.longest(), training),
+            parameter_scratch: vec![
+                0.0;
+                if training { plan.longest_shared_parameter() } else { 0 }
+            ],
+        }
+    }
+}
+
+/// What all shards of a batch read: derived from the parameters before the first shard starts, and
+/// for normalisations by the batch where the shards wait for each other.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Per step: the kernel as the input gradient reads it.
+    pub(super) transposed: Vec<Vec<f32>>,
+    /// Per step: how a normalisation scales.
+    pub(super) scalings: Vec<Scaling>,
+    /// Per step: the sums over the batch on the way back, Σ dy·n and Σ dy, and the rows summed.
+    pub(super) sums: Vec<([Vec<f32>; 2], f32)>,
+}
+
+impl Prepared {
+    pub(super) fn new(plan: &Plan, training: bool) -> Self {
+        let transposed = plan.steps.iter().map(|step| {
+            let wanted = training && step.inputs.first().is_some_and(|input| input.backward);
+            let length = match &step.op {
+                Op::Conv2d { geometry, .. } if wanted => geometry.transposed_length(),
+                Op::Dense { geometry, .. } if wanted => geometry.transposed_length(),
+                _ => 0,
+            };
+            vec![0.0; length]
+        });
+        let channels = |op: &Op| match op {
+            Op::BatchNormalization(norm) => norm.channels,
+            _ => 0,
+        };
+        let steps = || plan.steps.iter().map(|step| channels(&step.op));
+        Self {
+            transposed: transposed.collect(),
+            scalings: steps().map(Scaling::new).collect(),
+            sums: steps()
+                .map(|channels| (std::array::from_fn(|_| vec![0.0; channels]), 0.0))
+                .collect(),
+        }
+    }
+
+    /// Derives everything from the parameters, with the moving averages for normalisations.
+    pub(super) fn refresh(&mut self, plan: &Plan, parameters: &[f32]) {
+        use crate::ops::{conv2d, dense};
+        for (index, step) in plan.steps.iter().enumerate() {
+            let transposed = &mut self.transposed[index];
+            match &step.op {
+                Op::Conv2d { geometry, kernel, .. } if !transposed.is_empty() => {
+                    conv2d::transpose_kernel(
+                        transposed,
+                        &parameters[kernel.range.clone()],
+                        geometry,
+                    );
+                }
+                Op::Dense { geometry, kernel, .. } if !transposed.is_empty() => {
+                    dense::transpose_kernel(
+                        transposed,
+                        &parameters[kernel.range.clone()],
+                        geometry,
+                    );
+                }
+                Op::BatchNormalization(norm) => {
+                    let mean = &parameters[norm.moving_mean.clone()];
+                    let variance = &parameters[norm.moving_variance.clone()];
+                    self.scalings[index].set(mean, |channel| variance[channel], norm.epsilon);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Losses of a shard: the sum over its samples, each a mean over the sample's elements, and the
+//! gradient of the batch's mean. Sums over samples are taken in f64 in the order of the samples.
+
+use super::activation::exponentials;
+use crate::kernels::{Isa, Kernel, LANES, Simd, math, scalar};
+use crate::model::Loss;
+use crate::tensor::Targets;
+
+/// What is compared with what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) loss: Loss,
+    /// Length of the output's last axis: the classes.
+    pub(crate) width: usize,
+    pub(crate) targets: &'a Targets,
+    /// The numbers of the shard's samples among the targets.
+    pub(crate) indices: &'a [usize],
+    /// What the gradient is multiplied by: the loss' weight over the samples of the batch.
+    pub(crate) scale: f32,
+}
+
+/// Probabilities are held this far from 0 and 1 before their logarithm is taken, as in Keras.
+const CLIP: f64 = 1e-7;
+
+/// The sum of the losses of the samples whose outputs are `y`.
+pub(crate) fn value(isa: Isa, y: &[f32], task: &Task<'_>) -> f64 {
+    isa.run(Shard { dy: None, y, task })
+}
+
+/// The same, and `dy`, the gradient of the batch's mean loss with respect to `y`.
+pub(crate) fn gradient(isa: Isa, dy: &mut [f32], y: &[f32], task: &Task<'_>) -> f64 {
+    isa.run(Shard { dy: Some(dy), y, task })
+}
+
+struct Shard<'a> {
+    dy: Option<&'a mut [f32]>,
+    y: &'a [f32],
+    task: &'a Task<'a>,
+}
+
+impl Kernel for Shard<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f64 {
+        let Self { y, task, dy } = self;
+        let length = y.len() / task.indices.len();
+        let mut nowhere = if dy.is_none() { vec![0.0; length] } else { Vec::new() };
+        let mut target = vec![0.0; length];
+        let mut dy = dy;
+        let mut total = 0.0;
+        for (sample, (&index, y)) in task.indices.iter().zip(y.chunks_exact(length)).enumerate() {
+            let dy = match &mut dy {
+                Some(dy) => &mut dy[sample * length..][..length],
+                None => &mut nowhere[..],
+            };
+            total += match task.targets {
+                Targets::Classes(classes) => {
+                    let class = classes[index] as usize;
+                    target.fill(0.0);
+                    target[class] = 1.0;
+                    of_sample(s, dy, y, &target, task)
+                }
+                Targets::Values(values) => {
+                    values.copy_sample(index, &mut target);
+                    of_sample(s, dy, y, &target, task)
+                }
+            };
+        }
+        total
+    }
+}
+
+/// The loss of one sample, and its gradient.
+#[inline(always)]
+fn of_sample<S: Simd>(s: S, dy: &mut [f32], y: &[f32], target: &[f32], task: &Task<'_>) -> f64 {
+    let Task { loss, width, scale, .. } = *task;
+    let rows = y.len() / width;
+    let per_element = scale / y.len() as f32;
+    match loss {
+        Loss::SparseCategoricalCrossentropyWithLogits | Loss::CategoricalCrossentropyWithLogits => {
+            let mut sum = 0.0;
+            let parts = y.chunks_exact(width).zip(target.chunks_exact(width));
+            for (dy, (y, target)) in dy.chunks_exact_mut(width).zip(parts) {
+                sum += crossentropy_of_logits(s, dy, y, target, scale / rows as f32);
+            }
+            sum / rows as f64
+        }
+        Loss::SparseCategoricalCrossentropy | Loss::CategoricalCrossentropy => {
+            let mut sum = 0.0;
+            let parts = y.chunks_exact(width).zip(target.chunks_exact(width));
+            for (dy, (y, target)) in dy.chunks_exact_mut(width).zip(parts) {
+                sum += crossentropy(dy, y, target, f64::from(scale) / rows as f64);
+            }
+            sum / rows as f64
+        }
+        Loss::BinaryCrossentropyWithLogits => {
+            let mut lanes = s.splat(0.0);
+            let parts = y.chunks(LANES).zip(target.chunks(LANES));
+            for (dy, (y, target)) in dy.chunks_mut(LANES).zip(parts) {
+                let (z, t) = (s.load_partial(y), s.load_partial(target));
+                // Lanes beyond the end would add softplus(0) = ln 2.
+                let mut terms = s.to_array(s.sub(math::softplus(s, z), s.mul(z, t)));
+                terms[y.len()..].fill(0.0);
+                lanes = s.add(lanes, s.vector(terms));
+                let difference = s.sub(math::sigmoid(s, z), t);
+                s.store_partial(s.mul(difference, s.splat(per_element)), dy);
+            }
+            f64::from(s.sum_lanes(lanes)) / y.len() as f64
+        }
+        Loss::BinaryCrossentropy => mean_of(dy, y, target, per_element, |y, t| {
+            let p = clipped(y);
+            let loss = -t * scalar::ln(p) - (1.0 - t) * scalar::ln(1.0 - p);
+            let inside = if p == y { (p - t) / (p * (1.0 - p)) } else { 0.0 };
+            (loss, inside)
+        }),
+        Loss::MeanSquaredError => {
+            mean_of(dy, y, target, per_element, |y, t| ((y - t) * (y - t), 2.0 * (y - t)))
+        }
+        Loss::MeanAbsoluteError => mean_of(dy, y, target, per_element, |y, t| {
+            let sign = f64::from(u8::from(y > t)) - f64::from(u8::from(y < t));
+            ((y - t).abs(), sign)
+        }),
+    }
+}
+
+/// −Σ t·ln softmax(z), computed as Σt·(m + ln Σeᶻ⁻ᵐ) − Σt·z; dz = softmax(z)·Σt − t.
+#[inline(always)]
+fn crossentropy_of_logits<S: Simd>(
+    s: S,
+    dz: &mut [f32],
+    z: &[f32],
+    target: &[f32],
+    scale: f32,
+) -> f64 {
+    dz.copy_from_slice(z);
+    let (largest, sum) = exponentials(s, dz);
+    let (mut weight, mut towards) = (0.0_f64, 0.0_f64);
+    for (&z, &t) in z.iter().zip(target) {
+        if t != 0.0 {
+            weight += f64::from(t);
+            towards += f64::from(t) * f64::from(z - largest);
+        }
+    }
+    let share = s.splat(weight as f32 / sum);
+    for (dz, target) in dz.chunks_mut(LANES).zip(target.chunks(LANES)) {
+        let t = s.load_partial(target);
+        let difference = s.sub(s.mul(s.load_partial(dz), share), t);
+        s.store_partial(s.mul(difference, s.splat(scale)), dz);
+    }
+    weight * scalar::ln(f64::from(sum)) - towards
+}
+
+/// −Σ t·ln q with q = p / Σp, clipped; in f64, for probabilities that no softmax of ours has made.
+fn crossentropy(dp: &mut [f32], p: &[f32], target: &[f32], scale: f64) -> f64 {
+    let sum: f64 = p.iter().map(|&p| f64::from(p)).sum();
+    let (mut loss, mut shared) = (0.0, 0.0);
+    let slope = |p: f32, t: f32| {
+        let q = f64::from(p) / sum;
+        let inside = clipped(q) == q;
+        (q, if inside && t != 0.0 { -f64::from(t) / q } else { 0.0 })
+    };
+    for (&p, &t) in p.iter().zip(target) {
+        let (q, dq) = slope(p, t);
+        if t != 0.0 {
+            loss -= f64::from(t) * scalar::ln(clipped(q));
+        }
+        shared += dq * q;
+    }
+    for (dp, (&p, &t)) in dp.iter_mut().zip(p.iter().zip(target)) {
+        *dp = ((slope(p, t).1 - shared) / sum * scale) as f32;
+    }
+    loss
+}
+
+/// `p` held within [`CLIP`] of 0 and 1; NaN stays.
+fn clipped(p: f64) -> f64 {
+    if p < CLIP {
+        CLIP
+    } else if p > 1.0 - CLIP {
+        1.0 - CLIP
+    } else {
+        p
+    }
+}
+
+/// The mean of a loss that `of` gives with its slope for each output and target.
+fn mean_of(
+    dy: &mut [f32],
+    y: &[f32],
+    target: &[f32],
+    scale: f32,
+    of: impl Fn(f64, f64) -> (f64, f64),
+) -> f64 {
+    let mut sum = 0.0;
+    for (dy, (&y, &t)) in dy.iter_mut().zip(y.iter().zip(target)) {
+        let (loss, slope) = of(f64::from(y), f64::from(t));
+        sum += loss;
+        *dy = (slope * f64::from(scale)) as f32;
+    }
+    sum / y.len() as f64
+}
