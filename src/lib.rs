@@ -12,5 +12,6 @@ pub mod tensor;
 pub mod train;
 pub mod wire;
 
+pub use kernels::FloatEnvironmentError;
 pub use model::*;
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};

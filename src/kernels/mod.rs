@@ -4,15 +4,21 @@
 //! round alike on every machine. [`Isa::run`] chooses the instruction set once per call and
 //! compiles the whole loop nest for it, so `Portable`, `Avx2` and `Avx512` give the same bits.
 #![allow(unsafe_code)]
+#![allow(dead_code, unused_imports, reason = "the layers that stand on it are to come")]
 #![deny(unsafe_op_in_unsafe_fn, clippy::multiple_unsafe_ops_per_block)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(crate) mod elementwise;
+pub(crate) mod environment;
 mod isa;
+pub(crate) mod math;
 mod portable;
+pub(crate) mod scalar;
 mod simd;
 
+pub use environment::FloatEnvironmentError;
 pub(crate) use isa::{Isa, Kernel};
 pub(crate) use simd::{LANES, Simd};
