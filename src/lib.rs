@@ -12,6 +12,7 @@ pub mod tensor;
 pub mod train;
 pub mod wire;
 
+pub use kernels::FloatEnvironmentError;
 pub use model::*;
 pub use nn::{LoadReport, Model, ModelError};
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};

@@ -29,12 +29,14 @@ impl Isa {
     /// variable `KEEPNET_ISA` (`portable`, `avx2`, `avx512`) asks for, if the machine has it.
     pub(crate) fn current() -> Self {
         static CURRENT: OnceLock<Isa> = OnceLock::new();
-        *CURRENT.get_or_init(|| {
-            let wish = std::env::var("KEEPNET_ISA").ok();
-            let available = Self::available();
-            let wished = available.iter().find(|isa| wish.as_deref() == Some(isa.name()));
-            *wished.or_else(|| available.last()).expect("Portable is always there")
-        })
+        *CURRENT.get_or_init(|| Self::wished(std::env::var("KEEPNET_ISA").ok().as_deref()))
+    }
+
+    /// The one named `wish` if the machine has it, else the best.
+    fn wished(wish: Option<&str>) -> Self {
+        let available = Self::available();
+        let wished = available.iter().find(|isa| wish == Some(isa.name()));
+        *wished.or_else(|| available.last()).expect("Portable is always there")
     }
 
     /// All that this machine has, the best last.
@@ -73,5 +75,39 @@ impl Isa {
 impl fmt::Debug for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_granted_where_the_machine_can() {
+        let best = Isa::available().last().expect("Portable is always there").name();
+        for isa in Isa::available() {
+            assert_eq!(Isa::wished(Some(isa.name())).name(), isa.name());
+        }
+        for wish in [None, Some(""), Some("AVX2"), Some("avx1024")] {
+            assert_eq!(Isa::wished(wish).name(), best);
+        }
+    }
+
+    /// Makes a run of all tests under `KEEPNET_ISA` fail where it would test another.
+    #[test]
+    fn the_wish_of_the_environment_is_granted() {
+        if let Ok(wish) = std::env::var("KEEPNET_ISA") {
+            assert_eq!(Isa::current().name(), wish);
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn what_the_machine_has_is_available() {
+        let has = |isa: &str| Isa::available().iter().any(|i| i.name() == isa);
+        let fma = is_x86_feature_detected!("fma");
+        assert!(has("portable"));
+        assert_eq!(has("avx2"), is_x86_feature_detected!("avx2") && fma);
+        assert_eq!(has("avx512"), is_x86_feature_detected!("avx512f") && fma);
     }
 }

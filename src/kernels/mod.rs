@@ -22,6 +22,7 @@ pub(crate) mod scalar;
 mod simd;
 
 pub(crate) use depthwise::{DepthwiseForward, DepthwiseKernel};
+pub use environment::FloatEnvironmentError;
 pub(crate) use gather::{Block, Gather, GatherMatmul, GatherOuter, Source};
 pub(crate) use isa::{Isa, Kernel};
 pub(crate) use simd::{LANES, Simd};

@@ -126,3 +126,6 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
         lanes[0]
     }
 }
+
+#[cfg(test)]
+mod tests;

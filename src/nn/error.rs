@@ -1,7 +1,7 @@
 //! What can go wrong with a running network.
 
 use super::LoadReport;
-use crate::kernels::environment::FloatEnvironmentError;
+use crate::kernels::FloatEnvironmentError;
 use crate::model::GraphError;
 use crate::tensor::{Shape, TensorError};
 

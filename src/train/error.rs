@@ -1,6 +1,6 @@
 //! What can go wrong with training.
 
-use crate::kernels::environment::FloatEnvironmentError;
+use crate::kernels::FloatEnvironmentError;
 use crate::nn::ModelError;
 use crate::tensor::Shape;
 
