@@ -1,1 +1,22 @@
-//! Bytes in and out: bounded reading, budgets, checksums, atomic files. Knows no tensor and no layer.
+//! Bytes in and out: bounded reading, budgets, checksums, atomic files. Knows no tensor and no
+//! layer. Everything here may be handed hostile bytes, so nothing here panics on them.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod atomic;
+mod budget;
+mod checksum;
+mod reader;
+
+pub use budget::{Budget, BudgetError};
+pub use checksum::{Digest, DigestError, crc32c, crc32c_append, matches, sha256_each};
+pub use reader::{ReadError, Reader};

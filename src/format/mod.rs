@@ -1,1 +1,146 @@
-//! Codecs: [`Checkpoint`](crate::model::Checkpoint) to bytes and back, for every form a model is kept in.
+//! Codecs: [`Checkpoint`] to bytes and back, for every form a model is kept in.
+//!
+//! The two native forms hold the same content. The **file form** (`docs/FORMAT.md`) is one file of
+//! sections under checksums; the **directory form** (`docs/DIRECTORY.md`) is a manifest and one
+//! NumPy array per tensor. [`pack`] and [`unpack`] turn one into the other and back, byte for byte.
+//!
+//! ```text
+//! file form                          directory form
+//! ┌ header   signature, version      model/
+//! ├ section  architecture (JSON)     ├ manifest.json   architecture, index, digests, versions
+//! ├ section  compile … proof         ├ extra/          compile.json … proof.bin
+//! ├ section  index (records)         │
+//! ├ section  tensors (64-byte        └ tensors/        0000-conv2d-kernel.npy …
+//! │          aligned numbers)
+//! └ footer   length, SHA-256 of all
+//! ```
+//!
+//! Reading takes nothing on trust: see [`Limits`] for what it may cost and [`FormatError`] for what
+//! it refuses. Writing is atomic: see [`crate::bytes::atomic`].
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+mod content;
+mod directory;
+mod error;
+mod file;
+mod inspection;
+mod kind;
+mod limits;
+mod options;
+mod version;
+
+use std::path::Path;
+
+use crate::model::Checkpoint;
+
+pub use content::{ContentError, Role};
+pub use error::{Fault, FormatError};
+pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo, TrainingInfo};
+pub use kind::{Format, Kind};
+pub use limits::Limits;
+pub use options::SaveOptions;
+pub use version::Version;
+
+use inspection::Parsed;
+
+/// The file form of `checkpoint`. The same checkpoint always gives the same bytes.
+///
+/// # Errors
+/// [`FormatError::Unfit`] if the checkpoint contradicts itself.
+pub fn to_bytes(checkpoint: &Checkpoint<'_>) -> Result<Vec<u8>, FormatError> {
+    Ok(file::Plan::new(checkpoint)?.to_bytes())
+}
+
+/// Reads the file form. The tensors borrow from `bytes`.
+///
+/// # Errors
+/// Whatever is wrong with the bytes; [`FormatError::is_corrupt`] tells damage from the rest.
+pub fn from_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checkpoint<'a>, FormatError> {
+    Ok(file::parse(bytes, limits)?.checkpoint)
+}
+
+/// Saves `checkpoint` at `path` in that form, replacing what was saved there before in one step.
+///
+/// # Errors
+/// [`FormatError::Unfit`], or [`FormatError::NotSaved`], which says what stands at `path` now.
+pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<(), FormatError> {
+    let saved = match format {
+        Format::File => file::save(checkpoint, path),
+        Format::Directory => directory::save(checkpoint, path),
+    };
+    saved.map_err(|error| error.at(path))
+}
+
+/// Loads what stands at `path`, in whatever native form it is.
+///
+/// # Errors
+/// As [`from_bytes`], with the path.
+pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatError> {
+    with_parsed(path, None, limits, |_, parsed| Ok(parsed.checkpoint.into_owned()))
+}
+
+/// Describes what stands at `path` down to places and checksums. Everything is checked, as by
+/// [`load`].
+///
+/// # Errors
+/// As [`load`].
+pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
+    with_parsed(path, None, &Limits::default(), |form, parsed| Ok(Inspection::new(form, parsed)))
+}
+
+/// Turns the directory form at `directory` into the file form at `file`.
+///
+/// # Errors
+/// As [`load`] and [`save`]; and [`FormatError::WouldLose`] for sections of a newer version.
+pub fn pack(directory: &Path, file: &Path) -> Result<(), FormatError> {
+    convert(directory, Format::Directory, file, Format::File)
+}
+
+/// Turns the file form at `file` into the directory form at `directory`.
+///
+/// # Errors
+/// As [`pack`].
+pub fn unpack(file: &Path, directory: &Path) -> Result<(), FormatError> {
+    convert(file, Format::File, directory, Format::Directory)
+}
+
+fn convert(from: &Path, form: Format, to: &Path, into: Format) -> Result<(), FormatError> {
+    with_parsed(from, Some(form), &Limits::default(), |_, parsed| {
+        match parsed.sections.iter().find(|section| !section.known) {
+            Some(section) => Err(FormatError::WouldLose { id: section.id.clone() }.at(from)),
+            None => save(&parsed.checkpoint, to, into),
+        }
+    })
+}
+
+/// Reads what stands at `path` and hands it on; `form` is the one asked for, if any.
+fn with_parsed<T>(
+    path: &Path,
+    form: Option<Format>,
+    limits: &Limits,
+    then: impl FnOnce(Format, Parsed<'_>) -> Result<T, FormatError>,
+) -> Result<T, FormatError> {
+    let found = Format::detect(path)?;
+    if let Some(expected) = form.filter(|&expected| expected != found) {
+        return Err(FormatError::OtherForm { expected, found }.at(path));
+    }
+    match found {
+        Format::File => {
+            let bytes = file::read(path, limits).map_err(|error| error.at(path))?;
+            then(found, file::parse(&bytes, limits).map_err(|error| error.at(path))?)
+        }
+        Format::Directory => {
+            then(found, directory::parse(path, limits).map_err(|error| error.at(path))?)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The graph as JSON, schema 1. These types are the file: they change only with a new schema
+//! number. A setting or kind that is added to the model does not compile here until it is mapped.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::layers::SpecJson;
+use crate::format::FormatError;
+use crate::format::error::Fault;
+use crate::model::{Graph, Layer, Node, NodeId, Output};
+
+/// The schema of the architecture and of the compile settings that this version writes, and the
+/// only one it reads.
+pub(in crate::format) const SCHEMA: u64 = 1;
+
+/// Stands in a text as the number [`SCHEMA`]; no other number is taken for it.
+#[derive(Debug)]
+pub(super) struct Schema;
+
+impl Serialize for Schema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(SCHEMA)
+    }
+}
+
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            SCHEMA => Ok(Self),
+            found => Err(D::Error::custom(format_args!("there is no schema {found}"))),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::format) struct GraphJson {
+    schema: Schema,
+    name: String,
+    layers: Vec<LayerJson>,
+    nodes: Vec<NodeJson>,
+    inputs: Vec<usize>,
+    outputs: Vec<OutputJson>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerJson {
+    name: String,
+    trainable: bool,
+    spec: SpecJson,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeJson {
+    layer: usize,
+    inputs: Vec<usize>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputJson {
+    name: String,
+    node: usize,
+}
+
+impl From<&Graph> for GraphJson {
+    fn from(graph: &Graph) -> Self {
+        let layer = |Layer { name, spec, trainable }: &Layer| LayerJson {
+            name: name.clone(),
+            trainable: *trainable,
+            spec: SpecJson::from(spec),
+        };
+        let node = |Node { layer, inputs }: &Node| NodeJson {
+            layer: *layer,
+            inputs: inputs.iter().map(|node| node.0).collect(),
+        };
+        let output =
+            |Output { name, node }: &Output| OutputJson { name: name.clone(), node: node.0 };
+        Self {
+            schema: Schema,
+            name: graph.name().to_owned(),
+            layers: graph.layers().iter().map(layer).collect(),
+            nodes: graph.nodes().iter().map(node).collect(),
+            inputs: graph.inputs().iter().map(|node| node.0).collect(),
+            outputs: graph.outputs().iter().map(output).collect(),
+        }
+    }
+}
+
+impl TryFrom<GraphJson> for Graph {
+    type Error = Fault;
+
+    fn try_from(json: GraphJson) -> Result<Self, Fault> {
+        let GraphJson { schema: _, name, layers, nodes, inputs, outputs } = json;
+        let layer = |LayerJson { name, trainable, spec }| {
+            Ok(Layer { name, trainable, spec: SpecJson::try_into_spec(spec)? })
+        };
+        let ids = |indices: Vec<usize>| indices.into_iter().map(NodeId).collect::<Vec<_>>();
+        let node = |NodeJson { layer, inputs }| Node { layer, inputs: ids(inputs) };
+        let output = |OutputJson { name, node }| Output { name, node: NodeId(node) };
+        Ok(Self::new(
+            name,
+            layers.into_iter().map(layer).collect::<Result<_, Fault>>()?,
+            nodes.into_iter().map(node).collect(),
+            ids(inputs),
+            outputs.into_iter().map(output).collect(),
+        )?)
+    }
+}
+
+/// Refuses a text of a newer schema, which its number `found` tells.
+pub(in crate::format) fn check_schema(
+    found: Option<u64>,
+    what: &'static str,
+) -> Result<(), FormatError> {
+    match found {
+        Some(schema) if schema > SCHEMA => {
+            let (found, supported) = (schema.to_string(), SCHEMA.to_string());
+            Err(FormatError::Version { what, found, supported })
+        }
+        // For schema 0 and none at all, the reader of schema 1 says what it misses.
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,30 @@
+//! What does not fit together in a checkpoint.
+
+use crate::tensor::Shape;
+
+/// Why the parts of a checkpoint do not belong together, or cannot be written down. Checked before
+/// writing and after reading alike.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContentError {
+    #[error("the architecture needs {expected} {what}, found {found}")]
+    Count { what: String, expected: usize, found: usize },
+    #[error("tensor {number} should be the {expected}, but is the {found}")]
+    Tensor { number: usize, expected: String, found: String },
+    #[error("the {tensor} should have shape {expected}, but has {found}")]
+    Shape { tensor: String, expected: Shape, found: Shape },
+    #[error("the {tensor} is larger than this machine can address")]
+    TooLarge { tensor: String },
+    #[error("the optimizer that is set keeps slots {expected:?}, found {found:?}")]
+    Slots { expected: Vec<String>, found: Vec<String> },
+    #[error("{found} slots per parameter, the most is {limit}")]
+    SlotCount { found: usize, limit: usize },
+    #[error("two {what} are named {name:?}")]
+    Duplicate { what: &'static str, name: String },
+    #[error("the outputs with a loss are {found:?}, those of the architecture {expected:?}")]
+    Losses { expected: Vec<String>, found: Vec<String> },
+    #[error("{what} has {rank} dimensions, the most is {limit}")]
+    Rank { what: String, rank: usize, limit: usize },
+    #[error("{what} takes {found} bytes, the most is {limit}")]
+    TooLong { what: &'static str, found: u64, limit: u64 },
+}

@@ -1,0 +1,392 @@
+//! What a saved model holds, whichever form it has: a description, written as sections of text and
+//! records, and the tensors that the description calls for.
+
+mod architecture;
+mod compile;
+mod error;
+pub(super) mod json;
+mod layers;
+mod records;
+mod section;
+mod tensors;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bytes::Budget;
+use crate::model::{
+    Checkpoint, CompileSettings, EpochRecord, Graph, History, NamedTensor, OptimizerState, Proof,
+    Slot, TrainingState,
+};
+use crate::tensor::{DType, Shape, Tensor};
+
+use super::error::Fault;
+use super::{FormatError, Limits};
+use compile::CompileJson;
+use records::{HistoryRecord, OptimizerRecord, ProofRecord, TrainingRecord};
+
+pub(super) use architecture::{GraphJson, SCHEMA, check_schema};
+pub use error::ContentError;
+pub use records::Role;
+pub(super) use records::{TensorRecord, encode};
+pub(super) use section::{Encoding, Section, is_section_id};
+pub(super) use tensors::{Expected, check};
+
+/// Everything of a checkpoint but the numbers in its tensors. Its parts fit together.
+#[derive(Clone, Debug)]
+pub(super) struct Description {
+    graph: Graph,
+    compile: Option<CompileSettings>,
+    optimizer: Option<OptimizerRecord>,
+    training: Option<TrainingState>,
+    history: Option<History>,
+    metadata: BTreeMap<String, String>,
+    proof: Option<ProofRecord>,
+}
+
+/// A tensor that belongs into a file.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'c> {
+    pub(super) role: Role,
+    pub(super) name: &'c str,
+    pub(super) tensor: &'c Tensor<'c>,
+}
+
+/// The bytes of a section, and where they came from.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    /// As messages call it.
+    pub(super) name: &'a str,
+    pub(super) offset: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+impl Description {
+    /// Describes `checkpoint` and lists its tensors in the order of files.
+    ///
+    /// # Errors
+    /// Whatever in it does not fit together.
+    pub(super) fn of<'c>(
+        checkpoint: &'c Checkpoint<'_>,
+    ) -> Result<(Self, Vec<Item<'c>>), ContentError> {
+        let Checkpoint { graph, tensors, compile, optimizer, training, history, metadata, proof } =
+            checkpoint;
+        let description = Self {
+            graph: graph.clone(),
+            compile: compile.clone(),
+            optimizer: optimizer.as_ref().map(|OptimizerState { step, slots }| OptimizerRecord {
+                step: *step,
+                slots: slots.iter().map(|slot| slot.name.clone()).collect(),
+            }),
+            training: *training,
+            history: history.clone(),
+            metadata: metadata.clone(),
+            proof: proof.as_ref().map(|proof| ProofRecord {
+                arithmetic_revision: proof.arithmetic_revision,
+                seed: proof.seed,
+                samples: proof.samples,
+            }),
+        };
+        check_graph(&description.graph)?;
+        if let Some(compile) = &description.compile {
+            check_compile(compile, &description.graph)?;
+        }
+        if let Some(optimizer) = &description.optimizer {
+            check_optimizer(optimizer, description.compile.as_ref())?;
+        }
+        check_history(description.history.as_ref())?;
+
+        let item = |role| move |NamedTensor { name, tensor }: &'c _| Item { role, name, tensor };
+        let mut items: Vec<_> = tensors.iter().map(item(Role::Parameter)).collect();
+        for (slot, number) in optimizer.iter().flat_map(|state| &state.slots).zip(0..) {
+            items.extend(slot.tensors.iter().map(item(Role::Slot(number))));
+        }
+        items.extend(proof.iter().flat_map(|proof| &proof.outputs).map(item(Role::ProofOutput)));
+        let found = items.iter().map(|item| (item.role, item.name, item.tensor.shape().clone()));
+        check(&description.expected(), found)?;
+        Ok((description, items))
+    }
+
+    /// The payload of a section that holds text or records, if there is something to be held.
+    pub(super) fn payload(&self, section: Section) -> Result<Option<Vec<u8>>, ContentError> {
+        let mut out = Vec::new();
+        match section {
+            Section::Architecture => return Ok(Some(json::to_text(&self.architecture()))),
+            Section::Compile => {
+                return Ok(self
+                    .compile
+                    .as_ref()
+                    .map(|compile| json::to_text(&CompileJson::from(compile))));
+            }
+            Section::Metadata if self.metadata.is_empty() => return Ok(None),
+            Section::Metadata => return Ok(Some(json::to_text(&self.metadata))),
+            Section::Optimizer => match &self.optimizer {
+                Some(optimizer) => encode(optimizer, "the optimizer's record", &mut out)?,
+                None => return Ok(None),
+            },
+            Section::Training => match self.training {
+                Some(training) => {
+                    let record = TrainingRecord::from(training);
+                    encode(&record, "the record of training", &mut out)?;
+                }
+                None => return Ok(None),
+            },
+            Section::History => match &self.history {
+                Some(history) => {
+                    for epoch in &history.epochs {
+                        encode(&HistoryRecord::from(epoch), "an epoch's record", &mut out)?;
+                    }
+                }
+                None => return Ok(None),
+            },
+            Section::Proof => match &self.proof {
+                Some(proof) => encode(proof, "the proof's record", &mut out)?,
+                None => return Ok(None),
+            },
+            // They depend on the form.
+            Section::Index | Section::Tensors => return Ok(None),
+        }
+        Ok(Some(out))
+    }
+
+    pub(super) fn architecture(&self) -> GraphJson {
+        GraphJson::from(&self.graph)
+    }
+
+    /// Reads the sections other than architecture, index and tensors; `part` gives their bytes.
+    pub(super) fn read<'a>(
+        graph: Graph,
+        part: impl Fn(Section) -> Option<Part<'a>>,
+        limits: &Limits,
+        budget: &mut Budget,
+    ) -> Result<Self, FormatError> {
+        let mut compile: Option<CompileSettings> = None;
+        if let Some(part) = part(Section::Compile) {
+            check_schema(json::schema_of(part.bytes), "the schema of the compile settings")?;
+            let settings = part.json::<CompileJson>(limits, budget)?.into();
+            check_compile(&settings, &graph).map_err(|error| part.fault(error))?;
+            compile = Some(settings);
+        }
+        let mut optimizer = None;
+        if let Some(part) = part(Section::Optimizer) {
+            let record = part.record("the optimizer's record", budget)?;
+            check_optimizer(&record, compile.as_ref()).map_err(|error| part.fault(error))?;
+            optimizer = Some(record);
+        }
+        let mut training = None;
+        if let Some(part) = part(Section::Training) {
+            let record: TrainingRecord = part.record("the record of training", budget)?;
+            training = Some(record.into());
+        }
+        let mut history = None;
+        if let Some(part) = part(Section::History) {
+            let epochs: Vec<HistoryRecord> = part.records("an epoch's record", budget)?;
+            let epochs = epochs.into_iter().map(EpochRecord::from).collect();
+            history = Some(History { epochs });
+            check_history(history.as_ref()).map_err(|error| part.fault(error))?;
+        }
+        let mut metadata = BTreeMap::new();
+        if let Some(part) = part(Section::Metadata) {
+            metadata = part.json(limits, budget)?;
+            if metadata.is_empty() {
+                let (id, rule) = (Section::Metadata.id().to_owned(), "is there but holds nothing");
+                return Err(part.fault(Fault::Section { id, rule }));
+            }
+        }
+        let proof = match part(Section::Proof) {
+            Some(part) => Some(part.record("the proof's record", budget)?),
+            None => None,
+        };
+        let description = Self { graph, compile, optimizer, training, history, metadata, proof };
+        let (found, limit) = (description.tensor_count(), limits.tensors);
+        if found > limit {
+            let what = "the number of tensors";
+            return Err(FormatError::Limit { what, name: "tensors", limit, found });
+        }
+        Ok(description)
+    }
+
+    /// The names of what the optimizer keeps per parameter.
+    pub(super) fn slots(&self) -> &[String] {
+        self.optimizer.as_ref().map_or(&[], |optimizer| &optimizer.slots)
+    }
+
+    /// The checkpoint with these tensors, which are those [`expected`](Self::expected).
+    pub(super) fn with_tensors(self, tensors: Vec<(Expected, Tensor<'_>)>) -> Checkpoint<'_> {
+        let Self { graph, compile, optimizer, training, history, metadata, proof } = self;
+        let (mut parameters, mut outputs) = (Vec::new(), Vec::new());
+        let mut optimizer = optimizer.map(|OptimizerRecord { step, slots }| OptimizerState {
+            step,
+            slots: slots.into_iter().map(|name| Slot { name, tensors: Vec::new() }).collect(),
+        });
+        for (Expected { role, name, .. }, tensor) in tensors {
+            let list = match role {
+                Role::Parameter => Some(&mut parameters),
+                Role::Slot(slot) => (optimizer.as_mut())
+                    .and_then(|state| state.slots.get_mut(slot as usize))
+                    .map(|slot| &mut slot.tensors),
+                Role::ProofOutput => Some(&mut outputs),
+            };
+            if let Some(list) = list {
+                list.push(NamedTensor { name, tensor });
+            }
+        }
+        let proof = proof.map(|ProofRecord { arithmetic_revision, seed, samples }| Proof {
+            arithmetic_revision,
+            seed,
+            samples,
+            outputs,
+        });
+        Checkpoint {
+            graph,
+            tensors: parameters,
+            compile,
+            optimizer,
+            training,
+            history,
+            metadata,
+            proof,
+        }
+    }
+}
+
+impl Part<'_> {
+    pub(super) fn fault(&self, fault: impl Into<Fault>) -> FormatError {
+        FormatError::damaged(self.name, self.offset, fault)
+    }
+
+    /// The architecture that this text gives.
+    pub(super) fn graph(&self, limits: &Limits, budget: &mut Budget) -> Result<Graph, FormatError> {
+        check_schema(json::schema_of(self.bytes), "the schema of the architecture")?;
+        self.checked_graph(self.json::<GraphJson>(limits, budget)?)
+    }
+
+    /// The graph of an architecture that was read from this part.
+    pub(super) fn checked_graph(&self, json: GraphJson) -> Result<Graph, FormatError> {
+        let graph = Graph::try_from(json).map_err(|fault| self.fault(fault))?;
+        check_graph(&graph).map_err(|error| self.fault(error))?;
+        Ok(graph)
+    }
+
+    /// Reads canonical JSON.
+    pub(super) fn json<T>(&self, limits: &Limits, budget: &mut Budget) -> Result<T, FormatError>
+    where
+        T: serde::Serialize + serde::de::DeserializeOwned,
+    {
+        let (found, limit) = (self.bytes.len() as u64, limits.text);
+        if found > limit {
+            let what = "a text";
+            return Err(FormatError::Limit { what, name: "text", limit, found });
+        }
+        // Values, the graph made of them and the canonical text, at their largest per byte.
+        budget.reserve(found.saturating_mul(32), "a text")?;
+        json::from_text(self.bytes).map_err(|(offset, fault)| {
+            FormatError::damaged(self.name, self.offset.saturating_add(offset), fault)
+        })
+    }
+}
+
+/// Element type and length in bytes of the tensor expected, if its type has the name `dtype`.
+pub(super) fn layout(expected: &Expected, dtype: &str) -> Result<(DType, u64), Fault> {
+    let Some(dtype) = DType::from_name(dtype) else {
+        let (what, expected) = ("the element type", "the name of one".to_owned());
+        return Err(Fault::Value { what, expected, found: format!("{dtype:?}") });
+    };
+    let elements = expected.shape.checked_elements();
+    match elements.and_then(|elements| elements.checked_mul(dtype.size())) {
+        Some(length) => Ok((dtype, length as u64)),
+        None => Err(ContentError::TooLarge { tensor: expected.to_string() }.into()),
+    }
+}
+
+/// The shape of these extents. One that this machine cannot address is none it could expect.
+pub(super) fn shape_of(dims: &[u64]) -> Shape {
+    let dim = |&dim: &u64| usize::try_from(dim).unwrap_or(usize::MAX);
+    Shape::new(dims.iter().map(dim).collect::<Vec<_>>())
+}
+
+/// A shape is copied by every node it passes, so its length must be bounded.
+fn check_graph(graph: &Graph) -> Result<(), ContentError> {
+    let limit = tensors::MAX_RANK - 1;
+    for (node, index) in graph.nodes().iter().zip(0..) {
+        let rank = graph.shape(crate::model::NodeId(index)).rank();
+        if rank > limit {
+            let what = format!("the result of node {index} (layer {})", node.layer);
+            return Err(ContentError::Rank { what, rank, limit });
+        }
+    }
+    Ok(())
+}
+
+fn check_compile(compile: &CompileSettings, graph: &Graph) -> Result<(), ContentError> {
+    let outputs = graph.outputs().iter().map(|output| &output.name);
+    if outputs.clone().eq(compile.losses.iter().map(|loss| &loss.output)) {
+        return Ok(());
+    }
+    let found = compile.losses.iter().map(|loss| loss.output.clone()).collect();
+    Err(ContentError::Losses { expected: outputs.cloned().collect(), found })
+}
+
+fn check_optimizer(
+    OptimizerRecord { slots, .. }: &OptimizerRecord,
+    compile: Option<&CompileSettings>,
+) -> Result<(), ContentError> {
+    let (found, limit) = (slots.len(), tensors::MAX_SLOTS);
+    if found > limit {
+        return Err(ContentError::SlotCount { found, limit });
+    }
+    check_unique("slots of the optimizer", slots.iter().map(String::as_str))?;
+    match compile.map(|compile| compile.optimizer.slots()) {
+        Some(expected) if *slots != expected => {
+            let expected = expected.iter().map(|&slot| slot.to_owned()).collect();
+            Err(ContentError::Slots { expected, found: slots.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_history(history: Option<&History>) -> Result<(), ContentError> {
+    history.iter().flat_map(|history| &history.epochs).try_for_each(|epoch| {
+        check_unique("figures of one epoch", epoch.values.iter().map(|(name, _)| name.as_str()))
+    })
+}
+
+fn check_unique<'n>(
+    what: &'static str,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<(), ContentError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(ContentError::Duplicate { what, name: name.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+impl From<TrainingState> for TrainingRecord {
+    fn from(state: TrainingState) -> Self {
+        let TrainingState { seed, epoch, step_in_epoch, shard, arithmetic_revision } = state;
+        Self { seed, epoch, step_in_epoch, shard, arithmetic_revision }
+    }
+}
+
+impl From<TrainingRecord> for TrainingState {
+    fn from(record: TrainingRecord) -> Self {
+        let TrainingRecord { seed, epoch, step_in_epoch, shard, arithmetic_revision } = record;
+        Self { seed, epoch, step_in_epoch, shard, arithmetic_revision }
+    }
+}
+
+impl From<&EpochRecord> for HistoryRecord {
+    fn from(EpochRecord { epoch, values }: &EpochRecord) -> Self {
+        let bits = |(name, value): &(String, f64)| (name.clone(), value.to_bits());
+        Self { epoch: *epoch, values: values.iter().map(bits).collect() }
+    }
+}
+
+impl From<HistoryRecord> for EpochRecord {
+    fn from(HistoryRecord { epoch, values }: HistoryRecord) -> Self {
+        let value = |(name, bits)| (name, f64::from_bits(bits));
+        Self { epoch, values: values.into_iter().map(value).collect() }
+    }
+}

@@ -1,0 +1,100 @@
+//! The parts of a saved model, whichever form it is saved in.
+
+/// A part of a saved model. The order is that of the file form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::format) enum Section {
+    Architecture,
+    Compile,
+    Optimizer,
+    Training,
+    History,
+    Metadata,
+    Proof,
+    Index,
+    Tensors,
+}
+
+/// How the payload of a section is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::format) enum Encoding {
+    /// JSON, bounded by `Limits::text`.
+    Text,
+    /// Records, bounded by `Limits::memory`.
+    Records,
+    /// The numbers themselves.
+    Numbers,
+}
+
+impl Section {
+    pub(in crate::format) const ALL: [Self; 9] = [
+        Self::Architecture,
+        Self::Compile,
+        Self::Optimizer,
+        Self::Training,
+        Self::History,
+        Self::Metadata,
+        Self::Proof,
+        Self::Index,
+        Self::Tensors,
+    ];
+
+    /// The sections that the directory form keeps as files of their own; its manifest and its
+    /// arrays hold the others.
+    pub(in crate::format) const EXTRA: [Self; 6] = [
+        Self::Compile,
+        Self::Optimizer,
+        Self::Training,
+        Self::History,
+        Self::Metadata,
+        Self::Proof,
+    ];
+
+    pub(in crate::format) const fn id(self) -> &'static str {
+        match self {
+            Self::Architecture => "architecture",
+            Self::Compile => "compile",
+            Self::Optimizer => "optimizer",
+            Self::Training => "training",
+            Self::History => "history",
+            Self::Metadata => "metadata",
+            Self::Proof => "proof",
+            Self::Index => "index",
+            Self::Tensors => "tensors",
+        }
+    }
+
+    pub(in crate::format) fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.id() == id)
+    }
+
+    /// Whether a reader that does not know the section must refuse the file. Without the others a
+    /// model still predicts.
+    pub(in crate::format) const fn critical(self) -> bool {
+        match self {
+            Self::Architecture | Self::Index | Self::Tensors => true,
+            Self::Compile
+            | Self::Optimizer
+            | Self::Training
+            | Self::History
+            | Self::Metadata
+            | Self::Proof => false,
+        }
+    }
+
+    pub(in crate::format) const fn encoding(self) -> Encoding {
+        match self {
+            Self::Architecture | Self::Compile | Self::Metadata => Encoding::Text,
+            Self::Optimizer | Self::Training | Self::History | Self::Proof | Self::Index => {
+                Encoding::Records
+            }
+            Self::Tensors => Encoding::Numbers,
+        }
+    }
+}
+
+/// Whether `id` may name a section, of this version or another: 1 to 12 lower-case ASCII letters,
+/// digits or underscores.
+pub(in crate::format) fn is_section_id(id: &str) -> bool {
+    let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    (1..=12).contains(&id.len()) && id.bytes().all(allowed)
+}

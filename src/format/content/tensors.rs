@@ -1,0 +1,106 @@
+//! Which tensors a checkpoint has, in which order: the architecture, the optimizer's slots and the
+//! proof determine it, so that a file can only agree or be refused.
+
+use std::fmt;
+
+use super::records::Role;
+use super::{ContentError, Description};
+use crate::tensor::Shape;
+
+/// The most dimensions of a tensor, as NumPy had it before version 2.
+pub(in crate::format) const MAX_RANK: usize = 32;
+
+/// The most slots an optimizer may keep per parameter.
+pub(super) const MAX_SLOTS: usize = 16;
+
+/// A tensor that must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::format) struct Expected {
+    pub(in crate::format) role: Role,
+    pub(in crate::format) name: String,
+    pub(in crate::format) shape: Shape,
+}
+
+/// A tensor in messages: `parameter "dense/kernel"`.
+struct Named<'a>(Role, &'a str);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(role, name) = self;
+        match role {
+            Role::Parameter => write!(f, "parameter {name:?}"),
+            Role::Slot(slot) => write!(f, "tensor {name:?} of optimizer slot {slot}"),
+            Role::ProofOutput => write!(f, "proof's output {name:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Named(self.role, &self.name).fmt(f)
+    }
+}
+
+impl Description {
+    /// How many tensors there must be.
+    pub(in crate::format) fn tensor_count(&self) -> u64 {
+        let all = self.graph.parameters();
+        let trained = all.iter().filter(|parameter| self.graph.is_trained(parameter)).count();
+        let slots = self.optimizer.as_ref().map_or(0, |optimizer| optimizer.slots.len());
+        let outputs = self.proof.map_or(0, |_| self.graph.outputs().len());
+        (all.len() as u64)
+            .saturating_add((trained as u64).saturating_mul(slots as u64))
+            .saturating_add(outputs as u64)
+    }
+
+    /// All tensors, in the order of files: the parameters; for each slot in turn, the parameters
+    /// that are trained; the outputs of the proof.
+    pub(in crate::format) fn expected(&self) -> Vec<Expected> {
+        let graph = &self.graph;
+        let parameters = || graph.parameters().iter();
+        let of_role = |role| {
+            move |parameter| Expected {
+                role,
+                name: graph.tensor_name(parameter),
+                shape: parameter.shape.clone(),
+            }
+        };
+        let mut expected: Vec<_> = parameters().map(of_role(Role::Parameter)).collect();
+        let slots = self.optimizer.as_ref().map_or(0, |optimizer| optimizer.slots.len());
+        for slot in (0..).take(slots) {
+            let trained = parameters().filter(|parameter| graph.is_trained(parameter));
+            expected.extend(trained.map(of_role(Role::Slot(slot))));
+        }
+        if let Some(proof) = self.proof {
+            let outputs = graph.outputs().iter().map(|output| Expected {
+                role: Role::ProofOutput,
+                name: output.name.clone(),
+                shape: Shape::new(graph.shape(output.node).batched(proof.samples as usize)),
+            });
+            expected.extend(outputs);
+        }
+        expected
+    }
+}
+
+/// Compares the tensors found, in order, with those that must be there.
+pub(in crate::format) fn check<'t>(
+    expected: &[Expected],
+    found: impl ExactSizeIterator<Item = (Role, &'t str, Shape)>,
+) -> Result<(), ContentError> {
+    let (count, what) = (found.len(), "tensors".to_owned());
+    for (number, (expected, (role, name, shape))) in expected.iter().zip(found).enumerate() {
+        if (expected.role, expected.name.as_str()) != (role, name) {
+            let (expected, found) = (expected.to_string(), Named(role, name).to_string());
+            return Err(ContentError::Tensor { number, expected, found });
+        }
+        if expected.shape != shape {
+            let (tensor, expected) = (expected.to_string(), expected.shape.clone());
+            return Err(ContentError::Shape { tensor, expected, found: shape });
+        }
+    }
+    if count != expected.len() {
+        return Err(ContentError::Count { what, expected: expected.len(), found: count });
+    }
+    Ok(())
+}

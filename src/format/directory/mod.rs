@@ -1,0 +1,43 @@
+//! The directory form: a manifest, one NumPy array per tensor, and files for the rest.
+//! `docs/DIRECTORY.md` is its specification. No path is ever taken from the manifest: every file
+//! has the one name that its number and meaning give it.
+
+mod entries;
+mod manifest;
+mod npy;
+mod read;
+mod write;
+
+use super::content::{Encoding, Role, Section};
+
+pub(super) use manifest::MANIFEST;
+pub(super) use read::parse;
+pub(super) use write::save;
+
+const TENSORS: &str = "tensors";
+const EXTRA: &str = "extra";
+
+/// The most letters of a tensor's name that its file's name repeats.
+const MAX_STEM: usize = 64;
+
+/// The name in `tensors/` of tensor `number`. The number identifies it; the rest is for people:
+/// what is no ASCII letter, digit or underscore becomes `-`, and what is too long is cut.
+fn tensor_file(number: usize, role: Role, slots: &[String], name: &str) -> String {
+    let slot = |slot: u32| slots.get(slot as usize).map_or("slot", String::as_str);
+    let full = match role {
+        Role::Parameter => name.to_owned(),
+        Role::Slot(number) => format!("{}/{name}", slot(number)),
+        Role::ProofOutput => format!("proof/{name}"),
+    };
+    let readable = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let stem: String = full.chars().take(MAX_STEM).map(readable).collect();
+    format!("{number:04}-{stem}.npy")
+}
+
+/// The name in `extra/` of the section of that id.
+fn extra_file(id: &str) -> String {
+    match Section::from_id(id).map(Section::encoding) {
+        Some(Encoding::Text) => format!("{id}.json"),
+        Some(Encoding::Records | Encoding::Numbers) | None => format!("{id}.bin"),
+    }
+}

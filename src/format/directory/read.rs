@@ -1,0 +1,207 @@
+//! Reading the directory form.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::entries::Directory;
+use super::manifest::{ExtraEntry, MANIFEST, Manifest, TensorEntry};
+use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
+use crate::bytes::{Budget, Digest, matches};
+use crate::format::content::{self, Description, Expected, Part, Section, is_section_id};
+use crate::format::error::Fault;
+use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
+use crate::format::{FormatError, Limits};
+use crate::tensor::{DType, Tensor};
+
+const TENSORS_PREFIX: &str = "tensors/";
+const EXTRA_PREFIX: &str = "extra/";
+
+/// Reads and checks everything in the directory form.
+pub(in crate::format) fn parse(
+    path: &Path,
+    limits: &Limits,
+) -> Result<Parsed<'static>, FormatError> {
+    let mut budget = Budget::new(limits.memory);
+    let root = Directory::open(path)?;
+    let (_, length) = root.file(MANIFEST)?;
+    if length > limits.text {
+        let (what, name, limit) = ("the manifest", "text", limits.text);
+        return Err(FormatError::Limit { what, name, limit, found: length });
+    }
+    budget.reserve(length, "the manifest")?;
+    let text = root.read(MANIFEST, &[], length)?;
+    let (manifest, sha256) = Manifest::read(&text, limits, &mut budget)?;
+    let Manifest { version, architecture, tensors, extra, .. } = manifest;
+    check_sections(&extra)?;
+
+    let whole = Part { name: MANIFEST, offset: 0, bytes: &text };
+    let mut names = BTreeSet::from([MANIFEST]);
+    names.extend((!tensors.is_empty()).then_some(TENSORS));
+    names.extend((!extra.is_empty()).then_some(EXTRA));
+    root.check_names(&names)?;
+    let payloads = read_extra(&root, &extra, &mut budget)?;
+    let part = |section: Section| {
+        payloads.get(section.id()).map(|(name, bytes)| Part { name, offset: 0, bytes })
+    };
+    let graph = whole.checked_graph(architecture)?;
+    let description = Description::read(graph, part, limits, &mut budget)?;
+    let (tensors, infos) = read_tensors(&root, &description, &tensors, whole, &mut budget)?;
+    Ok(Parsed {
+        version,
+        sha256,
+        sections: extra.into_iter().map(info).collect(),
+        tensors: infos,
+        checkpoint: description.with_tensors(tensors),
+    })
+}
+
+fn info(entry: ExtraEntry) -> SectionInfo {
+    SectionInfo {
+        known: Section::from_id(&entry.section).is_some(),
+        id: entry.section,
+        critical: entry.critical,
+        file: Some(entry.file),
+        offset: 0,
+        length: entry.length,
+        crc32c: None,
+        sha256: entry.sha256,
+    }
+}
+
+/// As in the file form: known sections come in their order, others are ancillary and come once.
+fn check_sections(extra: &[ExtraEntry]) -> Result<(), FormatError> {
+    let mut last = None;
+    let mut unknown = BTreeSet::new();
+    for ExtraEntry { file, section: id, critical, .. } in extra {
+        let fault =
+            |rule| Err(FormatError::damaged(MANIFEST, 0, Fault::Section { id: id.clone(), rule }));
+        if !is_section_id(id) {
+            return fault("has a name that no section can have");
+        }
+        if *file != format!("{EXTRA_PREFIX}{}", extra_file(id)) {
+            return fault("does not stand in the file of its name");
+        }
+        match Section::from_id(id) {
+            Some(section) if !Section::EXTRA.contains(&section) => {
+                return fault("belongs into the manifest itself");
+            }
+            Some(section) if section.critical() != *critical => {
+                return fault("has the wrong critical flag");
+            }
+            Some(section) if last >= Some(section) => return fault("stands twice or out of order"),
+            Some(section) => last = Some(section),
+            None if *critical => {
+                return Err(FormatError::UnknownSection { id: id.clone(), offset: 0 });
+            }
+            None if !unknown.insert(id) => return fault("stands twice"),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The files in `extra/` by section, each with its path and bytes.
+fn read_extra<'m>(
+    root: &Directory,
+    extra: &'m [ExtraEntry],
+    budget: &mut Budget,
+) -> Result<BTreeMap<&'m str, (&'m str, Vec<u8>)>, FormatError> {
+    let mut payloads = BTreeMap::new();
+    if extra.is_empty() {
+        return Ok(payloads);
+    }
+    let directory = root.sub(EXTRA, EXTRA_PREFIX)?;
+    let files: BTreeMap<&str, &ExtraEntry> = extra
+        .iter()
+        .map(|entry| (entry.file.strip_prefix(EXTRA_PREFIX).unwrap_or(&entry.file), entry))
+        .collect();
+    directory.check_names(&files.keys().copied().collect())?;
+    for (name, entry) in files {
+        budget.reserve(entry.length, "a file of the directory")?;
+        let bytes = directory.read(name, &[], entry.length)?;
+        check_digest(&entry.file, "the file", entry.sha256, Digest::of(&bytes))?;
+        payloads.insert(entry.section.as_str(), (entry.file.as_str(), bytes));
+    }
+    Ok(payloads)
+}
+
+fn check_digest(
+    file: &str,
+    what: &str,
+    expected: Digest,
+    found: Digest,
+) -> Result<(), FormatError> {
+    if matches(expected, found) {
+        return Ok(());
+    }
+    let what = what.to_owned();
+    Err(FormatError::damaged(file, 0, Fault::Digest { what, expected, found }))
+}
+
+type Tensors = Vec<(Expected, Tensor<'static>)>;
+
+/// Holds the entries against what the description calls for, and the files against the entries.
+fn read_tensors(
+    root: &Directory,
+    description: &Description,
+    entries: &[TensorEntry],
+    manifest: Part<'_>,
+    budget: &mut Budget,
+) -> Result<(Tensors, Vec<TensorInfo>), FormatError> {
+    let all_expected = description.expected();
+    let found = entries
+        .iter()
+        .map(|entry| (entry.role, entry.name.as_str(), content::shape_of(&entry.shape)));
+    content::check(&all_expected, found).map_err(|error| manifest.fault(error))?;
+    if entries.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let mut plan = Vec::with_capacity(entries.len());
+    for (number, (expected, entry)) in all_expected.into_iter().zip(entries).enumerate() {
+        let name = tensor_file(number, expected.role, description.slots(), &expected.name);
+        if entry.file.strip_prefix(TENSORS_PREFIX) != Some(&name) {
+            let (what, expected) = ("the file of a tensor", format!("{TENSORS_PREFIX}{name}"));
+            let found = entry.file.clone();
+            return Err(manifest.fault(Fault::Value { what, expected, found }));
+        }
+        let (dtype, length) =
+            content::layout(&expected, &entry.dtype).map_err(|fault| manifest.fault(fault))?;
+        budget.reserve(length, "a tensor")?;
+        plan.push(Planned { expected, entry, name, dtype, length });
+    }
+    let directory = root.sub(TENSORS, TENSORS_PREFIX)?;
+    directory.check_names(&plan.iter().map(|planned| planned.name.as_str()).collect())?;
+    let read = plan.into_par_iter().map(|planned| planned.read(&directory));
+    Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
+}
+
+/// A tensor whose entry agrees with the description.
+struct Planned<'m> {
+    expected: Expected,
+    entry: &'m TensorEntry,
+    /// In `tensors/`.
+    name: String,
+    dtype: DType,
+    length: u64,
+}
+
+impl Planned<'_> {
+    fn read(
+        self,
+        directory: &Directory,
+    ) -> Result<((Expected, Tensor<'static>), TensorInfo), FormatError> {
+        let Self { expected, entry, name, dtype, length } = self;
+        let header = npy::header(dtype, &expected.shape);
+        let bytes = directory.read(&name, &header, length)?;
+        check_digest(&entry.file, "the numbers", entry.sha256, Digest::of(&bytes))?;
+        let whole = Digest::of_parts([header.as_slice(), &bytes]);
+        check_digest(&entry.file, "the file", entry.file_sha256, whole)?;
+        let tensor = Tensor::new(dtype, expected.shape.clone(), bytes)
+            .map_err(|error| FormatError::damaged(&entry.file, 0, Fault::Tensor(error)))?;
+        let (file, offset) = (Some(entry.file.clone()), header.len() as u64);
+        let info = TensorInfo::new(&expected, &tensor, file, offset, entry.sha256);
+        Ok(((expected, tensor), info))
+    }
+}

@@ -1,0 +1,166 @@
+//! Why a model could not be read or written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::content::ContentError;
+use super::kind::{Format, Kind};
+use crate::bytes::atomic::AtomicError;
+use crate::bytes::{BudgetError, Digest, ReadError};
+use crate::model::GraphError;
+use crate::tensor::TensorError;
+
+/// Why a model could not be read or written. Grouped by what is at fault: the file
+/// ([`is_corrupt`](Self::is_corrupt)), its version or kind, the caller's limits or wishes, or the
+/// system.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Names the file or directory in which `source` was met.
+    #[error("{}: {source}", path.display())]
+    At { path: PathBuf, source: Box<Self> },
+    /// The bytes are not what was written, or were never a valid model. `part` is a section or,
+    /// in the directory form, a file; `offset` counts from the start of the file.
+    #[error("the model is damaged in {part} at byte {offset}: {fault}")]
+    Damaged { part: String, offset: u64, fault: Box<Fault> },
+    #[error("this is not a model saved by keepnet but {found}")]
+    OtherKind { found: Kind },
+    #[error("this is the {found:?} form of a model, not the {expected:?} form")]
+    OtherForm { expected: Format, found: Format },
+    #[error(
+        "{what} {found} was made by a newer keepnet: this one reads up to {supported}; update it"
+    )]
+    Version { what: &'static str, found: String, supported: String },
+    #[error(
+        "section `{id}` at byte {offset} is marked as critical and unknown to this keepnet; \
+         update it"
+    )]
+    UnknownSection { id: String, offset: u64 },
+    /// Only `inspect` and loading pass over such sections.
+    #[error(
+        "section `{id}` is unknown to this keepnet and would be lost; update it to convert the file"
+    )]
+    WouldLose { id: String },
+    #[error("{what} takes {found}, the limit is {limit}; raise `Limits::{name}` to read it")]
+    Limit { what: &'static str, name: &'static str, limit: u64, found: u64 },
+    #[error("{0}; raise `Limits::memory` to read it")]
+    Memory(#[from] BudgetError),
+    /// The checkpoint contradicts itself; nothing was written.
+    #[error("this checkpoint cannot be saved: {0}")]
+    Unfit(#[from] ContentError),
+    #[error(
+        "`.{extension}` is no extension of a known format; take `.knet` for one file, or a \
+         directory (ending in `/` or without an extension)"
+    )]
+    Extension { extension: String },
+    #[error("cannot {action}: {source}")]
+    Io { action: &'static str, source: io::Error },
+    #[error(transparent)]
+    NotSaved(#[from] AtomicError),
+}
+
+/// What is wrong with bytes.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    #[error(
+        "the signature is {found:02x?} instead of {expected:02x?}, as if the file had been \
+         transferred as text; transfer it as binary"
+    )]
+    Signature { expected: [u8; 8], found: [u8; 8] },
+    #[error("it is cut short: {what} takes {expected} bytes, {found} are left; copy it again")]
+    CutShort { what: &'static str, expected: u64, found: u64 },
+    #[error("it goes on for {found} bytes after the end of {what}")]
+    Extended { what: &'static str, found: u64 },
+    #[error("the CRC-32C of {what} should be {expected:08x}, but is {found:08x}")]
+    Crc { what: &'static str, expected: u32, found: u32 },
+    #[error("the SHA-256 of {what} should be {expected}, but is {found}")]
+    Digest { what: String, expected: Digest, found: Digest },
+    #[error("{what} should be zero")]
+    NotZero { what: &'static str },
+    #[error("{what} should be {expected}, but is {found}")]
+    Value { what: &'static str, expected: String, found: String },
+    #[error("section `{id}` {rule}")]
+    Section { id: String, rule: &'static str },
+    #[error("the JSON cannot be understood: {message}")]
+    Json { message: String },
+    #[error(
+        "the JSON is not in its one canonical form, first here; a key may be repeated, or the text \
+         was edited"
+    )]
+    NotCanonical,
+    #[error("{what} cannot be decoded: {message}")]
+    Record { what: &'static str, message: String },
+    #[error("the architecture is no network: {0}")]
+    Graph(GraphError),
+    #[error("{0}")]
+    Content(ContentError),
+    #[error("{0}")]
+    Tensor(TensorError),
+    #[error("it is missing")]
+    Missing,
+    #[error("{rule}; only what the manifest names may be in the directory")]
+    Entry { rule: &'static str },
+}
+
+impl FormatError {
+    /// Whether the file itself is at fault: damaged, or made to mislead. Not so for a file of
+    /// another kind or a newer version, one beyond the limits given, or trouble of the system.
+    pub fn is_corrupt(&self) -> bool {
+        match self {
+            Self::At { source, .. } => source.is_corrupt(),
+            Self::Damaged { .. } => true,
+            Self::OtherKind { .. }
+            | Self::OtherForm { .. }
+            | Self::Version { .. }
+            | Self::UnknownSection { .. }
+            | Self::WouldLose { .. }
+            | Self::Limit { .. }
+            | Self::Memory(_)
+            | Self::Unfit(_)
+            | Self::Extension { .. }
+            | Self::Io { .. }
+            | Self::NotSaved(_) => false,
+        }
+    }
+
+    /// What is wrong, without the path.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::At { source, .. } => source.cause(),
+            cause => cause,
+        }
+    }
+
+    pub(super) fn at(self, path: &Path) -> Self {
+        Self::At { path: path.to_owned(), source: Box::new(self) }
+    }
+
+    pub(super) fn damaged(part: impl Into<String>, offset: u64, fault: impl Into<Fault>) -> Self {
+        Self::Damaged { part: part.into(), offset, fault: Box::new(fault.into()) }
+    }
+
+    /// Names the part in which reading ran out of bytes, or had some left.
+    pub(super) fn reading(part: &str) -> impl Fn(ReadError) -> Self {
+        move |error| match error {
+            ReadError::Truncated { what, offset, expected, found } => {
+                Self::damaged(part, offset, Fault::CutShort { what, expected, found })
+            }
+            ReadError::Trailing { what, offset, found } => {
+                Self::damaged(part, offset, Fault::Extended { what, found })
+            }
+        }
+    }
+}
+
+impl From<GraphError> for Fault {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(error)
+    }
+}
+
+impl From<ContentError> for Fault {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}

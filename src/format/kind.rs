@@ -1,0 +1,149 @@
+//! Which form a path asks for, and which form its content has.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use super::FormatError;
+use super::directory::MANIFEST;
+use super::error::Fault;
+use super::file::SIGNATURE;
+
+/// A form in which models are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Format {
+    /// One file, `model.knet`; `docs/FORMAT.md`.
+    File,
+    /// A directory of NumPy arrays and a manifest; `docs/DIRECTORY.md`.
+    Directory,
+}
+
+/// What something that is no keepnet model looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Kind {
+    #[error("a directory without a `{MANIFEST}`")]
+    Directory,
+    #[error("a SavedModel directory of TensorFlow")]
+    SavedModel,
+    #[error("an empty file")]
+    Empty,
+    #[error("an HDF5 file (`.h5` of Keras is one)")]
+    Hdf5,
+    #[error("a ZIP archive (`.keras`, `.npz` and `.pt` are such)")]
+    Zip,
+    #[error("a safetensors file")]
+    Safetensors,
+    #[error("a NumPy array")]
+    Npy,
+    #[error("a PNG image")]
+    Png,
+    #[error("a gzip file")]
+    Gzip,
+    #[error("text")]
+    Text,
+    #[error("a file of a kind unknown to keepnet")]
+    Unknown,
+}
+
+impl Format {
+    /// The form that saving to `path` asks for: a directory if it ends in a separator, is a
+    /// directory or has no extension, otherwise by the extension.
+    ///
+    /// # Errors
+    /// [`FormatError::Extension`] if the extension is none of a known format.
+    pub fn for_saving(path: &Path) -> Result<Self, FormatError> {
+        let ends_in_separator =
+            path.as_os_str().as_encoded_bytes().last().is_some_and(|&last| last == b'/');
+        match path.extension() {
+            _ if ends_in_separator || path.is_dir() => Ok(Self::Directory),
+            None => Ok(Self::Directory),
+            Some(extension) if extension.eq_ignore_ascii_case("knet") => Ok(Self::File),
+            Some(extension) => {
+                Err(FormatError::Extension { extension: extension.display().to_string() })
+            }
+        }
+    }
+
+    /// The form that stands at `path`, by its content alone.
+    ///
+    /// # Errors
+    /// [`FormatError::OtherKind`] for anything else, saying what it looks like.
+    pub fn detect(path: &Path) -> Result<Self, FormatError> {
+        let io = |source| FormatError::Io { action: "look at it", source }.at(path);
+        if fs::metadata(path).map_err(io)?.is_dir() {
+            let holds = |name: &str| path.join(name).symlink_metadata().is_ok();
+            let found = if holds(MANIFEST) {
+                return Ok(Self::Directory);
+            } else if holds("saved_model.pb") {
+                Kind::SavedModel
+            } else {
+                Kind::Directory
+            };
+            return Err(FormatError::OtherKind { found }.at(path));
+        }
+        let mut start = Vec::new();
+        let start_of = File::open(path).and_then(|file| file.take(512).read_to_end(&mut start));
+        start_of.map_err(io)?;
+        check_signature(&start).map_err(|error| error.at(path))?;
+        Ok(Self::File)
+    }
+}
+
+/// Whether `start`, the first bytes of a file, bear the signature of the file form.
+pub(super) fn check_signature(start: &[u8]) -> Result<(), FormatError> {
+    if start.starts_with(&SIGNATURE) {
+        return Ok(());
+    }
+    if start.is_empty() {
+        return Err(FormatError::OtherKind { found: Kind::Empty });
+    }
+    if SIGNATURE.starts_with(start) {
+        let fault = Fault::CutShort {
+            what: "the signature",
+            expected: SIGNATURE.len() as u64,
+            found: start.len() as u64,
+        };
+        return Err(FormatError::damaged("the header", 0, fault));
+    }
+    let found = Kind::of(start);
+    // Most of it agrees: a transfer as text or a flipped bit rather than another kind of file.
+    let agreeing = SIGNATURE.iter().zip(start).filter(|(expected, found)| expected == found);
+    match start.first_chunk() {
+        Some(&start) if found == Kind::Unknown && agreeing.count() >= 5 => {
+            let fault = Fault::Signature { expected: SIGNATURE, found: start };
+            Err(FormatError::damaged("the header", 0, fault))
+        }
+        _ => Err(FormatError::OtherKind { found }),
+    }
+}
+
+impl Kind {
+    fn of(start: &[u8]) -> Self {
+        const SIGNATURES: [(&[u8], Kind); 6] = [
+            (b"\x89HDF\r\n\x1a\n", Kind::Hdf5),
+            (b"PK\x03\x04", Kind::Zip),
+            (b"PK\x05\x06", Kind::Zip),
+            (b"\x93NUMPY", Kind::Npy),
+            (b"\x89PNG\r\n\x1a\n", Kind::Png),
+            (b"\x1f\x8b", Kind::Gzip),
+        ];
+        let known = SIGNATURES.into_iter().find(|(signature, _)| start.starts_with(signature));
+        if let Some((_, kind)) = known {
+            return kind;
+        }
+        // A safetensors file begins with the length of its JSON header, which begins with a brace.
+        if start.get(8) == Some(&b'{') && start.get(5..8) == Some(&[0; 3]) {
+            return Self::Safetensors;
+        }
+        let is_text = |text: &str| !text.chars().any(|c| c.is_control() && !c.is_whitespace());
+        match std::str::from_utf8(start) {
+            Ok(text) if is_text(text) => Self::Text,
+            // The last character may be cut.
+            Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => Self::Text,
+            _ => Self::Unknown,
+        }
+    }
+}
