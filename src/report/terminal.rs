@@ -49,7 +49,8 @@ const RESET: &str = "\x1b[0m";
 /// Shows `images` side by side in rows that fit a terminal of so many `columns`, each with a
 /// caption: the class if it is right (`7`), with the confidence if the truth is not known
 /// (`7 97 %`), and in red what it should be if it is wrong (`4 ≠ 9 97 %`). Pictures wider than
-/// `picture_columns` are shrunk to that width: a pixel takes one column and half a line.
+/// `picture_columns` are shrunk to that width: a pixel takes one column and half a line. In 80
+/// columns, three pictures of 24 stand side by side, or five of 14.
 pub fn show_images(
     images: &[ClassifiedImage<'_>],
     ink: Ink,
