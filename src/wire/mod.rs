@@ -12,3 +12,4 @@
 pub(crate) mod gzip;
 pub mod idx;
 pub mod npy;
+pub mod png;

@@ -1,0 +1,135 @@
+//! Tables of text.
+
+use std::borrow::Cow;
+
+/// The characters a text is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charset {
+    /// Box drawing and typographic signs.
+    #[default]
+    Unicode,
+    /// Nothing beyond ASCII, for logs and old consoles.
+    Ascii,
+}
+
+/// Where a column's cells stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// Rows of cells under a heading. Every cell is one line.
+#[derive(Debug)]
+pub(super) struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+/// Left end, joint, right end.
+type Rule = [char; 3];
+
+impl Table {
+    pub(super) fn new(columns: Vec<(String, Align)>) -> Self {
+        Self { columns, rows: Vec::new() }
+    }
+
+    /// Appends a row of as many cells as there are columns.
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        assert_eq!(cells.len(), self.columns.len(), "one cell per column");
+        self.rows.push(cells);
+    }
+
+    /// The table, each line ended by a line feed.
+    pub(super) fn render(&self, charset: Charset) -> String {
+        let cells = |texts: Vec<&String>| -> Vec<String> {
+            texts.into_iter().map(|text| plain(text, charset).into_owned()).collect()
+        };
+        let heading = cells(self.columns.iter().map(|(title, _)| title).collect());
+        let rows: Vec<_> = self.rows.iter().map(|row| cells(row.iter().collect())).collect();
+        let widths: Vec<usize> = (0..heading.len())
+            .map(|column| {
+                let cells = rows.iter().map(|row| &row[column]);
+                cells.chain([&heading[column]]).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            })
+            .collect();
+
+        let (bar, dash, [top, middle, bottom]) = match charset {
+            Charset::Unicode => ('│', '─', [['┌', '┬', '┐'], ['├', '┼', '┤'], ['└', '┴', '┘']]),
+            Charset::Ascii => ('|', '-', [['+'; 3]; 3]),
+        };
+        let rule = |[left, joint, right]: Rule| {
+            let dashes: Vec<String> =
+                widths.iter().map(|&width| dash.to_string().repeat(width + 2)).collect();
+            format!("{left}{}{right}\n", dashes.join(&joint.to_string()))
+        };
+        let line = |cells: &[String]| {
+            let padded: Vec<String> = (cells.iter().zip(&widths).zip(&self.columns))
+                .map(|((cell, &width), (_, align))| match align {
+                    Align::Left => format!(" {cell:<width$} "),
+                    Align::Right => format!(" {cell:>width$} "),
+                })
+                .collect();
+            format!("{bar}{}{bar}\n", padded.join(&bar.to_string()))
+        };
+
+        let mut text = rule(top) + &line(&heading) + &rule(middle);
+        rows.iter().for_each(|row| text.push_str(&line(row)));
+        text + &rule(bottom)
+    }
+}
+
+/// `text` within `charset` and on one line. Names come out of files: a control character in one
+/// could steer the terminal.
+pub(super) fn plain(text: &str, charset: Charset) -> Cow<'_, str> {
+    let printable = |char: char| match charset {
+        Charset::Unicode => !char.is_control(),
+        Charset::Ascii => char.is_ascii() && !char.is_ascii_control(),
+    };
+    if text.chars().all(printable) {
+        return Cow::Borrowed(text);
+    }
+    let replace = |char: char| match char {
+        char if printable(char) => char.to_string(),
+        '×' => "x".to_owned(),
+        '·' => ".".to_owned(),
+        '–' => "-".to_owned(),
+        '≠' => "!=".to_owned(),
+        'µ' => "u".to_owned(),
+        _ => "?".to_owned(),
+    };
+    Cow::Owned(text.chars().map(replace).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table =
+            Table::new(vec![("Name".to_owned(), Align::Left), ("Größe".to_owned(), Align::Right)]);
+        table.row(vec!["a\x1b[2J".to_owned(), "28×28".to_owned()]);
+        table.row(vec!["longer name".to_owned(), "7".to_owned()]);
+        table
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let expected = "\
+┌─────────────┬───────┐
+│ Name        │ Größe │
+├─────────────┼───────┤
+│ a?[2J       │ 28×28 │
+│ longer name │     7 │
+└─────────────┴───────┘
+";
+        assert_eq!(table().render(Charset::Unicode), expected);
+    }
+
+    #[test]
+    fn ascii_tables_hold_nothing_else() {
+        let text = table().render(Charset::Ascii);
+        assert!(text.is_ascii());
+        assert!(text.contains("| a?[2J       | 28x28 |\n| longer name |     7 |\n"), "{text}");
+    }
+}
