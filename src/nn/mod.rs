@@ -1,1 +1,4 @@
 //! The network that runs: parameters, plan, forward, backward.
+
+#[cfg(test)]
+mod reference;
