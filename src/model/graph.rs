@@ -82,25 +82,36 @@ impl Graph {
         check_ends(&layers, &nodes, &inputs, &outputs)?;
         let mut shapes: Vec<Shape> = Vec::with_capacity(nodes.len());
         let mut parameters: BTreeMap<usize, Vec<Parameter>> = BTreeMap::new();
+        let mut elements = 0;
         for node in &nodes {
             let layer = &layers[node.layer];
             let sources: Vec<&Shape> = node.inputs.iter().map(|&NodeId(i)| &shapes[i]).collect();
             let shape = infer::output_shape(layer, &sources)?;
-            if let Some(input) = sources.first() {
+            if let Some(&input) = sources.first() {
+                let fault = |rule: &str| GraphError::Shape {
+                    layer: layer.name.clone(),
+                    kind: layer.spec.kind(),
+                    input: super::error::Shapes(vec![input.clone()]),
+                    rule: rule.to_owned(),
+                };
                 let needed = infer::parameters(node.layer, layer, input);
                 match parameters.get(&node.layer) {
                     Some(known) if *known != needed => {
-                        return Err(GraphError::Shape {
-                            layer: layer.name.clone(),
-                            kind: layer.spec.kind(),
-                            input: super::error::Shapes(vec![(*input).clone()]),
-                            rule: "a layer applied twice shares its parameters, but they would \
-                                   differ in shape here"
-                                .to_owned(),
-                        });
+                        return Err(fault(
+                            "a layer applied twice shares its parameters, but they would differ \
+                             in shape here",
+                        ));
                     }
                     Some(_) => {}
-                    None => drop(parameters.insert(node.layer, needed)),
+                    None => {
+                        elements = infer::count_elements(elements, &needed).ok_or_else(|| {
+                            fault(
+                                "with its parameters the graph is larger than this machine can \
+                                 address",
+                            )
+                        })?;
+                        parameters.insert(node.layer, needed);
+                    }
                 }
             }
             shapes.push(shape);
