@@ -68,9 +68,9 @@ impl Graph {
         outputs: Vec<Output>,
     ) -> Result<Self, GraphError> {
         let name = name.into();
-        check_name(&name)?;
-        check_names("layers", layers.iter().map(|layer| layer.name.as_str()))?;
-        check_names("outputs", outputs.iter().map(|output| output.name.as_str()))?;
+        check_name("graph", &name)?;
+        check_names("layer", layers.iter().map(|layer| layer.name.as_str()))?;
+        check_names("output", outputs.iter().map(|output| output.name.as_str()))?;
         for layer in &layers {
             infer::check_settings(&layer.spec).map_err(|rule| GraphError::Setting {
                 layer: layer.name.clone(),
@@ -187,7 +187,7 @@ impl Graph {
     }
 }
 
-fn check_name(name: &str) -> Result<(), GraphError> {
+fn check_name(what: &'static str, name: &str) -> Result<(), GraphError> {
     let rule = if name.is_empty() {
         "it is empty"
     } else if name.len() > Graph::MAX_NAME {
@@ -197,7 +197,7 @@ fn check_name(name: &str) -> Result<(), GraphError> {
     } else {
         return Ok(());
     };
-    Err(GraphError::Name { name: name.to_owned(), rule })
+    Err(GraphError::Name { what, name: name.to_owned(), rule })
 }
 
 fn check_names<'a>(
@@ -206,7 +206,7 @@ fn check_names<'a>(
 ) -> Result<(), GraphError> {
     let mut seen = BTreeSet::new();
     for name in names {
-        check_name(name)?;
+        check_name(what, name)?;
         if !seen.insert(name) {
             return Err(GraphError::DuplicateName { what, name: name.to_owned() });
         }
@@ -259,7 +259,7 @@ fn check_ends(
     let mut listed = BTreeSet::new();
     for &NodeId(index) in inputs {
         if index >= count {
-            return Err(GraphError::Reference { node: index, what: "input node", index, count });
+            return Err(GraphError::NoSuchNode { what: "inputs", index, count });
         }
         if !matches!(layers[nodes[index].layer].spec, LayerSpec::Input(_)) {
             return setting(index, "only an input layer can be an input of the graph");
@@ -273,8 +273,8 @@ fn check_ends(
         match consumed.get_mut(*index) {
             Some(consumed) => *consumed = true,
             None => {
-                let (node, what, index) = (*index, "output node", *index);
-                return Err(GraphError::Reference { node, what, index, count });
+                let (what, index) = ("outputs", *index);
+                return Err(GraphError::NoSuchNode { what, index, count });
             }
         }
     }
