@@ -191,13 +191,13 @@ fn dense() {
 fn batch_normalization() {
     let norm = BatchNormalization::default();
     assert_gives(norm, [3, 4, 5], [3, 4, 5]);
-    let moving: [(&str, &[usize]); 2] = [("moving_mean", &[5]), ("moving_variance", &[5])];
-    let (gamma, beta): ((&str, &[usize]), (&str, &[usize])) = (("gamma", &[5]), ("beta", &[5]));
-    assert_needs(norm, [3, 4, 5], &[gamma, beta, moving[0], moving[1]]);
+    let five = |names: [&'static str; 2]| names.map(|name| (name, &[5][..]));
+    let (moving, learned) = (five(["moving_mean", "moving_variance"]), five(["gamma", "beta"]));
+    assert_needs(norm, [3, 4, 5], &[learned, moving].concat());
     let center = BatchNormalization { scale: false, ..norm };
-    assert_needs(center, [5], &[beta, moving[0], moving[1]]);
+    assert_needs(center, [5], &[learned[1], moving[0], moving[1]]);
     let scale = BatchNormalization { center: false, ..norm };
-    assert_needs(scale, [5], &[gamma, moving[0], moving[1]]);
+    assert_needs(scale, [5], &[learned[0], moving[0], moving[1]]);
     let graph = Sequential::new([5]).batch_normalization().graph().expect("sound");
     let learned: Vec<bool> = graph.parameters().iter().map(|p| p.learned).collect();
     assert_eq!(learned, [true, true, false, false]);
@@ -298,6 +298,9 @@ fn merges_refuse() {
     join(1, &[&[2, 3], &[2, 4]], &format!("2×3, 2×4: {differ}"));
     join(1, &[&[2, 3], &[2]], &format!("2×3, 2: {differ}"));
     join(1, &[&[2], &[2, 3]], &format!("2, 2×3: {differ}"));
+    // Empty images may be of any width.
+    let huge: &[usize] = &[0, usize::MAX];
+    join(2, &[huge, huge], &format!("0×{0}, 0×{0}: the result is too large", usize::MAX));
     for axis in [0, -3] {
         join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be joined");
     }

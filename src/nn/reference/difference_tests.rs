@@ -173,9 +173,9 @@ fn comparison_accepts_what_is_right() {
 
 #[test]
 fn comparison_names_what_is_wrong() {
-    let wrong = checked(|found| tensor(&mut found.parameters[0])[4] = -6.5).expect_err("wrong");
+    let wrong = checked(|found| tensor(&mut found.parameters[0])[5] = -6.5).expect_err("wrong");
     let start = "1 of 13 gradients are wrong\n\
-                 layer `head` (dense), parameter `kernel`, element [1, 1]: expected ";
+                 layer `head` (dense), parameter `kernel`, element [1, 2]: expected ";
     assert!(wrong.starts_with(start) && wrong.ends_with(", found -6.5"), "{wrong}");
     let input = checked(|found| tensor(&mut found.inputs[0])[3] = 0.0).expect_err("wrong");
     assert!(input.contains("\ninput `input`, element [1, 1]: expected 6"), "{input}");
