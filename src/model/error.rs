@@ -10,12 +10,14 @@ pub enum GraphError {
     Shape { layer: String, kind: &'static str, input: Shapes, rule: String },
     #[error("layer `{layer}` ({kind}): {rule}")]
     Setting { layer: String, kind: &'static str, rule: String },
-    #[error("layer name {name:?} cannot be used: {rule}")]
-    Name { name: String, rule: &'static str },
-    #[error("two {what} are named `{name}`")]
+    #[error("{what} name {name:?} cannot be used: {rule}")]
+    Name { what: &'static str, name: String, rule: &'static str },
+    #[error("two {what}s are named `{name}`")]
     DuplicateName { what: &'static str, name: String },
     #[error("node {node} refers to {what} {index}, of which there are {count}")]
     Reference { node: usize, what: &'static str, index: usize, count: usize },
+    #[error("the graph lists node {index} among its {what}, but has only {count} nodes")]
+    NoSuchNode { what: &'static str, index: usize, count: usize },
     #[error("the graph has no {what}")]
     Empty { what: &'static str },
     #[error("layer `{layer}` is not used by any node")]

@@ -68,9 +68,9 @@ impl Graph {
         outputs: Vec<Output>,
     ) -> Result<Self, GraphError> {
         let name = name.into();
-        check_name(&name)?;
-        check_names("layers", layers.iter().map(|layer| layer.name.as_str()))?;
-        check_names("outputs", outputs.iter().map(|output| output.name.as_str()))?;
+        check_name("graph", &name)?;
+        check_names("layer", layers.iter().map(|layer| layer.name.as_str()))?;
+        check_names("output", outputs.iter().map(|output| output.name.as_str()))?;
         for layer in &layers {
             infer::check_settings(&layer.spec).map_err(|rule| GraphError::Setting {
                 layer: layer.name.clone(),
@@ -82,25 +82,36 @@ impl Graph {
         check_ends(&layers, &nodes, &inputs, &outputs)?;
         let mut shapes: Vec<Shape> = Vec::with_capacity(nodes.len());
         let mut parameters: BTreeMap<usize, Vec<Parameter>> = BTreeMap::new();
+        let mut elements = 0;
         for node in &nodes {
             let layer = &layers[node.layer];
             let sources: Vec<&Shape> = node.inputs.iter().map(|&NodeId(i)| &shapes[i]).collect();
             let shape = infer::output_shape(layer, &sources)?;
-            if let Some(input) = sources.first() {
+            if let Some(&input) = sources.first() {
+                let fault = |rule: &str| GraphError::Shape {
+                    layer: layer.name.clone(),
+                    kind: layer.spec.kind(),
+                    input: super::error::Shapes(vec![input.clone()]),
+                    rule: rule.to_owned(),
+                };
                 let needed = infer::parameters(node.layer, layer, input);
                 match parameters.get(&node.layer) {
                     Some(known) if *known != needed => {
-                        return Err(GraphError::Shape {
-                            layer: layer.name.clone(),
-                            kind: layer.spec.kind(),
-                            input: super::error::Shapes(vec![(*input).clone()]),
-                            rule: "a layer applied twice shares its parameters, but they would \
-                                   differ in shape here"
-                                .to_owned(),
-                        });
+                        return Err(fault(
+                            "a layer applied twice shares its parameters, but they would differ \
+                             in shape here",
+                        ));
                     }
                     Some(_) => {}
-                    None => drop(parameters.insert(node.layer, needed)),
+                    None => {
+                        elements = infer::count_elements(elements, &needed).ok_or_else(|| {
+                            fault(
+                                "with its parameters the graph is larger than this machine can \
+                                 address",
+                            )
+                        })?;
+                        parameters.insert(node.layer, needed);
+                    }
                 }
             }
             shapes.push(shape);
@@ -176,7 +187,7 @@ impl Graph {
     }
 }
 
-fn check_name(name: &str) -> Result<(), GraphError> {
+fn check_name(what: &'static str, name: &str) -> Result<(), GraphError> {
     let rule = if name.is_empty() {
         "it is empty"
     } else if name.len() > Graph::MAX_NAME {
@@ -186,7 +197,7 @@ fn check_name(name: &str) -> Result<(), GraphError> {
     } else {
         return Ok(());
     };
-    Err(GraphError::Name { name: name.to_owned(), rule })
+    Err(GraphError::Name { what, name: name.to_owned(), rule })
 }
 
 fn check_names<'a>(
@@ -195,7 +206,7 @@ fn check_names<'a>(
 ) -> Result<(), GraphError> {
     let mut seen = BTreeSet::new();
     for name in names {
-        check_name(name)?;
+        check_name(what, name)?;
         if !seen.insert(name) {
             return Err(GraphError::DuplicateName { what, name: name.to_owned() });
         }
@@ -248,7 +259,7 @@ fn check_ends(
     let mut listed = BTreeSet::new();
     for &NodeId(index) in inputs {
         if index >= count {
-            return Err(GraphError::Reference { node: index, what: "input node", index, count });
+            return Err(GraphError::NoSuchNode { what: "inputs", index, count });
         }
         if !matches!(layers[nodes[index].layer].spec, LayerSpec::Input(_)) {
             return setting(index, "only an input layer can be an input of the graph");
@@ -262,8 +273,8 @@ fn check_ends(
         match consumed.get_mut(*index) {
             Some(consumed) => *consumed = true,
             None => {
-                let (node, what, index) = (*index, "output node", *index);
-                return Err(GraphError::Reference { node, what, index, count });
+                let (what, index) = ("outputs", *index);
+                return Err(GraphError::NoSuchNode { what, index, count });
             }
         }
     }

@@ -38,6 +38,10 @@ pub struct Window2d {
 
 type Rule = String;
 
+/// The most elements that one result, or all parameters together, may have: as many as f64s fit the
+/// address space.
+const MAX_ELEMENTS: usize = isize::MAX as usize / 8;
+
 impl Window2d {
     /// Resolves a window against an image of height and width `input`; the error is the rule that
     /// is broken.
@@ -117,7 +121,7 @@ pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, Gr
     };
     let shape = shape.and_then(|shape| match shape.checked_elements() {
         Some(0) => Err(format!("the result {shape} would be empty")),
-        Some(elements) if elements <= isize::MAX as usize / 8 => Ok(shape),
+        Some(elements) if elements <= MAX_ELEMENTS => Ok(shape),
         _ => Err("the result is larger than this machine can address".to_owned()),
     });
     shape.map_err(|rule| GraphError::Shape {
@@ -320,6 +324,12 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         | LayerSpec::Rescaling(_)
         | LayerSpec::Merge(_) => Vec::new(),
     }
+}
+
+/// The elements of `parameters` on top of `others`, if they can be addressed.
+pub(super) fn count_elements(others: usize, parameters: &[Parameter]) -> Option<usize> {
+    let add = |sum: usize, own: &Parameter| sum.checked_add(own.shape.checked_elements()?);
+    parameters.iter().try_fold(others, add).filter(|&sum| sum <= MAX_ELEMENTS)
 }
 
 /// What is wrong with a layer's own settings, whatever its input.

@@ -212,7 +212,7 @@ pub struct Rescaling {
 /// Layers that join several inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// The sum of two or more inputs of one shape, in their order.
+    /// The sum of one input or more, of one shape, in their order.
     Add,
     /// Inputs one after the other along `axis`, counted as Keras does: 0 is the batch (refused),
     /// −1 the last axis.

@@ -29,3 +29,6 @@ pub use layer::{
     PoolKind, Rescaling,
 };
 pub use sequential::Sequential;
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod layout;
 mod model;
 mod plan;
 mod predict;
+#[cfg(test)]
+mod reference;
 mod transfer;
 mod workspace;
 

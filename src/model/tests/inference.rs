@@ -1,0 +1,392 @@
+//! What each layer gives and needs, and what it refuses.
+
+use proptest::prelude::*;
+
+use crate::model::*;
+use crate::tensor::Shape;
+
+/// What a layer gives for samples of `input`.
+fn gives(spec: impl Into<LayerSpec>, input: impl Into<Shape>) -> Result<Shape, GraphError> {
+    let graph = Sequential::new(input).named("it", spec).graph()?;
+    Ok(graph.shape(graph.outputs()[0].node).clone())
+}
+
+#[track_caller]
+fn assert_gives(spec: impl Into<LayerSpec>, input: impl Into<Shape>, expected: impl Into<Shape>) {
+    assert_eq!(gives(spec, input), Ok(expected.into()));
+}
+
+/// The whole message, which names the layer, its kind, its input and the rule.
+#[track_caller]
+fn assert_refuses(spec: impl Into<LayerSpec>, input: impl Into<Shape>, message: &str) {
+    let error = gives(spec, input).expect_err("a layer that does not fit");
+    assert_eq!(error.to_string(), message);
+}
+
+/// Names and shapes of a layer's parameters.
+fn needs(spec: impl Into<LayerSpec>, input: impl Into<Shape>) -> Vec<(String, Vec<usize>)> {
+    let graph = Sequential::new(input).named("it", spec).graph().expect("a layer that fits");
+    let dims = |parameter: &Parameter| parameter.shape.dims().to_vec();
+    graph.parameters().iter().map(|p| (graph.tensor_name(p), dims(p))).collect()
+}
+
+#[track_caller]
+fn assert_needs(
+    spec: impl Into<LayerSpec>,
+    input: impl Into<Shape>,
+    expected: &[(&str, &[usize])],
+) {
+    let expected: Vec<_> =
+        expected.iter().map(|&(name, dims)| (format!("it/{name}"), dims.to_vec())).collect();
+    assert_eq!(needs(spec, input), expected);
+}
+
+const EXPLICIT: Padding = Padding::Explicit { top: 1, bottom: 2, left: 3, right: 0 };
+
+#[test]
+fn conv2d() {
+    assert_gives(Conv2d::new(32, 3), [28, 28, 1], [26, 26, 32]);
+    let same = Conv2d { padding: Padding::Same, strides: [2, 3], ..Conv2d::new(4, 5) };
+    assert_gives(same, [7, 7, 2], [4, 3, 4]);
+    assert_gives(Conv2d { padding: EXPLICIT, ..Conv2d::new(4, 2) }, [5, 5, 2], [7, 7, 4]);
+    assert_gives(Conv2d { dilation: [2, 3], ..Conv2d::new(4, 3) }, [5, 8, 2], [1, 2, 4]);
+    let wide = Conv2d { kernel: [2, 5], ..Conv2d::new(8, 1) };
+    assert_needs(wide.clone(), [9, 9, 6], &[("kernel", &[2, 5, 6, 8]), ("bias", &[8])]);
+    let grouped = Conv2d { groups: 2, use_bias: false, ..wide };
+    assert_needs(grouped, [9, 9, 6], &[("kernel", &[2, 5, 3, 8])]);
+}
+
+#[test]
+fn conv2d_refuses() {
+    let conv = || Conv2d::new(4, 3);
+    assert_refuses(
+        conv(),
+        [28, 28],
+        "layer `it` (conv2d) cannot take an input of shape 28×28: it takes images: height, width, \
+         channels",
+    );
+    assert_refuses(
+        conv(),
+        [2, 5, 1],
+        "layer `it` (conv2d) cannot take an input of shape 2×5×1: the window reaches over 3 cells \
+         in height, the padded image has 2; pad with `same` or take a smaller window",
+    );
+    assert_refuses(
+        Conv2d { dilation: [1, 3], ..conv() },
+        [3, 6, 1],
+        "layer `it` (conv2d) cannot take an input of shape 3×6×1: the window reaches over 7 cells \
+         in width, the padded image has 6; pad with `same` or take a smaller window",
+    );
+    assert_refuses(
+        Conv2d { groups: 2, ..conv() },
+        [5, 5, 3],
+        "layer `it` (conv2d) cannot take an input of shape 5×5×3: 3 channels cannot be split into \
+         2 groups",
+    );
+    assert_refuses(
+        conv(),
+        [5, 5, 0],
+        "layer `it` (conv2d) cannot take an input of shape 5×5×0: the image has no channels",
+    );
+    assert_refuses(
+        Conv2d { padding: Padding::Same, ..conv() },
+        [0, 5, 1],
+        "layer `it` (conv2d) cannot take an input of shape 0×5×1: the image has no height",
+    );
+    let zeros = [
+        Conv2d { kernel: [0, 1], ..conv() },
+        Conv2d { strides: [1, 0], ..conv() },
+        Conv2d { dilation: [0, 1], ..conv() },
+    ];
+    for conv in zeros {
+        let error = gives(conv, [5, 5, 1]).expect_err("a zero");
+        let rule = "window, stride and dilation must be 1 or more in ";
+        assert!(error.to_string().contains(rule), "{error}");
+    }
+}
+
+#[test]
+fn conv2d_refuses_settings() {
+    let setting = |conv: Conv2d, rule: &str| {
+        assert_refuses(conv, [5, 5, 4], &format!("layer `it` (conv2d): {rule}"));
+    };
+    let conv = || Conv2d::new(4, 3);
+    setting(Conv2d::new(0, 3), "filters and groups must be 1 or more");
+    setting(Conv2d { groups: 0, ..conv() }, "filters and groups must be 1 or more");
+    setting(Conv2d { groups: 3, ..conv() }, "4 filters cannot be split into 3 groups");
+    setting(Conv2d { kernel_l2: -1.0, ..conv() }, "kernel_l2 must not be negative, but is -1");
+    setting(Conv2d { kernel_l2: f64::INFINITY, ..conv() }, "kernel_l2 must be finite, not inf");
+    let activation = Activation::Elu { alpha: f64::NAN };
+    setting(Conv2d { activation, ..conv() }, "alpha must be finite, not NaN");
+}
+
+#[test]
+fn pool2d() {
+    assert_gives(Pool2d::max(2), [13, 12, 5], [6, 6, 5]);
+    assert_gives(Pool2d { padding: Padding::Same, ..Pool2d::average(2) }, [13, 12, 5], [7, 6, 5]);
+    assert_gives(Pool2d { strides: [1, 1], ..Pool2d::max(3) }, [5, 4, 1], [3, 2, 1]);
+    let padding = Padding::Explicit { top: 1, bottom: 1, left: 0, right: 2 };
+    assert_gives(Pool2d { padding, ..Pool2d::max(3) }, [4, 4, 1], [2, 2, 1]);
+    assert_gives(Pool2d::max(2), [2, 2, 0], [1, 1, 0]);
+    assert_needs(Pool2d::max(2), [4, 4, 1], &[]);
+    assert_refuses(
+        Pool2d::average(3),
+        [3, 2, 1],
+        "layer `it` (average_pool2d) cannot take an input of shape 3×2×1: the window reaches over \
+         3 cells in width, the padded image has 2; pad with `same` or take a smaller window",
+    );
+    let padding = Padding::Explicit { top: 0, bottom: 2, left: 0, right: 0 };
+    assert_refuses(
+        Pool2d { padding, ..Pool2d::max(2) },
+        [4, 4, 1],
+        "layer `it` (max_pool2d) cannot take an input of shape 4×4×1: the padding is as large as \
+         the pool, so a pool could hold no real cell",
+    );
+}
+
+#[test]
+fn global_pool2d() {
+    let pool = |keep_dims| GlobalPool2d { kind: PoolKind::Max, keep_dims };
+    assert_gives(pool(false), [3, 4, 5], [5]);
+    assert_gives(pool(true), [3, 4, 5], [1, 1, 5]);
+    assert_refuses(
+        pool(false),
+        [3, 0, 5],
+        "layer `it` (global_max_pool2d) cannot take an input of shape 3×0×5: the image is empty",
+    );
+}
+
+#[test]
+fn flatten_and_reshape() {
+    assert_gives(LayerSpec::Flatten, [3, 4, 5], [60]);
+    assert_gives(LayerSpec::Flatten, Shape::default(), [1]);
+    assert_gives(LayerSpec::Flatten, [3, 0], [0]);
+    assert_gives(LayerSpec::Reshape([5, 12].into()), [3, 4, 5], [5, 12]);
+    assert_refuses(
+        LayerSpec::Reshape([5, 11].into()),
+        [3, 4, 5],
+        "layer `it` (reshape) cannot take an input of shape 3×4×5: it cannot become 5×11: another \
+         number of elements",
+    );
+}
+
+#[test]
+fn dense() {
+    assert_gives(Dense::new(10), [7], [10]);
+    assert_gives(Dense::new(10), [2, 3, 7], [2, 3, 10]);
+    assert_needs(Dense::new(10), [2, 7], &[("kernel", &[7, 10]), ("bias", &[10])]);
+    let plain = Dense { use_bias: false, ..Dense::new(10) };
+    assert_needs(plain, [7], &[("kernel", &[7, 10])]);
+    let (scalar, kind) = (Shape::default(), "layer `it` (dense)");
+    let message = format!("{kind} cannot take an input of shape (): it takes one axis or more");
+    assert_refuses(Dense::new(1), scalar, &message);
+    let message = format!("{kind} cannot take an input of shape 2×0: the last axis is empty");
+    assert_refuses(Dense::new(1), [2, 0], &message);
+    assert_refuses(Dense::new(0), [2], &format!("{kind}: units must be 1 or more"));
+    let negative = Dense { kernel_l2: -0.5, ..Dense::new(1) };
+    assert_refuses(negative, [2], &format!("{kind}: kernel_l2 must not be negative, but is -0.5"));
+}
+
+#[test]
+fn batch_normalization() {
+    let norm = BatchNormalization::default();
+    assert_gives(norm, [3, 4, 5], [3, 4, 5]);
+    let five = |names: [&'static str; 2]| names.map(|name| (name, &[5][..]));
+    let (moving, learned) = (five(["moving_mean", "moving_variance"]), five(["gamma", "beta"]));
+    assert_needs(norm, [3, 4, 5], &[learned, moving].concat());
+    let center = BatchNormalization { scale: false, ..norm };
+    assert_needs(center, [5], &[learned[1], moving[0], moving[1]]);
+    let scale = BatchNormalization { center: false, ..norm };
+    assert_needs(scale, [5], &[learned[0], moving[0], moving[1]]);
+    let graph = Sequential::new([5]).batch_normalization().graph().expect("sound");
+    let learned: Vec<bool> = graph.parameters().iter().map(|p| p.learned).collect();
+    assert_eq!(learned, [true, true, false, false]);
+    let kind = "layer `it` (batch_normalization)";
+    let message = format!("{kind} cannot take an input of shape 0: the last axis is empty");
+    assert_refuses(norm, [0], &message);
+    for momentum in [-0.1, 1.1, f64::NAN] {
+        let message = format!("{kind}: momentum must be from 0 to 1, not {momentum}");
+        assert_refuses(BatchNormalization { momentum, ..norm }, [5], &message);
+    }
+    for epsilon in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let message = format!("{kind}: epsilon must be above 0, not {epsilon}");
+        assert_refuses(BatchNormalization { epsilon, ..norm }, [5], &message);
+    }
+}
+
+#[test]
+fn elementwise_layers_keep_the_shape() {
+    let specs: [LayerSpec; 4] = [
+        Activation::Relu.into(),
+        Activation::Softmax.into(),
+        Dropout { rate: 0.5 }.into(),
+        Rescaling { scale: 2.0, offset: 0.0 }.into(),
+    ];
+    for spec in specs {
+        assert_gives(spec.clone(), [2, 3], [2, 3]);
+        assert_needs(spec, [2, 3], &[]);
+    }
+}
+
+#[test]
+fn elementwise_layers_refuse() {
+    for rate in [-0.1, 1.0, f64::NAN] {
+        let message =
+            format!("layer `it` (dropout): the rate must be at least 0 and below 1, not {rate}");
+        assert_refuses(Dropout { rate }, [2], &message);
+    }
+    let steep = Activation::LeakyRelu { negative_slope: f64::INFINITY };
+    let message = "layer `it` (activation): the slope must be finite, not inf";
+    assert_refuses(steep, [2], message);
+    let message = "layer `it` (rescaling): offset must be finite, not NaN";
+    assert_refuses(Rescaling { scale: 1.0, offset: f64::NAN }, [2], message);
+    let message = "layer `it` (activation) cannot take an input of shape (): it takes one axis or \
+                   more";
+    assert_refuses(Activation::Softmax, Shape::default(), message);
+}
+
+#[test]
+fn zero_padding2d() {
+    assert_gives(LayerSpec::ZeroPadding2d([1, 2, 3, 4]), [5, 6, 7], [8, 13, 7]);
+    assert_refuses(
+        LayerSpec::ZeroPadding2d([usize::MAX, 0, 0, 0]),
+        [5, 6, 7],
+        "layer `it` (zero_padding2d) cannot take an input of shape 5×6×7: the padding is too large",
+    );
+}
+
+/// What a merge gives for inputs of `shapes`.
+fn merged(merge: Merge, shapes: &[&[usize]]) -> Result<Shape, GraphError> {
+    let mut builder = GraphBuilder::new();
+    let inputs: Vec<NodeId> = (shapes.iter().enumerate())
+        .map(|(index, &shape)| builder.input(&format!("input_{index}"), shape))
+        .collect();
+    let node = builder.named("it", merge, &inputs);
+    builder.output("it", node);
+    builder.build("merge").map(|graph| graph.shape(node).clone())
+}
+
+#[track_caller]
+fn assert_not_merged(merge: Merge, shapes: &[&[usize]], message: &str) {
+    let error = merged(merge, shapes).expect_err("shapes that do not fit");
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn merges() {
+    assert_eq!(merged(Merge::Add, &[&[2, 3], &[2, 3], &[2, 3]]), Ok([2, 3].into()));
+    assert_eq!(merged(Merge::Add, &[&[2, 3]]), Ok([2, 3].into()));
+    let join = |axis, shapes| merged(Merge::Concatenate { axis }, shapes);
+    assert_eq!(join(1, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
+    assert_eq!(join(-2, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
+    assert_eq!(join(2, &[&[2, 3], &[2, 0], &[2, 4]]), Ok([2, 7].into()));
+    assert_eq!(join(-1, &[&[2, 3], &[2, 1]]), Ok([2, 4].into()));
+}
+
+#[test]
+fn merges_refuse() {
+    assert_not_merged(
+        Merge::Add,
+        &[&[2, 3], &[3, 2]],
+        "layer `it` (add) cannot take inputs of shapes 2×3, 3×2: all inputs must have one shape",
+    );
+    let kind = "layer `it` (concatenate) cannot take inputs of shapes";
+    let join = |axis, shapes: &[&[usize]], rule: &str| {
+        assert_not_merged(Merge::Concatenate { axis }, shapes, &format!("{kind} {rule}"));
+    };
+    let differ = "the inputs may differ only along the axis joined";
+    join(1, &[&[2, 3], &[2, 4]], &format!("2×3, 2×4: {differ}"));
+    join(1, &[&[2, 3], &[2]], &format!("2×3, 2: {differ}"));
+    join(1, &[&[2], &[2, 3]], &format!("2, 2×3: {differ}"));
+    // Empty images may be of any width.
+    let huge: &[usize] = &[0, usize::MAX];
+    join(2, &[huge, huge], &format!("0×{0}, 0×{0}: the result is too large", usize::MAX));
+    for axis in [0, -3] {
+        join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be joined");
+    }
+    for axis in [3, -4, i32::MIN, i32::MAX] {
+        join(axis, &[&[2, 3], &[2, 3]], &format!("2×3, 2×3: there is no axis {axis}"));
+    }
+    let message = "layer `it` (concatenate) cannot take no input: it takes one input or more";
+    let mut builder = GraphBuilder::new();
+    let input = builder.input("input", [1]);
+    let node = builder.named("it", Merge::Concatenate { axis: 1 }, &[]);
+    builder.output("it", node).output("input", input);
+    assert_eq!(builder.build("none").expect_err("no input").to_string(), message);
+}
+
+#[test]
+fn layers_of_one_input_refuse_two() {
+    let mut builder = GraphBuilder::new();
+    let input = builder.input("input", [2]);
+    let node = builder.named("it", Dense::new(1), &[input, input]);
+    builder.output("it", node);
+    let message = "layer `it` (dense) cannot take inputs of shapes 2, 2: it takes one input, not 2";
+    assert_eq!(builder.build("two").expect_err("two inputs").to_string(), message);
+}
+
+fn window(size: usize, kernel: usize, stride: usize, padding: Padding) -> (usize, usize) {
+    let both = [size; 2];
+    let window = Window2d::new(both, [kernel; 2], [stride; 2], padding, [1; 2]).expect("it fits");
+    assert_eq!((window.before[0], window.output[0]), (window.before[1], window.output[1]));
+    (window.before[0], window.output[0])
+}
+
+/// The examples of "Notes on padding" in TensorFlow's `tf.nn` page and of its picture at
+/// <https://stackoverflow.com/a/37675359>: (padding before, cells of the output).
+#[test]
+fn same_padding_as_tensorflow() {
+    assert_eq!(window(13, 6, 5, Padding::Same), (1, 3)); // 1 before, 2 after
+    assert_eq!(window(13, 6, 5, Padding::Valid), (0, 2)); // the last 2 are dropped
+    assert_eq!(window(8, 6, 1, Padding::Same), (2, 8)); // 5 in all: 2 before, 3 after
+    assert_eq!(window(28, 3, 1, Padding::Same), (1, 28));
+    assert_eq!(window(28, 3, 2, Padding::Same), (0, 14)); // 1 in all: it goes after
+    assert_eq!(window(5, 1, 3, Padding::Same), (0, 2)); // stride above kernel: none
+    assert_eq!(window(1, 5, 1, Padding::Same), (2, 1));
+}
+
+#[test]
+fn sources_of_a_window() {
+    let window = Window2d::new([5, 5], [3, 3], [2, 1], Padding::Same, [1, 2]).expect("it fits");
+    assert_eq!((window.before, window.output), ([1, 2], [3, 5]));
+    let row: Vec<_> = (0..3).map(|tap| window.source(0, 2, tap)).collect();
+    assert_eq!(row, [Some(3), Some(4), None]);
+    let column: Vec<_> = (0..3).map(|tap| window.source(1, 1, tap)).collect();
+    assert_eq!(column, [None, Some(1), Some(3)]);
+}
+
+proptest! {
+    /// TensorFlow states the padding by the remainder of size / stride ("Notes on padding").
+    #[test]
+    fn same_padding_by_the_remainder(
+        size in 1..40_usize, kernel in 1..9_usize, stride in 1..9_usize, dilation in 1..4_usize,
+    ) {
+        let padding = Padding::Same;
+        let window =
+            Window2d::new([size, 1], [kernel, 1], [stride, 1], padding, [dilation, 1]).expect("it fits");
+        let extent = (kernel - 1) * dilation + 1;
+        let taken = if size % stride == 0 { stride } else { size % stride };
+        prop_assert_eq!(window.before[0], extent.saturating_sub(taken) / 2);
+        prop_assert_eq!(window.output[0], size.div_ceil(stride));
+    }
+
+    /// A window with explicit or no padding starts inside and its last tap ends inside; one more
+    /// would not.
+    #[test]
+    fn windows_fill_the_padded_image(
+        size in 1..40_usize, kernel in 1..9_usize, stride in 1..9_usize, dilation in 1..4_usize,
+        before in 0..5_usize, after in 0..5_usize,
+    ) {
+        let padding = Padding::Explicit { top: before, bottom: after, left: 0, right: 0 };
+        let window = Window2d::new([size, 1], [kernel, 1], [stride, 1], padding, [dilation, 1]);
+        let (padded, extent) = (size + before + after, (kernel - 1) * dilation + 1);
+        match window {
+            Ok(window) => {
+                let last = (window.output[0] - 1) * stride + extent;
+                prop_assert!(last <= padded && last + stride > padded);
+                prop_assert_eq!(window.before[0], before);
+            }
+            Err(_) => prop_assert!(extent > padded),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Shapes, refusals, names, and hostile settings.
+
+mod graph;
+mod hostile;
+mod inference;

@@ -1,0 +1,439 @@
+//! Networks to test with: single layers over their settings, small graphs that join and share,
+//! and graphs grown at random.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::{Case, Mode, Problem};
+use crate::model::{
+    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Graph, GraphBuilder,
+    LayerSpec, Loss, Merge, NodeId, Padding, Pool2d, PoolKind, Rescaling, Sequential,
+};
+use crate::tensor::Shape;
+
+/// Any of `graphs`, with batches below, at and above a shard, and inputs small enough for curves
+/// and large enough for the flat parts of activations.
+pub(crate) fn cases(graphs: impl Strategy<Value = Graph>) -> impl Strategy<Value = Case> {
+    let batch = select(vec![1_usize, 2, 3, 5, 17]);
+    (graphs, batch, select(vec![1.0, 2.0, 8.0]), any::<u64>())
+        .prop_map(|(graph, batch, spread, seed)| Case::new(graph, batch, spread, seed))
+}
+
+/// A case in use or in training, differentiated along cotangents.
+pub(crate) fn problems(graphs: impl Strategy<Value = Graph>) -> impl Strategy<Value = Problem> {
+    (cases(graphs), any::<bool>(), any::<u64>()).prop_map(|(case, training, seed)| {
+        let mode = if training { case.training(seed) } else { Mode::Inference };
+        let objective = case.cotangents(seed);
+        Problem { case, mode, objective }
+    })
+}
+
+/// Each loss behind outputs of each kind that suits it: the last layer a softmax or sigmoid of its
+/// own, one inside a dense layer, probabilities made otherwise, or logits.
+pub(crate) fn loss_problems() -> impl Strategy<Value = Problem> {
+    let losses = vec![
+        Loss::SparseCategoricalCrossentropy,
+        Loss::SparseCategoricalCrossentropyWithLogits,
+        Loss::CategoricalCrossentropy,
+        Loss::CategoricalCrossentropyWithLogits,
+        Loss::BinaryCrossentropy,
+        Loss::BinaryCrossentropyWithLogits,
+        Loss::MeanSquaredError,
+        Loss::MeanAbsoluteError,
+    ];
+    let settings = (select(losses), 0..3_u8, select(vec![1_usize, 2, 5, 10, 17]), any::<u64>());
+    (settings, select(vec![1_usize, 3, 16, 35])).prop_map(|((loss, end, units, seed), batch)| {
+        let activation = match loss {
+            Loss::SparseCategoricalCrossentropy | Loss::CategoricalCrossentropy => {
+                Activation::Softmax
+            }
+            Loss::BinaryCrossentropy => Activation::Sigmoid,
+            _ => Activation::Linear,
+        };
+        let l2 = |spec: Dense| Dense { kernel_l2: 0.01, ..spec };
+        let hidden = Sequential::new([6]).layer(l2(Dense::new(4))).activation(Activation::Tanh);
+        let chain = match end {
+            0 => hidden.dense(units, activation),
+            1 => hidden.dense(units, Activation::Linear).activation(activation),
+            // Behind another layer a softmax or sigmoid is not the network's last.
+            _ => hidden.dense(units, activation).reshape([units]),
+        };
+        let case = Case::new(chain.graph().expect("a chain that fits"), batch, 2.0, seed);
+        let (mode, objective) = (case.training(seed), case.losses(loss, seed));
+        Problem { case, mode, objective }
+    })
+}
+
+/// Height and width: 1, primes, and others.
+fn size() -> impl Strategy<Value = usize> {
+    select(vec![1_usize, 2, 3, 4, 5, 7, 8, 11])
+}
+
+/// Channels: 1, primes, and the neighbours of vector widths.
+fn channels() -> impl Strategy<Value = usize> {
+    select(vec![1_usize, 2, 3, 5, 8, 16, 17])
+}
+
+fn image() -> impl Strategy<Value = Shape> {
+    (size(), size(), channels()).prop_map(|(h, w, c)| Shape::image(h, w, c))
+}
+
+fn small_image() -> impl Strategy<Value = Shape> {
+    let sides = || select(vec![1_usize, 2, 3, 5]);
+    (sides(), sides(), sides()).prop_map(|(h, w, c)| Shape::image(h, w, c))
+}
+
+/// Any rank that layers of any shape may meet.
+fn shape() -> impl Strategy<Value = Shape> {
+    prop_oneof![
+        channels().prop_map(Shape::vector),
+        (size(), channels()).prop_map(|(length, c)| Shape::from([length, c])),
+        image(),
+    ]
+}
+
+fn padding() -> impl Strategy<Value = Padding> {
+    let sides = (0..3_usize, 0..3_usize, 0..3_usize, 0..3_usize);
+    prop_oneof![
+        Just(Padding::Valid),
+        Just(Padding::Same),
+        sides.prop_map(|(top, bottom, left, right)| Padding::Explicit { top, bottom, left, right }),
+    ]
+}
+
+fn pair(range: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = [usize; 2]> {
+    [range.clone(), range]
+}
+
+/// Every activation.
+pub(crate) fn activation() -> impl Strategy<Value = Activation> {
+    select(vec![
+        Activation::Linear,
+        Activation::Relu,
+        Activation::Relu6,
+        Activation::LeakyRelu { negative_slope: 0.3 },
+        Activation::LeakyRelu { negative_slope: -0.5 },
+        Activation::Elu { alpha: 1.0 },
+        Activation::Elu { alpha: 0.7 },
+        Activation::Selu,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Softplus,
+        Activation::Softmax,
+    ])
+}
+
+/// Of `groups` groups, the number of filters being `groups` times what is drawn.
+fn conv2d(groups: usize) -> impl Strategy<Value = Conv2d> {
+    let filters = select(vec![1_usize, 2, 3, 5, 16, 17]);
+    let window = (pair(1..=4), pair(1..=3), padding(), pair(1..=3));
+    (filters, window, activation(), any::<bool>()).prop_map(
+        move |(filters, (kernel, strides, padding, dilation), activation, use_bias)| Conv2d {
+            kernel,
+            strides,
+            padding,
+            dilation,
+            groups,
+            use_bias,
+            activation,
+            ..Conv2d::new(filters * groups, 1)
+        },
+    )
+}
+
+fn pool2d() -> impl Strategy<Value = Pool2d> {
+    (pool_kind(), pair(1..=4), pair(1..=4), padding())
+        .prop_map(|(kind, pool, strides, padding)| Pool2d { kind, pool, strides, padding })
+}
+
+fn pool_kind() -> impl Strategy<Value = PoolKind> {
+    select(vec![PoolKind::Max, PoolKind::Average])
+}
+
+fn global_pool2d() -> impl Strategy<Value = GlobalPool2d> {
+    (pool_kind(), any::<bool>()).prop_map(|(kind, keep_dims)| GlobalPool2d { kind, keep_dims })
+}
+
+fn dense() -> impl Strategy<Value = Dense> {
+    (channels(), any::<bool>(), activation()).prop_map(|(units, use_bias, activation)| Dense {
+        use_bias,
+        activation,
+        ..Dense::new(units)
+    })
+}
+
+fn batch_normalization() -> impl Strategy<Value = BatchNormalization> {
+    (any::<bool>(), any::<bool>(), select(vec![0.0, 0.9, 0.99]), select(vec![0.001, 0.1])).prop_map(
+        |(center, scale, momentum, epsilon)| BatchNormalization {
+            momentum,
+            epsilon,
+            center,
+            scale,
+        },
+    )
+}
+
+/// A layer of any kind that takes one input of any shape.
+fn shapeless() -> impl Strategy<Value = LayerSpec> {
+    prop_oneof![
+        Just(LayerSpec::Flatten),
+        dense().prop_map(LayerSpec::from),
+        select(vec![0.0, 0.25, 0.5]).prop_map(|rate| Dropout { rate }.into()),
+        batch_normalization().prop_map(LayerSpec::from),
+        activation().prop_map(LayerSpec::from),
+        Just(Rescaling { scale: -0.5, offset: 0.25 }.into()),
+    ]
+}
+
+/// A layer of any kind that takes one image.
+fn visual() -> impl Strategy<Value = LayerSpec> {
+    let side = || 0..3_usize;
+    prop_oneof![
+        2 => select(vec![1_usize, 2, 3]).prop_flat_map(conv2d).prop_map(LayerSpec::from),
+        2 => pool2d().prop_map(LayerSpec::from),
+        1 => global_pool2d().prop_map(LayerSpec::from),
+        1 => [side(), side(), side(), side()].prop_map(LayerSpec::ZeroPadding2d),
+    ]
+}
+
+/// Those of `shape` and `spec` that make a graph.
+fn single(shape: Shape, spec: LayerSpec) -> Option<Graph> {
+    Sequential::new(shape).layer(spec).graph().ok()
+}
+
+/// One convolution, of one group, several, or one per input channel.
+pub(crate) fn convolutions() -> impl Strategy<Value = Graph> {
+    let grouped = (select(vec![1_usize, 2, 3]), select(vec![1_usize, 2, 3, 5, 16]));
+    let plain = channels().prop_map(|channels| (1, channels));
+    let depthwise = channels().prop_map(|channels| (channels, 1));
+    (prop_oneof![2 => plain, 1 => grouped, 1 => depthwise], size(), size())
+        .prop_flat_map(|((groups, channels), height, width)| {
+            (conv2d(groups), Just(Shape::image(height, width, groups * channels)))
+        })
+        .prop_filter_map("a window inside the image", |(conv, shape)| single(shape, conv.into()))
+}
+
+/// One pooling layer.
+pub(crate) fn poolings() -> impl Strategy<Value = Graph> {
+    let spec = prop_oneof![
+        4 => pool2d().prop_map(LayerSpec::from),
+        1 => global_pool2d().prop_map(LayerSpec::from),
+    ];
+    (image(), spec)
+        .prop_filter_map("a window inside the image", |(shape, spec)| single(shape, spec))
+}
+
+/// One layer of any kind.
+pub(crate) fn single_layers() -> impl Strategy<Value = Graph> {
+    let fits = "a layer that takes the shape";
+    let reshape = image().prop_map(|image| {
+        let [height, width, channels] = *image.dims() else { unreachable!("an image") };
+        let target = LayerSpec::Reshape([channels, height * width].into());
+        single(image, target).expect("as many elements")
+    });
+    prop_oneof![
+        3 => convolutions(),
+        2 => poolings(),
+        3 => (shape(), shapeless()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
+        1 => (image(), visual()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
+        1 => reshape,
+        1 => merges(),
+    ]
+}
+
+/// Add, and Concatenate on every axis counted from either end, of one to three inputs.
+pub(crate) fn merges() -> impl Strategy<Value = Graph> {
+    let add =
+        (shape(), 1..4_usize).prop_map(|(shape, count)| merged(Merge::Add, vec![shape; count]));
+    let concatenate = (shape(), any::<Index>(), any::<bool>(), prop::collection::vec(size(), 1..4))
+        .prop_map(|(shape, axis, from_end, lengths)| {
+            let axis = axis.index(shape.rank());
+            let one = |length| {
+                let mut dims = shape.dims().to_vec();
+                dims[axis] = length;
+                Shape::new(dims)
+            };
+            let axis = if from_end { axis as i32 - shape.rank() as i32 } else { axis as i32 + 1 };
+            merged(Merge::Concatenate { axis }, lengths.into_iter().map(one).collect())
+        });
+    prop_oneof![add, concatenate]
+}
+
+fn merged(merge: Merge, shapes: Vec<Shape>) -> Graph {
+    let mut builder = GraphBuilder::new();
+    let inputs: Vec<NodeId> = (shapes.into_iter().enumerate())
+        .map(|(index, shape)| builder.input(&format!("input_{index}"), shape))
+        .collect();
+    let joined = builder.add(merge, &inputs);
+    builder.output("joined", joined);
+    builder.build("merge").expect("shapes that fit")
+}
+
+/// The networks of textbooks: convolution, activation, pooling, twice; then dense layers.
+pub(crate) fn classic() -> impl Strategy<Value = Graph> {
+    let image = (6..=13_usize, 6..=13_usize, select(vec![1_usize, 3]));
+    let padding = select(vec![Padding::Valid, Padding::Same]);
+    let filters = select(vec![2_usize, 3, 16, 17]);
+    (image, padding, filters, select(vec![2_usize, 3]), pool_kind(), activation()).prop_filter_map(
+        "an image that does not vanish",
+        |((height, width, channels), padding, filters, window, kind, activation)| {
+            let conv = |filters| Conv2d { padding, activation, ..Conv2d::new(filters, window) };
+            Sequential::new(Shape::image(height, width, channels))
+                .layer(conv(filters))
+                .layer(Pool2d::new(kind, 2))
+                .layer(conv(filters + 1))
+                .layer(Pool2d::new(kind, 2))
+                .flatten()
+                .dropout(0.25)
+                .dense(5, activation)
+                .dense(3, Activation::Softmax)
+                .graph()
+                .ok()
+        },
+    )
+}
+
+/// Small graphs, each of which joins, shares or branches in one way.
+pub(crate) fn branching() -> impl Strategy<Value = Graph> {
+    let which = select(vec![
+        residual as fn(Shape, Activation) -> Graph,
+        applied_twice,
+        two_inputs_two_outputs,
+        consumed_three_times,
+        flattened_for_two,
+    ]);
+    (which, small_image(), activation())
+        .prop_map(|(graph, shape, activation)| graph(shape, activation))
+}
+
+/// Like its input in height, width and channels.
+fn same_conv(shape: &Shape, activation: Activation) -> Conv2d {
+    let filters = shape.dims()[2];
+    Conv2d { padding: Padding::Same, activation, ..Conv2d::new(filters, 3) }
+}
+
+/// x + conv(normalize(conv(x)))
+fn residual(shape: Shape, activation: Activation) -> Graph {
+    let mut builder = GraphBuilder::new();
+    let input = builder.input("input", shape.clone());
+    let first = builder.add(same_conv(&shape, activation), &[input]);
+    let normal = builder.add(BatchNormalization::default(), &[first]);
+    let second = builder.add(same_conv(&shape, Activation::Linear), &[normal]);
+    let sum = builder.add(Merge::Add, &[input, second]);
+    let output = builder.add(activation, &[sum]);
+    builder.output("sum", output);
+    builder.build("residual").expect("a sound graph")
+}
+
+/// A convolution and a normalization, each applied twice in a row.
+fn applied_twice(shape: Shape, activation: Activation) -> Graph {
+    let mut builder = GraphBuilder::new();
+    let input = builder.input("input", shape.clone());
+    let conv = builder.add(same_conv(&shape, activation), &[input]);
+    let normal = builder.add(BatchNormalization::default(), &[conv]);
+    let conv_again = builder.again(conv, &[normal]);
+    let normal_again = builder.again(normal, &[conv_again]);
+    builder.output("twice", normal_again);
+    builder.build("applied_twice").expect("a sound graph")
+}
+
+/// An image and a vector that meet, and an output before they do.
+fn two_inputs_two_outputs(shape: Shape, activation: Activation) -> Graph {
+    let mut builder = GraphBuilder::new();
+    let image = builder.input("image", shape);
+    let vector = builder.input("vector", [3]);
+    let pooled = builder.add(GlobalPool2d { kind: PoolKind::Average, keep_dims: false }, &[image]);
+    let joined = builder.add(Merge::Concatenate { axis: 1 }, &[vector, pooled]);
+    let dense = builder.add(Dense { activation, ..Dense::new(4) }, &[joined]);
+    builder.output("late", dense).output("early", pooled);
+    builder.build("two_inputs_two_outputs").expect("a sound graph")
+}
+
+/// A result that three layers take, one of them twice.
+fn consumed_three_times(shape: Shape, activation: Activation) -> Graph {
+    let mut builder = GraphBuilder::new();
+    let input = builder.input("input", shape.clone());
+    let source = builder.add(same_conv(&shape, activation), &[input]);
+    let left = builder.add(same_conv(&shape, Activation::Linear), &[source]);
+    let right = builder.add(Activation::Tanh, &[source]);
+    let joined = builder.add(Merge::Concatenate { axis: -1 }, &[left, source, right, source]);
+    builder.output("joined", joined);
+    builder.build("consumed_three_times").expect("a sound graph")
+}
+
+/// A flattened image that two layers take.
+fn flattened_for_two(shape: Shape, activation: Activation) -> Graph {
+    let mut builder = GraphBuilder::new();
+    let input = builder.input("input", shape.clone());
+    let conv = builder.add(same_conv(&shape, activation), &[input]);
+    let flat = builder.add(LayerSpec::Flatten, &[conv]);
+    let left = builder.add(Dense { activation, ..Dense::new(3) }, &[flat]);
+    let right = builder.add(Dense::new(2), &[flat]);
+    builder.output("left", left).output("right", right);
+    builder.build("flattened_for_two").expect("a sound graph")
+}
+
+/// One thing to try on a growing graph.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A new layer on a node.
+    Layer(LayerSpec, Index),
+    /// The layer of one node on another.
+    Again(Index, Index),
+    /// A merge of two nodes.
+    Merge(Merge, Index, Index),
+}
+
+/// Graphs grown by steps, each on any node so far; steps that do not fit are passed over. Results
+/// that nothing takes become outputs.
+pub(crate) fn grown() -> impl Strategy<Value = Graph> {
+    let node = any::<Index>;
+    let axis = select(vec![-1, 1, 2]).prop_map(|axis| Merge::Concatenate { axis });
+    let step = prop_oneof![
+        4 => (visual(), node()).prop_map(|(spec, on)| Step::Layer(spec, on)),
+        3 => (shapeless(), node()).prop_map(|(spec, on)| Step::Layer(spec, on)),
+        2 => (node(), node()).prop_map(|(of, on)| Step::Again(of, on)),
+        2 => (node(), node()).prop_map(|(a, b)| Step::Merge(Merge::Add, a, b)),
+        2 => (axis, node(), node()).prop_map(|(merge, a, b)| Step::Merge(merge, a, b)),
+    ];
+    let small = select(vec![Shape::image(4, 5, 2), Shape::image(7, 3, 1), Shape::image(1, 6, 6)]);
+    (small, prop::collection::vec(step, 1..10)).prop_map(|(shape, steps)| {
+        let mut builder = GraphBuilder::new();
+        let input = builder.input("input", shape);
+        let mut nodes = vec![input];
+        let mut graph = with_ends(&builder, &nodes).expect("an input alone");
+        for step in steps {
+            let mut next = builder.clone();
+            let node = match step {
+                Step::Layer(spec, on) => next.add(spec, &[*on.get(&nodes)]),
+                Step::Again(of, on) => next.again(*of.get(&nodes), &[*on.get(&nodes)]),
+                Step::Merge(merge, a, b) => next.add(merge, &[*a.get(&nodes), *b.get(&nodes)]),
+            };
+            let grown: Vec<NodeId> = nodes.iter().copied().chain([node]).collect();
+            // Concatenations could double the size with every step.
+            let small = |graph: &Graph| graph.shape(node).elements() <= 512;
+            if let Some(fits) = with_ends(&next, &grown).filter(small) {
+                (builder, nodes, graph) = (next, grown, fits);
+            }
+        }
+        graph
+    })
+}
+
+/// The graph of `builder`, whose `nodes` are outputs where no other takes their result.
+fn with_ends(builder: &GraphBuilder, nodes: &[NodeId]) -> Option<Graph> {
+    let name = |node: NodeId| format!("output_{}", node.0);
+    let mut all = builder.clone();
+    for &node in nodes {
+        all.output(&name(node), node);
+    }
+    let graph = all.build("grown").ok()?;
+    let taken = |id: &NodeId| graph.nodes().iter().any(|node| node.inputs.contains(id));
+    let mut ends = builder.clone();
+    for node in nodes.iter().copied().filter(|node| !taken(node)) {
+        ends.output(&name(node), node);
+    }
+    ends.build("grown").ok()
+}

@@ -1,0 +1,238 @@
+//! The layers, each as its definition reads.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array4, ArrayD, ArrayViewD, Axis, Ix2, Ix4, concatenate};
+
+use super::activations::activate;
+use crate::model::{BatchNormalization, Conv2d, LayerSpec, Merge, Padding, Pool2d, PoolKind};
+
+/// A layer's parameters, by name.
+type Own = BTreeMap<&'static str, ArrayD<f64>>;
+
+/// A layer that does the same in training and in use.
+pub(super) fn stateless(spec: &LayerSpec, inputs: &[&ArrayD<f64>], own: &Own) -> ArrayD<f64> {
+    let x = inputs[0];
+    let batch = x.shape()[0];
+    match spec {
+        LayerSpec::Conv2d(conv) => activate(conv.activation, &conv2d(conv, x, own)),
+        LayerSpec::Pool2d(pool) => pool2d(pool, x),
+        LayerSpec::GlobalPool2d(pool) => {
+            let (channels, whole) = (x.shape()[3], [x.shape()[1], x.shape()[2]]);
+            let whole = Pool2d { pool: whole, ..Pool2d::new(pool.kind, 1) };
+            let pooled = pool2d(&whole, x);
+            if pool.keep_dims { pooled } else { reshaped(&pooled, vec![batch, channels]) }
+        }
+        LayerSpec::Flatten => reshaped(x, vec![batch, x.shape()[1..].iter().product()]),
+        LayerSpec::Reshape(shape) => reshaped(x, [&[batch], shape.dims()].concat()),
+        LayerSpec::Dense(layer) => activate(layer.activation, &dense(x, own)),
+        LayerSpec::Activation(activation) => activate(*activation, x),
+        LayerSpec::ZeroPadding2d(sides) => zero_padding2d(*sides, x),
+        LayerSpec::Rescaling(rescaling) => x.mapv(|x| x * rescaling.scale + rescaling.offset),
+        LayerSpec::Merge(Merge::Add) => {
+            inputs[1..].iter().fold(x.clone(), |sum, &addend| sum + addend)
+        }
+        LayerSpec::Merge(Merge::Concatenate { axis }) => {
+            let from_end = i32::try_from(x.ndim()).expect("few axes") + axis;
+            let axis = if *axis < 0 { from_end } else { *axis };
+            let views: Vec<ArrayViewD<'_, f64>> = inputs.iter().map(|x| x.view()).collect();
+            concatenate(Axis(axis as usize), &views).expect("shapes that fit")
+        }
+        LayerSpec::Input(_) | LayerSpec::Dropout(_) | LayerSpec::BatchNormalization(_) => {
+            unreachable!("not stateless")
+        }
+    }
+}
+
+fn reshaped(x: &ArrayD<f64>, shape: Vec<usize>) -> ArrayD<f64> {
+    let values = x.iter().copied().collect(); // in logical, that is row-major, order
+    ArrayD::from_shape_vec(shape, values).expect("as many elements")
+}
+
+/// A batch of images, or a kernel, with its four axes known.
+fn image(x: &ArrayD<f64>) -> Array4<f64> {
+    x.clone().into_dimensionality::<Ix4>().expect("four axes")
+}
+
+/// How a window moves along one axis of an image.
+struct Sweep {
+    size: i64,
+    stride: i64,
+    dilation: i64,
+    before: i64,
+    outputs: usize,
+}
+
+impl Sweep {
+    /// `sides`: how many cells of padding stand before and after the image; `None` for `same`.
+    fn new(
+        size: usize,
+        kernel: usize,
+        stride: usize,
+        dilation: usize,
+        sides: Option<(usize, usize)>,
+    ) -> Self {
+        let [size, kernel, stride, dilation] =
+            [size, kernel, stride, dilation].map(|value| value as i64);
+        let extent = (kernel - 1) * dilation + 1;
+        let (before, after) = match sides {
+            Some((before, after)) => (before as i64, after as i64),
+            None => {
+                let outputs = (size as f64 / stride as f64).ceil() as i64;
+                let padding = ((outputs - 1) * stride + extent - size).max(0);
+                (padding / 2, padding - padding / 2)
+            }
+        };
+        let fits = |&start: &i64| start + extent <= size + before + after;
+        let outputs = (0..).step_by(stride as usize).take_while(fits).count();
+        Self { size, stride, dilation, before, outputs }
+    }
+
+    /// For both axes of an image.
+    fn both(
+        x: &Array4<f64>,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        dilation: [usize; 2],
+        padding: Padding,
+    ) -> [Self; 2] {
+        let sides = match padding {
+            Padding::Valid => [Some((0, 0)); 2],
+            Padding::Same => [None; 2],
+            Padding::Explicit { top, bottom, left, right } => {
+                [Some((top, bottom)), Some((left, right))]
+            }
+        };
+        [0, 1].map(|axis| {
+            let size = x.shape()[1 + axis];
+            Self::new(size, kernel[axis], strides[axis], dilation[axis], sides[axis])
+        })
+    }
+
+    /// The cell of the image under cell `tap` of the window at `output`; `None` in the padding.
+    fn cell(&self, output: usize, tap: usize) -> Option<usize> {
+        let cell = output as i64 * self.stride + tap as i64 * self.dilation - self.before;
+        (0..self.size).contains(&cell).then_some(cell as usize)
+    }
+}
+
+fn conv2d(conv: &Conv2d, x: &ArrayD<f64>, own: &Own) -> ArrayD<f64> {
+    let (x, kernel) = (image(x), image(&own["kernel"]));
+    let (batch, channels) = (x.shape()[0], x.shape()[3]);
+    let (group_channels, group_filters) = (channels / conv.groups, conv.filters / conv.groups);
+    let [rows, columns] = Sweep::both(&x, conv.kernel, conv.strides, conv.dilation, conv.padding);
+    let shape = (batch, rows.outputs, columns.outputs, conv.filters);
+    let result = Array4::from_shape_fn(shape, |(sample, row, column, filter)| {
+        let first = filter / group_filters * group_channels;
+        let mut sum = own.get("bias").map_or(0.0, |bias| bias[[filter]]);
+        for i in 0..conv.kernel[0] {
+            for j in 0..conv.kernel[1] {
+                let (Some(y), Some(z)) = (rows.cell(row, i), columns.cell(column, j)) else {
+                    continue;
+                };
+                for channel in 0..group_channels {
+                    sum += x[[sample, y, z, first + channel]] * kernel[[i, j, channel, filter]];
+                }
+            }
+        }
+        sum
+    });
+    result.into_dyn()
+}
+
+fn pool2d(pool: &Pool2d, x: &ArrayD<f64>) -> ArrayD<f64> {
+    let x = image(x);
+    let [rows, columns] = Sweep::both(&x, pool.pool, pool.strides, [1; 2], pool.padding);
+    let shape = (x.shape()[0], rows.outputs, columns.outputs, x.shape()[3]);
+    let result = Array4::from_shape_fn(shape, |(sample, row, column, channel)| {
+        let mut cells = Vec::new();
+        for i in 0..pool.pool[0] {
+            for j in 0..pool.pool[1] {
+                if let (Some(y), Some(z)) = (rows.cell(row, i), columns.cell(column, j)) {
+                    cells.push(x[[sample, y, z, channel]]);
+                }
+            }
+        }
+        match pool.kind {
+            PoolKind::Average => cells.iter().sum::<f64>() / cells.len() as f64,
+            PoolKind::Max => cells.into_iter().reduce(larger).expect("a pool holds a real cell"),
+        }
+    });
+    result.into_dyn()
+}
+
+/// The first of equal values; NaN wins.
+fn larger(first: f64, second: f64) -> f64 {
+    if second > first || (second.is_nan() && !first.is_nan()) { second } else { first }
+}
+
+/// Over the last axis, whatever stands before it.
+fn dense(x: &ArrayD<f64>, own: &Own) -> ArrayD<f64> {
+    let kernel = own["kernel"].clone().into_dimensionality::<Ix2>().expect("a matrix");
+    let (inputs, units) = kernel.dim();
+    let mut shape = x.shape().to_vec();
+    let rows = shape[..shape.len() - 1].iter().product();
+    *shape.last_mut().expect("a last axis") = units;
+    let x = reshaped(x, vec![rows, inputs]);
+    let mut result = ArrayD::zeros(vec![rows, units]);
+    for row in 0..rows {
+        for unit in 0..units {
+            let mut sum = own.get("bias").map_or(0.0, |bias| bias[[unit]]);
+            for input in 0..inputs {
+                sum += x[[row, input]] * kernel[[input, unit]];
+            }
+            result[[row, unit]] = sum;
+        }
+    }
+    reshaped(&result, shape)
+}
+
+pub(super) fn dropout(rate: f64, x: &ArrayD<f64>, kept: &[bool]) -> ArrayD<f64> {
+    let values = x.iter().zip(kept).map(|(x, &kept)| if kept { x / (1.0 - rate) } else { 0.0 });
+    ArrayD::from_shape_vec(x.shape(), values.collect()).expect("as many elements")
+}
+
+/// Mean and biased variance of each channel.
+#[derive(Debug)]
+pub(super) struct Statistics {
+    pub(super) mean: Vec<f64>,
+    pub(super) variance: Vec<f64>,
+}
+
+/// Over the batch and all axes but the last.
+pub(super) fn batch_statistics(x: &ArrayD<f64>) -> Statistics {
+    let (mut mean, mut variance) = (Vec::new(), Vec::new());
+    for channel in x.axis_iter(Axis(x.ndim() - 1)) {
+        let count = channel.len() as f64;
+        let middle = channel.iter().sum::<f64>() / count;
+        mean.push(middle);
+        variance.push(channel.iter().map(|x| (x - middle).powi(2)).sum::<f64>() / count);
+    }
+    Statistics { mean, variance }
+}
+
+pub(super) fn batch_normalization(
+    norm: &BatchNormalization,
+    x: &ArrayD<f64>,
+    statistics: &Statistics,
+    own: &Own,
+) -> ArrayD<f64> {
+    let mut result = x.clone();
+    for (channel, mut values) in result.axis_iter_mut(Axis(x.ndim() - 1)).enumerate() {
+        let deviation = (statistics.variance[channel] + norm.epsilon).sqrt();
+        let gamma = own.get("gamma").map_or(1.0, |gamma| gamma[[channel]]);
+        let beta = own.get("beta").map_or(0.0, |beta| beta[[channel]]);
+        values.mapv_inplace(|x| (x - statistics.mean[channel]) / deviation * gamma + beta);
+    }
+    result
+}
+
+fn zero_padding2d([top, bottom, left, right]: [usize; 4], x: &ArrayD<f64>) -> ArrayD<f64> {
+    let x = image(x);
+    let (batch, height, width, channels) = x.dim();
+    let mut result = Array4::zeros((batch, top + height + bottom, left + width + right, channels));
+    for ((sample, row, column, channel), &value) in x.indexed_iter() {
+        result[[sample, top + row, left + column, channel]] = value;
+    }
+    result.into_dyn()
+}
