@@ -1,19 +1,56 @@
-//! keepnet trains convolutional networks on the CPU and keeps them: a saved model comes back bit
-//! for bit.
+//! keepnet trains convolutional networks on the CPU and keeps them: a saved model comes back **bit
+//! for bit**.
+//!
+//! ```
+//! use keepnet::train::data::mnist;
+//! use keepnet::{Activation, FitOptions, Loss, Model, Optimizer, Sequential, Shape};
+//!
+//! # fn main() -> Result<(), keepnet::Error> {
+//! # let directory = std::env::temp_dir().join(format!("keepnet-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&directory).expect("a temporary directory");
+//! # let path = directory.join("mnist.knet");
+//! let data = mnist::embedded()?;
+//! let mut model = Sequential::new(Shape::image(28, 28, 1))
+//!     .conv2d(32, 3, Activation::Relu)
+//!     .max_pool2d(2)
+//!     .flatten()
+//!     .dense(10, Activation::Softmax)
+//!     .build(42)?;
+//! model.compile(Optimizer::adam(0.001), Loss::SparseCategoricalCrossentropy)?;
+//! # let data = mnist::embedded().map(|d| keepnet::train::data::Split { train: d.train.take(256), validation: d.validation.take(32) })?;
+//! model.fit(&data.train, &FitOptions { epochs: 1, batch_size: 128, ..Default::default() })?;
+//!
+//! model.save(&path)?; // "mnist.knet"
+//! let again = Model::load(&path)?;
+//! let images = &data.validation.inputs()[0];
+//! assert_eq!(again.predict(images)?, model.predict(images)?); // every bit
+//! # std::fs::remove_dir_all(&directory).expect("ours");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! From the ground up: [`tensor`] and [`bytes`]; the kernels; [`model`], which is plain data, and
+//! the operations; [`nn`], networks that run, and [`wire`], foreign syntax; [`train`], [`format`](mod@format) and
+//! [`report`]. `docs/ARCHITECTURE.md` says what may import what, and why.
 
 pub mod bytes;
+mod error;
 pub mod format;
 mod kernels;
 pub mod model;
 pub mod nn;
 mod ops;
 pub mod report;
+mod saving;
 pub mod tensor;
 pub mod train;
 pub mod wire;
 
+pub use error::Error;
+pub use format::SaveOptions;
 pub use kernels::FloatEnvironmentError;
 pub use model::*;
-pub use nn::{LoadReport, Model, ModelError};
+pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification};
+pub use saving::verify;
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
 pub use train::{Callback, Dataset, Evaluation, FitOptions, StepReport, TrainError};

@@ -9,6 +9,7 @@ mod layout;
 mod model;
 mod plan;
 mod predict;
+mod proof;
 #[cfg(test)]
 mod reference;
 mod transfer;
@@ -18,6 +19,7 @@ pub(crate) use batch::{Batch, Executor, Scores};
 pub use error::ModelError;
 pub use model::Model;
 pub(crate) use model::Training;
+pub use proof::Verification;
 pub use transfer::{LoadReport, Mismatch};
 pub use workspace::SHARD;
 

@@ -1,0 +1,105 @@
+//! A model's answers to a probe that anyone can derive again.
+
+use ndarray::ArrayD;
+
+use super::ARITHMETIC_REVISION;
+use super::error::ModelError;
+use super::model::Model;
+use crate::model::{NamedTensor, Proof};
+use crate::ops::random::{Purpose, Stream, uniform};
+use crate::tensor::{Samples, Tensor};
+
+/// Samples in the probe that is saved with a model.
+const SAMPLES: u32 = 4;
+
+/// How a model's answers compare with those in its proof.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verification {
+    /// Every bit agrees.
+    Identical,
+    /// They differ, though the same arithmetic should give the same bits: this is not the model
+    /// that was saved.
+    Different { largest: f64 },
+    /// They were computed by another revision of the arithmetic, and differ by so much.
+    OtherArithmetic { revision: u32, largest: f64 },
+}
+
+impl Model {
+    /// The inputs of the probe keyed by `seed`: uniform in [0, 1).
+    fn probe(&self, seed: u64, samples: u32) -> Vec<Samples> {
+        let graph = self.graph();
+        let input = |(index, node)| {
+            let shape = graph.shape(node);
+            let length = shape.elements();
+            let sample = |sample| {
+                let stream = Stream::new(seed, Purpose::Probe, index, 0, u64::from(sample));
+                stream.words().take(length).map(uniform)
+            };
+            let values: Vec<f32> = (0..samples).flat_map(sample).collect();
+            Samples::new(samples as usize, shape.clone(), values)
+                .expect("as many as the shape says")
+        };
+        (0..).zip(graph.inputs().iter().copied()).map(input).collect()
+    }
+
+    /// What this model answers to the probe keyed by its seed; `None` if an answer is not finite,
+    /// which would prove nothing.
+    ///
+    /// # Errors
+    /// If this thread's floating-point environment is not the usual one.
+    pub fn prove(&self) -> Result<Option<Proof<'static>>, ModelError> {
+        let outputs = self.predict_all(&self.probe(self.seed, SAMPLES))?;
+        if outputs.iter().flatten().any(|value| !value.is_finite()) {
+            return Ok(None);
+        }
+        let tensors = self.graph().outputs().iter().zip(&outputs).map(|(output, values)| {
+            let tensor = Tensor::from_f32(values.shape(), flat(values));
+            NamedTensor::new(&*output.name, tensor.expect("an array of that shape").into_owned())
+        });
+        Ok(Some(Proof {
+            arithmetic_revision: ARITHMETIC_REVISION,
+            seed: self.seed,
+            samples: SAMPLES,
+            outputs: tensors.collect(),
+        }))
+    }
+
+    /// Runs the probe of `proof` and compares the answers bit by bit.
+    ///
+    /// # Errors
+    /// If the proof is not one of this graph's.
+    pub fn verify(&self, proof: &Proof<'_>) -> Result<Verification, ModelError> {
+        let outputs = self.predict_all(&self.probe(proof.seed, proof.samples))?;
+        let names = self.graph().outputs().iter().map(|output| output.name.as_str());
+        let mut identical = true;
+        let mut largest = 0.0;
+        for (index, (name, found)) in names.zip(&outputs).enumerate() {
+            let Some(NamedTensor { tensor, .. }) =
+                proof.outputs.get(index).filter(|expected| expected.name == name)
+            else {
+                return Err(ModelError::MissingTensor { name: name.to_owned() });
+            };
+            let mut expected = vec![0.0; found.len()];
+            tensor
+                .copy_to_f32(&mut expected)
+                .map_err(|source| ModelError::Tensor { name: name.to_owned(), source })?;
+            for (&expected, &found) in expected.iter().zip(flat(found)) {
+                identical &= expected.to_bits() == found.to_bits();
+                let difference = (f64::from(expected) - f64::from(found)).abs();
+                // Not a comparison with NaN: a difference that is no number counts as endless.
+                if !(difference <= largest) {
+                    largest = if difference.is_nan() { f64::INFINITY } else { difference };
+                }
+            }
+        }
+        Ok(match (identical, proof.arithmetic_revision) {
+            (true, _) => Verification::Identical,
+            (false, ARITHMETIC_REVISION) => Verification::Different { largest },
+            (false, revision) => Verification::OtherArithmetic { revision, largest },
+        })
+    }
+}
+
+fn flat(array: &ArrayD<f32>) -> &[f32] {
+    array.as_slice().expect("predictions are in row-major order")
+}
