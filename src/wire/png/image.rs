@@ -1,5 +1,12 @@
 //! Pictures of 8 bits per channel, and how they become what a model takes.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "an image holds as many values as it says; sums of bytes divided by their number fit"
+)]
+
 use crate::tensor::{Samples, Shape};
 
 /// A picture of `height` × `width` pixels with one byte per channel, row by row: gray (1 channel)

@@ -65,7 +65,8 @@ pub fn read_png(bytes: &[u8], limit: usize) -> Result<Image, PngError> {
     let frame = reader.next_frame(&mut pixels).map_err(refused)?;
     reader.finish().map_err(refused)?;
     drop(reader);
-    let count = bytes.len() - cursor.position() as usize;
+    let read = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
+    let count = bytes.len().saturating_sub(read);
     if count > 0 {
         return Err(PngError::Trailing { count });
     }
@@ -89,7 +90,9 @@ fn over_white<const N: usize>(pixels: &[u8]) -> Vec<u8> {
         if let Some((&alpha, colours)) = pixel.split_last() {
             let alpha = u32::from(alpha);
             let blend = |&colour| (u32::from(colour) * alpha + 255 * (255 - alpha) + 127) / 255;
-            opaque.extend(colours.iter().map(blend).map(|colour| colour as u8));
+            opaque.extend(
+                colours.iter().map(blend).map(|colour| u8::try_from(colour).unwrap_or(u8::MAX)),
+            );
         }
     }
     opaque
@@ -99,6 +102,7 @@ fn over_white<const N: usize>(pixels: &[u8]) -> Vec<u8> {
 ///
 /// # Panics
 /// If a side is longer than the 2³¹ − 1 pixels that PNG can say.
+#[allow(clippy::expect_used, reason = "what is written is ours, and goes to memory")]
 pub fn write_png(image: &Image) -> Vec<u8> {
     let side = |pixels: usize| i32::try_from(pixels).expect("a side that PNG can say") as u32;
     let mut bytes = Vec::new();
