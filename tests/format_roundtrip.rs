@@ -99,6 +99,22 @@ proptest! {
     }
 }
 
+/// The bytes of both forms at version 1.0, as the first program that wrote them gave them. If this
+/// fails, files that exist would be written differently now: that takes a new version.
+#[test]
+fn the_bytes_of_version_1_stay_as_they_are() {
+    let home = tempfile::tempdir().unwrap();
+    let (file, directory) = (home.path().join("model.knet"), home.path().join("model"));
+    save(&small(), &file, Format::File).unwrap();
+    save(&small(), &directory, Format::Directory).unwrap();
+    let digest = |path| inspect(path).unwrap().sha256.to_string();
+    assert_eq!(digest(&file), "0a59b6d7fa8973a817c22318db1216bf70181e4ce6fa063fb56843778b2e18bf");
+    assert_eq!(
+        digest(&directory),
+        "d1cf3ab3a1e0e806b352bf6f1bf2ae23d246f451b2e9039d0ccf0a1f2fca4739"
+    );
+}
+
 /// A property says nothing about what its generator never gives.
 #[test]
 fn the_generator_reaches_every_kind_of_layer() {

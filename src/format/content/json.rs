@@ -178,13 +178,13 @@ mod tests {
             lists: (u8, [u8; 2], [u8; 0]),
             objects: (BTreeMap<u8, f64>, BTreeMap<u8, f64>),
             text: &'static str,
-            numbers: [f64; 6],
+            numbers: [f64; 7],
         }
         let value = Sample {
             lists: (1, [2, 3], []),
             objects: (BTreeMap::from([(1, 0.1), (2, -0.0)]), BTreeMap::new()),
             text: "line\nend \u{1} \"ü\" \u{7f}/",
-            numbers: [1e16, 9007199254740993.0, 1e-5, 1e-7, 1.0, f64::MIN_POSITIVE],
+            numbers: [1e16, 9007199254740993.0, 1e-4, 1e-5, 1e-7, 1.0, f64::MIN_POSITIVE],
         };
         let expected = r#"{
   "lists": [1, [2, 3], []],
@@ -193,7 +193,7 @@ mod tests {
     "2": -0.0
   }, {}],
   "text": "line\nend \u0001 \"ü\" DEL/",
-  "numbers": [1e16, 9007199254740992.0, 1e-5, 1e-7, 1.0, 2.2250738585072014e-308]
+  "numbers": [1e16, 9007199254740992.0, 0.0001, 1e-5, 1e-7, 1.0, 2.2250738585072014e-308]
 }
 "#;
         let text = String::from_utf8(to_text(&value)).unwrap();
