@@ -212,6 +212,8 @@ fn f5_ids_and_flags_of_sections() {
         assert_says(&damage(&bad.put_together()), &["the id"]);
     }
     let good = bytes();
+    let block = section_block("note\0x", 0, 0, 0, sha256(b""));
+    assert_says(&damage(&[&good[..64], &block, &good[64..]].concat()), &["the id"]);
     let block = section_block("note", 2, 0, 0, sha256(b""));
     let bad = [&good[..64], &block, &good[64..]].concat();
     assert_says(&damage(&bad), &["the flags", "byte 64"]);
@@ -448,6 +450,12 @@ fn f16_the_other_records() {
     }
     let bad = container().with("history", |section| section.payload.push(0));
     assert_says(&damage(&bad), &["section `history`", "decoded"]);
+    // Two values of one epoch with one name: `loss` and `val_loss`, the latter cut.
+    let bad = container().with("history", |section| {
+        let text = [section.payload[..16].to_vec(), section.payload[16..36].repeat(2)].concat();
+        section.payload = text;
+    });
+    assert_says(&damage(&bad), &["section `history`", "two figures", "loss"]);
     // Adam's slots with another name.
     let bad = container().with("optimizer", |section| section.payload[24] = b'M');
     assert_says(&damage(&bad), &["section `optimizer`", "momentum", "Momentum"]);

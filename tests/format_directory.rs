@@ -223,6 +223,20 @@ fn d7_arrays_are_those_of_numpy() {
 }
 
 #[test]
+fn d7_both_digests_of_an_array() {
+    let array = |path: &Path| inspect(path).unwrap().tensors[0].clone();
+    let (_home, path) = saved();
+    let numbers = array(&path).sha256.to_string();
+    edit(&path, &numbers, &"0".repeat(64));
+    damage(&path, &["tensors/0000", "SHA-256 of the numbers", "00000", &numbers]);
+    let (_home, path) = saved();
+    let file = fs::read(path.join(array(&path).file.unwrap())).unwrap();
+    let whole: String = sha256(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+    edit(&path, &whole, &"0".repeat(64));
+    damage(&path, &["tensors/0000", "SHA-256 of the file", "00000", &whole]);
+}
+
+#[test]
 fn d8_sections_of_newer_versions() {
     let entry = "{
     \"file\": \"extra/thumbnail.bin\",

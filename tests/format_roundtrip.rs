@@ -160,6 +160,27 @@ fn saving_again_replaces_either_form() {
 }
 
 #[test]
+fn readers_beside_writers_see_whole_models() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.knet");
+    let (one, other) = (small(), SaveOptions::weights_only().apply(small()));
+    save(&one, &path, Format::File).unwrap();
+    std::thread::scope(|scope| {
+        let writer = |checkpoint| {
+            let path = &path;
+            move || (0..20).for_each(|_| save(checkpoint, path, Format::File).unwrap())
+        };
+        let writers = [scope.spawn(writer(&one)), scope.spawn(writer(&other))];
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            let bytes = fs::read(&path).unwrap();
+            let read = from_bytes(&bytes, &limits()).unwrap();
+            assert_same_bits(&read, if read.proof.is_some() { &one } else { &other });
+        }
+    });
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "no scratch copies stay");
+}
+
+#[test]
 fn a_directory_that_is_no_model_is_not_replaced() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("website");

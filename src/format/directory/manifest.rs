@@ -126,9 +126,6 @@ impl Manifest {
             let (what, found) = ("its digest", found.to_string());
             return Err(part.fault(Fault::Value { what, expected, found }));
         }
-        if !text.starts_with(MARKER) {
-            return Err(FormatError::OtherKind { found: Kind::Directory });
-        }
         let members = [body, END].concat();
         let part = Part { bytes: &members, ..part };
         if let Ok(VersionHead { version }) = serde_json::from_slice(&members) {
