@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::numbers::{bytes, grouped};
 use super::table::{Align, Charset, Table, plain};
 use crate::model::{Conv2d, Graph, LayerSpec, NodeId};
+use crate::nn::Model;
 use crate::tensor::Shape;
 
 /// The size of a network and of each of its nodes. Counts that no machine could hold stop at
@@ -128,6 +129,13 @@ fn is_chain(graph: &Graph) -> bool {
             None => node.inputs.is_empty(),
             Some(before) => node.inputs == [NodeId(before)],
         })
+}
+
+impl Model {
+    /// The table of the network's layers, to be printed.
+    pub fn summary(&self) -> Summary {
+        summary(self.graph())
+    }
 }
 
 impl Summary {
