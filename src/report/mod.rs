@@ -17,5 +17,5 @@ pub use confusion::{ClassFigures, ConfusionMatrix, CountsError};
 pub use curves::training_curves;
 pub use gallery::{Gallery, gallery};
 pub use summary::{Summary, SummaryRow, summary};
-pub use table::Charset;
+pub use table::{Charset, plain};
 pub use terminal::{Ink, show_images};
