@@ -132,26 +132,22 @@ impl Kept {
         let (size, saved) = (bytes(self.bytes), duration(self.saved_in));
         let loaded = back.as_ref().map(|back| format!(", loaded in {}", duration(back.loaded_in)));
         let loaded = loaded.unwrap_or_default();
-        let (extent, what) = match self.form {
-            Format::Directory => (format!("{size} in {files} files"), "of its manifest"),
-            _ => (size, "as sha256sum prints it"),
+        let (slash, extent, digest) = match self.form {
+            Format::Directory => ("/", format!("{size} in {files} files"), "manifest "),
+            _ => ("", size, "sha256sum"),
         };
-        let slash = if self.form == Format::Directory { "/" } else { "" };
         screen
             .line(format_args!("{}{slash}: {extent}, saved in {saved}{loaded}", path.display()))?;
-        screen.line(format_args!("  SHA-256 {sha256}"))?;
-        screen.line(format_args!("  ({what})"))?;
+        screen.line(format_args!("  {digest} {sha256}"))?;
         if let Some(Back { predictions, identical, proof, .. }) = back {
+            let all = identical == predictions;
             let [identical, predictions] =
                 [identical, predictions].map(|&count| grouped(count as u64));
-            screen.line(format_args!(
-                "  {identical} of {predictions} predictions identical in every bit"
-            ))?;
+            let text = format!("  {identical} of {predictions} predictions identical in every bit");
+            screen.verdict(all, &text)?;
             match proof {
-                Some(true) => screen.line("  the probe stored in it is answered to the bit")?,
-                Some(false) => {
-                    screen.line("  the probe stored in it is NOT answered to the bit")?
-                }
+                Some(true) => screen.verdict(true, "  the probe in it is answered to the bit")?,
+                Some(false) => screen.verdict(false, "  the probe in it is answered otherwise")?,
                 None => {}
             }
         }
@@ -179,4 +175,29 @@ fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
 
 fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_secs_f64() * 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::new_model;
+    use keepnet::Shape;
+
+    #[test]
+    fn one_flipped_bit_is_one_different_prediction() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = new_model(&Shape::image(10, 12, 1), 3, 7).unwrap();
+        let images = Samples::new(5, [10, 12, 1], vec![0.5; 5 * 120]).unwrap();
+        let mut expected = model.predict(&images).unwrap();
+        for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
+            assert_eq!(kept.prove(&images, &expected).unwrap(), 0);
+            assert_eq!(kept.back.as_ref().unwrap().proof, Some(true));
+        }
+        let value = &mut expected[[3, 1]];
+        *value = f32::from_bits(value.to_bits() ^ 1);
+        for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
+            assert_eq!(kept.prove(&images, &expected).unwrap(), 1);
+            assert_eq!(kept.back.as_ref().unwrap().identical, 4);
+        }
+    }
 }

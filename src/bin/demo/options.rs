@@ -12,7 +12,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = AFTER_HELP)]
 pub(crate) struct Options {
-    /// Epochs to train in all [default: 5; with --resume, as many as were asked for before]
+    /// Epochs to train in all [default: 12; 4 of more than 20,000 images; with --resume, as before]
     ///
     /// With --resume those that the model has behind it count.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -94,15 +94,18 @@ impl<'a> Progress<'a> {
 
     fn show_step(&mut self, report: &StepReport) -> io::Result<()> {
         let left = self.planned.saturating_sub(self.done) as f64;
-        let eta = self.started.elapsed().mul_f64(left / self.done as f64);
+        let seconds = self.started.elapsed().as_secs_f64() * left / self.done as f64;
+        let eta = match seconds.ceil() as u64 {
+            seconds @ ..60 => format!("{seconds} s"),
+            seconds => duration(Duration::from_secs(seconds)),
+        };
         let value =
             |name| report.values.iter().find(|(key, _)| key == name).map(|&(_, value)| value);
         let message = format!(
-            "loss {}  accuracy {}  {} images/s  ETA {} s",
+            "loss {}  accuracy {}  {} images/s  ETA {eta}",
             loss(value("loss")),
             share(value("accuracy"), 1),
             grouped(rate(self.epoch.samples, self.epoch.trained_for) as u64),
-            eta.as_secs_f64().ceil(),
         );
         let position = self.images.min(self.images * report.step / report.steps);
         if self.bar.is_none() {

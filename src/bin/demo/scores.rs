@@ -102,15 +102,14 @@ pub(crate) fn show_pictures(
     let mut mistakes: Vec<_> =
         pictures.iter().filter(|picture| picture.missed().is_some()).cloned().collect();
     mistakes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    let (mistaken, all) = (grouped(mistakes.len() as u64), grouped(pictures.len() as u64));
+    let all = grouped(mistakes.len() as u64);
     mistakes.truncate(count);
     let first = &pictures[..count.min(pictures.len())];
 
     screen.heading("Some images and what the model says")?;
     screen.block(&show_images(first, screen.ink, screen.columns, PICTURE_COLUMNS))?;
     if !mistakes.is_empty() {
-        screen.heading(&format!("Its most confident mistakes (of {mistaken} among {all})"))?;
-        screen.line("taken for ≠ what it is, and how sure the model was")?;
+        screen.heading(&format!("Its most confident mistakes: {} of {all}", mistakes.len()))?;
         screen.block(&show_images(&mistakes, screen.ink, screen.columns, PICTURE_COLUMNS))?;
     }
     Ok(())

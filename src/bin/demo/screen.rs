@@ -59,6 +59,13 @@ impl Screen {
         writeln!(self.out, "\n{bold}{}{end}", plain(text, self.charset))
     }
 
+    /// A line about something that is as it should be, or is not.
+    pub(crate) fn verdict(&mut self, good: bool, text: &str) -> io::Result<()> {
+        let color = if good { "\x1b[32m" } else { "\x1b[1;31m" };
+        let (color, end) = if self.ink == Ink::Ascii { ("", "") } else { (color, "\x1b[0m") };
+        writeln!(self.out, "{color}{}{end}", plain(text, self.charset))
+    }
+
     /// Lines that are made for this screen already.
     pub(crate) fn block(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())
