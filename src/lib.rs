@@ -56,3 +56,8 @@ pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification};
 pub use saving::verify;
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
 pub use train::{Callback, Dataset, Evaluation, FitOptions, StepReport, TrainError};
+
+/// The code of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
