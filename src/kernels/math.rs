@@ -15,6 +15,11 @@ pub(crate) const NAN: f32 = f32::from_bits(0x7FC0_0000);
 /// ln 2 − [`LN_2`]
 const LN_2_LOW: f32 = -1.904_654_2e-9;
 
+const INV_SQRT_2_PI: f32 = 0.398_942_3;
+
+/// 1/√(2π) − [`INV_SQRT_2_PI`]
+const INV_SQRT_2_PI_LOW: f32 = -1.133_517e-8;
+
 /// (eʳ − 1 − r) / r², |r| ≤ ln 2 / 2
 const EXP: [f32; 6] =
     [0.5, 0.166_666_64, 0.041_666_46, 0.008_333_895, 0.001_393_541_6, 1.957_022e-4];
@@ -92,8 +97,7 @@ pub(crate) fn ln<S: Simd>(s: S, x: S::F) -> S::F {
 #[inline(always)]
 pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F) -> S::F {
     let one = s.splat(1.0);
-    let u = s.add(x, one);
-    let (_, lost) = two_sum(s, x, one);
+    let (u, lost) = two_sum(s, x, one);
     let (high, low) = ln_sum(s, u, lost);
     let y = ln_domain(s, u, s.add(high, low));
     s.select(s.eq(x, s.splat(0.0)), x, y)
@@ -103,7 +107,7 @@ pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F) -> S::F {
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     // With h = (e^(−2|x|) − 1) / 2: tanh |x| = −h / (1 + h). It rounds to 1 from 9.02 on.
-    let a = clamp(s, s.abs(x), 0.0, 10.0);
+    let a = at_most(s, s.abs(x), 10.0);
     let (high, low) = half_expm1(s, s.mul(a, s.splat(-2.0)));
     let one = s.splat(1.0);
     let divisor = s.add(one, high);
@@ -118,7 +122,7 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
     // With t = e^(−|x|) = e·2ᵏ: 1 / (1 + t) for x ≥ 0, else t / (1 + t), multiplied by 2ᵏ last.
     let one = s.splat(1.0);
     let zero = s.splat(0.0);
-    let e = PowerOfE::new(s, s.neg(clamp(s, s.abs(x), 0.0, 105.0)));
+    let e = PowerOfE::new(s, s.neg(at_most(s, s.abs(x), 105.0)));
     let factor = scale(s, one, e.exponent);
     let divisor = s.mul_add(e.high, factor, one);
     let divisor_low = s.mul_add(e.high, factor, s.sub(one, divisor));
@@ -134,7 +138,7 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
 pub(crate) fn softplus<S: Simd>(s: S, x: S::F) -> S::F {
     // max(x, 0) + ln(1 + t), t = e^(−|x|)
     let one = s.splat(1.0);
-    let e = PowerOfE::new(s, s.neg(clamp(s, s.abs(x), 0.0, 105.0)));
+    let e = PowerOfE::new(s, s.neg(at_most(s, s.abs(x), 105.0)));
     let t = scale(s, e.high, e.exponent);
     let t_low = scale(s, e.low, e.exponent);
     let u = s.add(one, t);
@@ -151,7 +155,7 @@ pub(crate) fn softplus<S: Simd>(s: S, x: S::F) -> S::F {
 /// The error function of x.
 #[inline(always)]
 pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
-    let a = clamp(s, s.abs(x), 0.0, 5.0); // it rounds to 1 from 3.92 on
+    let a = at_most(s, s.abs(x), 5.0); // it rounds to 1 from 3.92 on
     let u = s.mul(a, a);
     let near = s.mul_add(a, polynomial(s, u, &ERF), a);
     // 1 − 2·Φ(−√2·a)
@@ -175,10 +179,14 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
 /// The derivative of [`gelu`], Φ(x) + x·φ(x)
 #[inline(always)]
 pub(crate) fn gelu_derivative<S: Simd>(s: S, x: S::F) -> S::F {
-    const INV_SQRT_2_PI: f32 = 0.398_942_3;
-    let z = clamp(s, s.abs(x), 0.0, 15.0);
+    let z = at_most(s, s.abs(x), 15.0);
     let e = exp_of_half_square(s, z);
-    let density = s.mul(s.mul(z, e.high), s.splat(INV_SQRT_2_PI));
+    // z·φ(z) / 2^exponent
+    let product = s.mul(z, e.high);
+    let product_low = s.mul_add(z, e.low, s.mul_add(z, e.high, s.neg(product)));
+    let factor = s.splat(INV_SQRT_2_PI);
+    let density_low = s.mul_add(product, s.splat(INV_SQRT_2_PI_LOW), s.mul(product_low, factor));
+    let density = s.mul_add(product, factor, density_low);
     let left = scale(s, s.sub(tail_of(s, z, &e), density), e.exponent);
     let right = s.sub(s.splat(1.0), left);
     unless_nan(s, x, s.select(s.gt(x, s.splat(0.0)), right, left))
@@ -282,7 +290,8 @@ fn exp_of_half_square<S: Simd>(s: S, z: S::F) -> PowerOfE<S> {
     let square_low = s.mul_add(z, z, s.neg(square));
     let e = PowerOfE::new(s, s.mul(square, minus_half));
     let low = s.mul_add(s.mul(square_low, minus_half), e.high, e.low);
-    PowerOfE { low, ..e }
+    let (high, low) = quick_two_sum(s, e.high, low);
+    PowerOfE { high, low, exponent: e.exponent }
 }
 
 /// (q, k) with Φ(−z) = q·2ᵏ, 0 ≤ z ≤ 15
@@ -363,9 +372,16 @@ fn scale<S: Simd>(s: S, x: S::F, k: S::I) -> S::F {
 /// x within low and high; NaN stays.
 #[inline(always)]
 fn clamp<S: Simd>(s: S, x: S::F, low: f32, high: f32) -> S::F {
-    let (low, high) = (s.splat(low), s.splat(high));
-    let x = s.select(s.gt(x, high), high, x);
-    s.select(s.gt(low, x), low, x)
+    let low = s.splat(low);
+    let x = s.select(s.gt(low, x), low, x);
+    at_most(s, x, high)
+}
+
+/// x up to high; NaN stays.
+#[inline(always)]
+fn at_most<S: Simd>(s: S, x: S::F, high: f32) -> S::F {
+    let high = s.splat(high);
+    s.select(s.gt(x, high), high, x)
 }
 
 /// |y| with the sign of x, for y that is not negative.
