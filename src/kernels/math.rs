@@ -5,7 +5,7 @@
 //! float, so that the last operation makes most of the error. `docs/DETERMINISM.md` states
 //! errors, special values and signs of zero; every NaN in becomes the NaN [`NAN`] out.
 
-use std::f32::consts::{LN_2, LOG2_E, SQRT_2};
+use std::f32::consts::{LN_2, LOG2_E};
 
 use super::simd::Simd;
 
@@ -53,17 +53,6 @@ const TAIL_SLOPE: [f32; 10] = [
     -6.406_522e-5,
 ];
 
-/// erf(√u) / √u − 1, 0 ≤ u ≤ ¾
-const ERF: [f32; 7] = [
-    0.128_379_17,
-    -0.376_126_35,
-    0.112_837_29,
-    -0.026_861_677,
-    0.005_207_401_2,
-    -8.222_016_6e-4,
-    8.734_103e-5,
-];
-
 /// eˣ
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
@@ -80,27 +69,6 @@ pub(crate) fn expm1<S: Simd>(s: S, x: S::F) -> S::F {
     // x itself where x²/2 is lost in rounding: keeps −0 and the last bit of subnormals.
     let small = s.gt(s.splat(EPSILON_4TH), s.abs(x));
     unless_nan(s, x, s.select(small, x, y))
-}
-
-/// The natural logarithm of x.
-#[inline(always)]
-pub(crate) fn ln<S: Simd>(s: S, x: S::F) -> S::F {
-    let subnormal = s.gt(s.splat(f32::MIN_POSITIVE), x);
-    let scaled = s.select(subnormal, s.mul(x, s.splat(8_388_608.0)), x); // 2²³
-    let (k, m) = binade(s, scaled);
-    let k = s.sub(s.i32_to_f32(k), s.select(subnormal, s.splat(23.0), s.splat(0.0)));
-    let (high, low) = ln_reduced(s, k, s.sub(m, s.splat(1.0)), s.splat(0.0));
-    ln_domain(s, x, s.add(high, low))
-}
-
-/// ln(1 + x)
-#[inline(always)]
-pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F) -> S::F {
-    let one = s.splat(1.0);
-    let (u, lost) = two_sum(s, x, one);
-    let (high, low) = ln_sum(s, u, lost);
-    let y = ln_domain(s, u, s.add(high, low));
-    s.select(s.eq(x, s.splat(0.0)), x, y)
 }
 
 /// The hyperbolic tangent of x.
@@ -150,19 +118,6 @@ pub(crate) fn softplus<S: Simd>(s: S, x: S::F) -> S::F {
     let y = s.add(sum, s.add(lost, low));
     // Above 20, t is lost in rounding (and ∞ must not reach the sum's error).
     unless_nan(s, x, s.select(s.gt(x, s.splat(20.0)), x, y))
-}
-
-/// The error function of x.
-#[inline(always)]
-pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
-    let a = at_most(s, s.abs(x), 5.0); // it rounds to 1 from 3.92 on
-    let u = s.mul(a, a);
-    let near = s.mul_add(a, polynomial(s, u, &ERF), a);
-    // 1 − 2·Φ(−√2·a)
-    let (tail, exponent) = normal_tail(s, s.mul(a, s.splat(SQRT_2)));
-    let far = s.mul_add(s.splat(-2.0), scale(s, tail, exponent), s.splat(1.0));
-    let y = s.select(s.gt(s.splat(0.75), u), near, far);
-    unless_nan(s, x, copy_sign(s, y, x))
 }
 
 /// x·Φ(x), Φ the distribution function of the standard normal
@@ -270,16 +225,6 @@ fn ln_sum<S: Simd>(s: S, u: S::F, u_low: S::F) -> (S::F, S::F) {
     let low = s.select(s.gt(s.splat(1e9), u), low, s.splat(0.0));
     let (f, f_low) = quick_two_sum(s, s.sub(m, s.splat(1.0)), low);
     ln_reduced(s, s.i32_to_f32(k), f, f_low)
-}
-
-/// `y`, the logarithm of `x`, put right outside the positive numbers.
-#[inline(always)]
-fn ln_domain<S: Simd>(s: S, x: S::F, y: S::F) -> S::F {
-    let zero = s.splat(0.0);
-    let infinity = s.splat(f32::INFINITY);
-    let y = s.select(s.eq(x, infinity), infinity, y);
-    let y = s.select(s.eq(x, zero), s.splat(f32::NEG_INFINITY), y);
-    s.select(s.ge(x, zero), y, s.splat(NAN))
 }
 
 /// e^(−z²/2), 0 ≤ z ≤ 15
