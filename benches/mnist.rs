@@ -7,7 +7,7 @@
 //! cargo bench --bench mnist -- --threads 1
 //! ```
 //!
-//! Every number is the median of several repetitions, over the embedded images.
+//! Every number but the roof is the median of several repetitions, over the embedded images.
 
 mod measure;
 
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let effort = if options.quick {
         Effort { repetitions: 1, images: 2 * PREDICTED, calls: 10, peak_seconds: 0.01 }
     } else {
-        Effort { repetitions: 7, images: 8_000, calls: 2_000, peak_seconds: 0.5 }
+        Effort { repetitions: 7, images: 8_000, calls: 2_000, peak_seconds: 0.1 }
     };
     let threads = rayon::current_num_threads();
     let images = mnist::embedded()?.train.take(effort.images);
@@ -133,7 +133,8 @@ fn save_and_load(model: &Model, effort: &Effort) -> Result<[f64; 2], Box<dyn std
     Ok([save, load])
 }
 
-/// Floating-point operations per second of `threads` threads that do nothing but multiply and add.
+/// Floating-point operations per second of `threads` threads that do nothing but multiply and add,
+/// at best: it is a roof.
 fn peak(threads: usize, effort: &Effort) -> f64 {
     const ROUNDS: u64 = 1 << 16;
     let work = || {
@@ -144,10 +145,13 @@ fn peak(threads: usize, effort: &Effort) -> f64 {
         }
         operations as f64 / start.elapsed().as_secs_f64()
     };
-    std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        running.into_iter().map(|thread| thread.join().expect("does not panic")).sum()
-    })
+    let together = |_| -> f64 {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            running.into_iter().map(|thread| thread.join().expect("does not panic")).sum()
+        })
+    };
+    (0..effort.repetitions).map(together).max_by(f64::total_cmp).expect("one or more")
 }
 
 /// The median of the seconds that `work` takes.
