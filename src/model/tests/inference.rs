@@ -83,16 +83,6 @@ fn conv2d_refuses() {
         "layer `it` (conv2d) cannot take an input of shape 5×5×3: 3 channels cannot be split into \
          2 groups",
     );
-    assert_refuses(
-        conv(),
-        [5, 5, 0],
-        "layer `it` (conv2d) cannot take an input of shape 5×5×0: the image has no channels",
-    );
-    assert_refuses(
-        Conv2d { padding: Padding::Same, ..conv() },
-        [0, 5, 1],
-        "layer `it` (conv2d) cannot take an input of shape 0×5×1: the image has no height",
-    );
     let zeros = [
         Conv2d { kernel: [0, 1], ..conv() },
         Conv2d { strides: [1, 0], ..conv() },
@@ -127,7 +117,6 @@ fn pool2d() {
     assert_gives(Pool2d { strides: [1, 1], ..Pool2d::max(3) }, [5, 4, 1], [3, 2, 1]);
     let padding = Padding::Explicit { top: 1, bottom: 1, left: 0, right: 2 };
     assert_gives(Pool2d { padding, ..Pool2d::max(3) }, [4, 4, 1], [2, 2, 1]);
-    assert_gives(Pool2d::max(2), [2, 2, 0], [1, 1, 0]);
     assert_needs(Pool2d::max(2), [4, 4, 1], &[]);
     assert_refuses(
         Pool2d::average(3),
@@ -149,18 +138,51 @@ fn global_pool2d() {
     let pool = |keep_dims| GlobalPool2d { kind: PoolKind::Max, keep_dims };
     assert_gives(pool(false), [3, 4, 5], [5]);
     assert_gives(pool(true), [3, 4, 5], [1, 1, 5]);
-    assert_refuses(
-        pool(false),
-        [3, 0, 5],
-        "layer `it` (global_max_pool2d) cannot take an input of shape 3×0×5: the image is empty",
-    );
+}
+
+#[test]
+fn nothing_is_empty() {
+    for shape in [vec![0], vec![0, 5, 1], vec![5, 5, 0]] {
+        let shape = Shape::from(shape);
+        let error = Sequential::new(shape.clone()).flatten().graph().expect_err("nothing in it");
+        let message = format!(
+            "layer `input` (input) cannot take no input: the result {shape} would be empty"
+        );
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+/// Places within a sample are counted in 32 bits.
+#[test]
+fn results_too_large_to_count() {
+    let (side, large) = (1_usize << 16, "would have 2³² elements or more");
+    let error = Sequential::new([side, side]).flatten().graph().expect_err("2³² elements");
+    assert!(error.to_string().ends_with(&format!("the result 65536×65536 {large}")), "{error}");
+    assert_gives(Activation::Relu, [side, side - 1], [side, side - 1]);
+}
+
+/// A window costs by the cells it meets: a pool does not meet padding, a kernel does.
+#[test]
+fn windows_that_meet_too_many_cells() {
+    let rule = "on its way over the image the window would meet 2³² cells or more";
+    let same = Padding::Same;
+    let conv = |kernel| Conv2d { padding: same, ..Conv2d::new(1, kernel) };
+    assert_gives(conv(3), [1, 1, 1], [1, 1, 1]);
+    let message = "layer `it` (conv2d) cannot take an input of shape 2×1×1";
+    assert_refuses(conv(1 << 16), [2, 1, 1], &format!("{message}: {rule}"));
+    // The gradient of the input meets as many cells as the input has.
+    let message = "layer `it` (conv2d) cannot take an input of shape 256×256×1";
+    assert_refuses(Conv2d::new(1, 256), [256, 256, 1], &format!("{message}: {rule}"));
+    let pool = |size| Pool2d { padding: same, strides: [1, 1], ..Pool2d::max(size) };
+    assert_gives(pool(usize::MAX / 2), [2, 3, 4], [2, 3, 4]);
+    let message = "layer `it` (max_pool2d) cannot take an input of shape 256×256×1";
+    assert_refuses(pool(usize::MAX / 2), [256, 256, 1], &format!("{message}: {rule}"));
 }
 
 #[test]
 fn flatten_and_reshape() {
     assert_gives(LayerSpec::Flatten, [3, 4, 5], [60]);
     assert_gives(LayerSpec::Flatten, Shape::default(), [1]);
-    assert_gives(LayerSpec::Flatten, [3, 0], [0]);
     assert_gives(LayerSpec::Reshape([5, 12].into()), [3, 4, 5], [5, 12]);
     assert_refuses(
         LayerSpec::Reshape([5, 11].into()),
@@ -180,8 +202,6 @@ fn dense() {
     let (scalar, kind) = (Shape::default(), "layer `it` (dense)");
     let message = format!("{kind} cannot take an input of shape (): it takes one axis or more");
     assert_refuses(Dense::new(1), scalar, &message);
-    let message = format!("{kind} cannot take an input of shape 2×0: the last axis is empty");
-    assert_refuses(Dense::new(1), [2, 0], &message);
     assert_refuses(Dense::new(0), [2], &format!("{kind}: units must be 1 or more"));
     let negative = Dense { kernel_l2: -0.5, ..Dense::new(1) };
     assert_refuses(negative, [2], &format!("{kind}: kernel_l2 must not be negative, but is -0.5"));
@@ -202,8 +222,6 @@ fn batch_normalization() {
     let learned: Vec<bool> = graph.parameters().iter().map(|p| p.learned).collect();
     assert_eq!(learned, [true, true, false, false]);
     let kind = "layer `it` (batch_normalization)";
-    let message = format!("{kind} cannot take an input of shape 0: the last axis is empty");
-    assert_refuses(norm, [0], &message);
     for momentum in [-0.1, 1.1, f64::NAN] {
         let message = format!("{kind}: momentum must be from 0 to 1, not {momentum}");
         assert_refuses(BatchNormalization { momentum, ..norm }, [5], &message);
@@ -279,7 +297,7 @@ fn merges() {
     let join = |axis, shapes| merged(Merge::Concatenate { axis }, shapes);
     assert_eq!(join(1, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
     assert_eq!(join(-2, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
-    assert_eq!(join(2, &[&[2, 3], &[2, 0], &[2, 4]]), Ok([2, 7].into()));
+    assert_eq!(join(2, &[&[2, 3], &[2, 4]]), Ok([2, 7].into()));
     assert_eq!(join(-1, &[&[2, 3], &[2, 1]]), Ok([2, 4].into()));
 }
 
@@ -298,9 +316,9 @@ fn merges_refuse() {
     join(1, &[&[2, 3], &[2, 4]], &format!("2×3, 2×4: {differ}"));
     join(1, &[&[2, 3], &[2]], &format!("2×3, 2: {differ}"));
     join(1, &[&[2], &[2, 3]], &format!("2, 2×3: {differ}"));
-    // Empty images may be of any width.
-    let huge: &[usize] = &[0, usize::MAX];
-    join(2, &[huge, huge], &format!("0×{0}, 0×{0}: the result is too large", usize::MAX));
+    let huge: &[usize] = &[1, 1 << 31];
+    let large = "the result 1×4294967296 would have 2³² elements or more";
+    join(2, &[huge, huge], &format!("1×2147483648, 1×2147483648: {large}"));
     for axis in [0, -3] {
         join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be joined");
     }
@@ -368,6 +386,27 @@ proptest! {
         let taken = if size % stride == 0 { stride } else { size % stride };
         prop_assert_eq!(window.before[0], extent.saturating_sub(taken) / 2);
         prop_assert_eq!(window.output[0], size.div_ceil(stride));
+    }
+
+    /// All that [`Window2d::source`] gives for the taps in turn.
+    #[test]
+    fn sources_are_those_of_the_taps(
+        size in 1..12_usize, kernel in 1..9_usize, stride in 1..9_usize, dilation in 1..4_usize,
+        padding in prop_oneof![
+            Just(Padding::Valid),
+            Just(Padding::Same),
+            (0..9_usize, 0..9_usize).prop_map(|(top, bottom)| {
+                Padding::Explicit { top, bottom, left: 0, right: 0 }
+            }),
+        ],
+    ) {
+        let window = Window2d::new([size, 1], [kernel, 1], [stride, 1], padding, [dilation, 1]);
+        if let Ok(window) = window {
+            for output in 0..window.output[0] {
+                let all = (0..kernel).filter_map(|tap| window.source(0, output, tap));
+                prop_assert!(window.sources(0, output).eq(all), "{:?} at {}", window, output);
+            }
+        }
     }
 
     /// A window with explicit or no padding starts inside and its last tap ends inside; one more
