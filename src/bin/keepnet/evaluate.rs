@@ -75,7 +75,7 @@ impl Evaluate {
             self.compile(&mut model)?;
         }
         let fail = |source| {
-            let (path, data) = (self.model.clone(), called.clone());
+            let (path, data, source) = (self.model.clone(), called.clone(), Box::new(source));
             Failure::Evaluate { path, data, source }
         };
         let labelled = split.validation;
@@ -116,7 +116,7 @@ impl Evaluate {
             loss.name()
         ));
         let compiled = model.compile(Optimizer::default(), loss);
-        compiled.map_err(|source| Failure::Train { path: path(), source })
+        compiled.map_err(|source| Failure::Train { path: path(), source: Box::new(source) })
     }
 
     /// Which class is taken for which, for a model whose one output has a value per class.

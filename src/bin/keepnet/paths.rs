@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use keepnet::format::{self, Limits};
-use keepnet::{Model, ModelError};
+use keepnet::model::{Checkpoint, NodeId};
+use keepnet::nn::SHARD;
+use keepnet::{Model, ModelError, Shape};
 
 use crate::failure::Failure;
 
@@ -14,8 +16,22 @@ const LIMIT: u64 = 8 << 30;
 
 /// Loads the model at `path`.
 pub(crate) fn load(path: &Path) -> Result<Model, Failure> {
-    let checkpoint = format::load(path, &Limits::default())?;
-    Model::from_checkpoint(&checkpoint).map_err(|source| in_model(path, source))
+    runnable(path, &format::load(path, &Limits::default())?)
+}
+
+/// The model that `checkpoint`, read from `path`, describes. A few bytes can describe layers larger
+/// than any memory: those are refused before they are run.
+pub(crate) fn runnable(path: &Path, checkpoint: &Checkpoint<'_>) -> Result<Model, Failure> {
+    let graph = &checkpoint.graph;
+    let nodes = (0..graph.nodes().len()).map(|node| graph.shape(NodeId(node)));
+    let values = nodes.filter_map(Shape::checked_elements).fold(0, usize::saturating_add) as u64;
+    // What one thread works on, and prediction keeps, are the results of one shard.
+    let needed = values.saturating_mul(4 * SHARD as u64);
+    let limit = Limits::default().memory;
+    if needed > limit {
+        return Err(Failure::TooLarge { path: path.to_owned(), needed, limit });
+    }
+    Model::from_checkpoint(checkpoint).map_err(|source| in_model(path, source))
 }
 
 pub(crate) fn in_model(path: &Path, source: ModelError) -> Failure {
