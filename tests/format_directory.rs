@@ -269,6 +269,8 @@ fn d9_lengths_are_checked_before_memory_is_taken() {
         assert!(read(&path).is_err());
     }
     let (_home, path) = saved();
+    let error = load(&path, &Limits { text: 100, ..Limits::default() }).unwrap_err();
+    assert_says(&error.to_string(), &["the manifest takes", "Limits::text"]);
     let error = load(&path, &Limits { memory: 1 << 10, ..Limits::default() }).unwrap_err();
     assert!(!error.is_corrupt());
     assert_says(&error.to_string(), &["Limits::memory"]);

@@ -1,6 +1,7 @@
 //! Tables of text.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 
 /// The characters a text is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,29 @@ pub enum Charset {
     Unicode,
     /// Nothing beyond ASCII, for logs and old consoles.
     Ascii,
+}
+
+impl Charset {
+    /// What the environment promises: ASCII where the locale names another encoding than UTF-8 or
+    /// `TERM` is `dumb`. An environment without a locale, as in many containers, says nothing about
+    /// the terminal in front of it and counts as Unicode.
+    pub fn of_environment() -> Self {
+        Self::choose(|name| std::env::var_os(name))
+    }
+
+    fn choose(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        // The first that is set counts (POSIX.1-2024, Base Definitions, 8.2).
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+        let other = locale.is_some_and(|locale| {
+            let locale = locale.to_string_lossy().to_ascii_lowercase();
+            !locale.contains("utf-8") && !locale.contains("utf8")
+        });
+        if other || set("TERM").is_some_and(|term| term == "dumb") {
+            return Self::Ascii;
+        }
+        Self::Unicode
+    }
 }
 
 /// Where a column's cells stand.
@@ -147,6 +171,21 @@ mod tests {
         let text = plain("a\u{9B}31mb\u{202E}gpj.exe\u{200B}\r\n", Charset::Unicode);
         assert_eq!(text, "a?31mb?gpj.exe???");
         assert_eq!(plain("größer × 日本", Charset::Unicode), "größer × 日本");
+    }
+
+    #[test]
+    fn the_locale_chooses_the_charset() {
+        let choose = |set: &[(&str, &str)]| {
+            Charset::choose(|name| {
+                set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+            })
+        };
+        assert_eq!(choose(&[]), Charset::Unicode);
+        assert_eq!(choose(&[("LANG", "de_AT.UTF-8")]), Charset::Unicode);
+        assert_eq!(choose(&[("LANG", "C")]), Charset::Ascii);
+        assert_eq!(choose(&[("LANG", "C"), ("LC_ALL", "C.utf8")]), Charset::Unicode);
+        assert_eq!(choose(&[("LANG", "C.utf8"), ("LC_CTYPE", "ISO-8859-1")]), Charset::Ascii);
+        assert_eq!(choose(&[("LC_ALL", ""), ("TERM", "dumb")]), Charset::Ascii);
     }
 
     #[test]

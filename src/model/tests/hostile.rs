@@ -252,9 +252,8 @@ proptest! {
 /// Results are small, the kernels between them are not.
 #[test]
 fn kernels_too_large_to_address() {
-    let cases: [(Shape, LayerSpec); 3] = [
+    let cases: [(Shape, LayerSpec); 2] = [
         ([1 << 32].into(), Dense::new(1 << 32).into()),
-        ([0, usize::MAX].into(), Dense::new(2).into()),
         ([1, 1, 1].into(), Conv2d { padding: Padding::Same, ..Conv2d::new(1, 1 << 32) }.into()),
     ];
     for (shape, spec) in cases {
