@@ -57,7 +57,7 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keepnet"));
         command.current_dir(self.dir.path()).args(arguments);
-        command.env("LC_ALL", "C.UTF-8").env_remove("RAYON_NUM_THREADS");
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm").env_remove("RAYON_NUM_THREADS");
         command
     }
 

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keepnet::model::{Loss, Optimizer, OutputLoss};
-use keepnet::report::{ClassFigures, ConfusionMatrix};
+use keepnet::report::{Charset, ClassFigures, ConfusionMatrix};
 use keepnet::train::data::mnist;
 use keepnet::{Dataset, Evaluation, Model, Samples, Shape, Targets, TrainError};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::outcome::{Outcome, Real, charset, counted, note};
+use crate::outcome::{Outcome, Real, counted, note};
 use crate::paths::{in_model, load};
 use crate::predict::is_softmax;
 use crate::ranking::largest;
@@ -94,9 +94,9 @@ impl Evaluate {
         }
         if let Some(confusion) = confusion {
             if confusion.classes().len() <= SHOWN {
-                text += &confusion.render_counts(charset());
+                text += &confusion.render_counts(Charset::of_environment());
             }
-            text += &confusion.render_figures(charset());
+            text += &confusion.render_figures(Charset::of_environment());
         }
         Ok(Outcome::text(&text))
     }

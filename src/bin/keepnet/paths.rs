@@ -55,7 +55,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// for the message.
 pub(crate) fn keep_apart(input: &Path, output: &Path, what: &'static str) -> Result<(), Failure> {
     // A path that leads nowhere is the business of whoever opens it.
-    let (Ok(from), Some(to)) = (fs::canonicalize(input), place(output)) else {
+    let (Some(from), Some(to)) = (place(input), place(output)) else {
         return Ok(());
     };
     if from == to {
@@ -67,7 +67,7 @@ pub(crate) fn keep_apart(input: &Path, output: &Path, what: &'static str) -> Res
     Ok(())
 }
 
-/// Where something written to `path` would stand.
+/// Where `path` leads, or what is written to it would stand.
 fn place(path: &Path) -> Option<PathBuf> {
     if let Ok(existing) = fs::canonicalize(path) {
         return Some(existing);
