@@ -33,6 +33,8 @@
 //! the operations; [`nn`], networks that run, and [`wire`], foreign syntax; [`train`], [`format`](mod@format) and
 //! [`report`]. `docs/ARCHITECTURE.md` says what may import what, and why.
 
+#[doc(hidden)]
+pub mod benchable;
 pub mod bytes;
 mod error;
 pub mod format;

@@ -97,7 +97,22 @@ pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatE
 /// # Errors
 /// As [`load`].
 pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
-    with_parsed(path, None, &Limits::default(), |form, parsed| Ok(Inspection::new(form, parsed)))
+    with_parsed(path, None, &Limits::default(), |form, parsed| Ok(Inspection::new(form, &parsed)))
+}
+
+/// Loads and describes what stands at `path` in one reading, so that the description is of what
+/// was loaded.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_and_inspect(
+    path: &Path,
+    limits: &Limits,
+) -> Result<(Checkpoint<'static>, Inspection), FormatError> {
+    with_parsed(path, None, limits, |form, parsed| {
+        let inspection = Inspection::new(form, &parsed);
+        Ok((parsed.checkpoint.into_owned(), inspection))
+    })
 }
 
 /// Turns the directory form at `directory` into the file form at `file`.

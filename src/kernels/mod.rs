@@ -18,6 +18,7 @@ mod isa;
 pub(crate) mod math;
 mod portable;
 pub(crate) mod reduce;
+pub(crate) mod roof;
 pub(crate) mod scalar;
 mod simd;
 

@@ -21,10 +21,11 @@ use crate::tensor::{DType, Shape, Tensor};
 
 use super::error::Fault;
 use super::{FormatError, Limits};
-use compile::CompileJson;
+
 use records::{HistoryRecord, OptimizerRecord, ProofRecord, TrainingRecord};
 
 pub(super) use architecture::{GraphJson, SCHEMA, check_schema};
+pub(super) use compile::CompileJson;
 pub use error::ContentError;
 pub use records::Role;
 pub(super) use records::{TensorRecord, encode};
