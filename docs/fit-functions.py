@@ -87,6 +87,9 @@ def constants():
         high = rounded(log(2), bits)
         print(f"ln 2 in two floats of {bits} bits, 1 / ln 2")
         show([high, rounded(log(2) - high, bits), rounded(1 / log(2), bits)], bits)
+    print("1 / sqrt(2 pi) in two floats of 24 bits")
+    high = rounded(1 / sqrt(2 * pi), 24)
+    show([high, rounded(1 / sqrt(2 * pi) - high, 24)], 24)
 
 
 def single():

@@ -33,6 +33,8 @@
 //! the operations; [`nn`], networks that run, and [`wire`], foreign syntax; [`train`], [`format`](mod@format) and
 //! [`report`]. `docs/ARCHITECTURE.md` says what may import what, and why.
 
+#[doc(hidden)]
+pub mod benchable;
 pub mod bytes;
 mod error;
 pub mod format;
@@ -54,3 +56,8 @@ pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification};
 pub use saving::verify;
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
 pub use train::{Callback, Dataset, Evaluation, FitOptions, StepReport, TrainError};
+
+/// The code of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 /// a floor has an order of its own:
 ///
 /// - operations read the plain settings of a layer (`Conv2d`, `Activation`), which know no operation;
-/// - the facade's saving reports the facade's error.
-const FLOORS: [&[&str]; 9] = [
+/// - the facade's saving reports the facade's error;
+/// - `benchable` opens the kernels to the benches, and nothing imports it.
+const FLOORS: [&[&str]; 10] = [
     &["tensor", "bytes"],
     &["kernels"],
     &["model"],
@@ -19,6 +20,7 @@ const FLOORS: [&[&str]; 9] = [
     &["train", "format", "report"],
     &["error"],
     &["saving"],
+    &["benchable"],
     &["lib"],
 ];
 

@@ -44,3 +44,18 @@ impl Budget {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_add_up() {
+        let mut budget = Budget::new(10);
+        budget.reserve(4, "one").unwrap();
+        assert_eq!(budget.vec(6, "two").unwrap().capacity(), 6);
+        let error = budget.reserve(1, "three").unwrap_err();
+        assert_eq!(error, BudgetError { what: "three", needed: 1, left: 0, total: 10 });
+        assert!(Budget::new(10).reserve(u64::MAX, "all").is_err());
+    }
+}

@@ -99,7 +99,7 @@ pub enum Fault {
     Tensor(TensorError),
     #[error("it is missing")]
     Missing,
-    #[error("{rule}; only what the manifest names may be in the directory")]
+    #[error("{rule}; the directory holds the files that its manifest names, and nothing else")]
     Entry { rule: &'static str },
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::content::json::Real;
-use super::content::{Expected, Role, SCHEMA};
+use super::content::{CompileJson, Expected, Role, SCHEMA};
 use super::{Format, Version};
 use crate::bytes::Digest;
-use crate::model::Checkpoint;
+use crate::model::{Checkpoint, CompileSettings, EpochRecord};
 use crate::tensor::Tensor;
 
 /// A saved model that has passed every check, and where its parts stand.
@@ -38,6 +38,9 @@ pub struct Inspection {
     pub parameters: u64,
     pub sections: Vec<SectionInfo>,
     pub tensors: Vec<TensorInfo>,
+    /// Serialised as in the file.
+    #[serde(serialize_with = "as_in_the_file")]
+    pub compile: Option<CompileSettings>,
     pub optimizer_step: Option<u64>,
     /// The names of what the optimizer remembers per parameter.
     pub optimizer_slots: Vec<String>,
@@ -115,23 +118,25 @@ pub struct ProofInfo {
 }
 
 impl Inspection {
-    pub(super) fn new(form: Format, parsed: Parsed<'_>) -> Self {
+    pub(super) fn new(form: Format, parsed: &Parsed<'_>) -> Self {
         let Parsed { version, sha256, sections, tensors, checkpoint } = parsed;
-        let Checkpoint { graph, optimizer, training, history, metadata, proof, .. } = checkpoint;
+        let Checkpoint { graph, compile, optimizer, training, history, metadata, proof, .. } =
+            checkpoint;
         let elements = graph.parameters().iter().map(|parameter| parameter.shape.elements() as u64);
         Self {
             form,
-            version,
+            version: *version,
             architecture_schema: SCHEMA,
-            sha256,
+            sha256: *sha256,
             name: graph.name().to_owned(),
             layers: graph.layers().len(),
             parameters: elements.sum(),
             skipped: (sections.iter().filter(|section| !section.known))
                 .map(|section| section.id.clone())
                 .collect(),
-            sections,
-            tensors,
+            sections: sections.clone(),
+            tensors: tensors.clone(),
+            compile: compile.clone(),
             optimizer_step: optimizer.as_ref().map(|optimizer| optimizer.step),
             optimizer_slots: (optimizer.iter().flat_map(|optimizer| &optimizer.slots))
                 .map(|slot| slot.name.clone())
@@ -143,21 +148,30 @@ impl Inspection {
                 shard: state.shard,
                 arithmetic_revision: state.arithmetic_revision,
             }),
-            history: history.map(|history| {
-                let info = |record: crate::model::EpochRecord| EpochInfo {
+            history: history.as_ref().map(|history| {
+                let info = |record: &EpochRecord| EpochInfo {
                     epoch: record.epoch,
-                    values: record.values.into_iter().map(|(n, value)| (n, Real(value))).collect(),
+                    values: (record.values.iter().cloned())
+                        .map(|(name, value)| (name, Real(value)))
+                        .collect(),
                 };
-                history.epochs.into_iter().map(info).collect()
+                history.epochs.iter().map(info).collect()
             }),
-            metadata,
-            proof: proof.map(|proof| ProofInfo {
+            metadata: metadata.clone(),
+            proof: proof.as_ref().map(|proof| ProofInfo {
                 arithmetic_revision: proof.arithmetic_revision,
                 seed: proof.seed.to_string(),
                 samples: proof.samples,
             }),
         }
     }
+}
+
+fn as_in_the_file<S: Serializer>(
+    compile: &Option<CompileSettings>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    compile.as_ref().map(CompileJson::from).serialize(serializer)
 }
 
 impl EpochInfo {

@@ -38,6 +38,8 @@ pub enum Kind {
     Safetensors,
     #[error("a NumPy array")]
     Npy,
+    #[error("no file but a device, a pipe or the like")]
+    Special,
     #[error("a PNG image")]
     Png,
     #[error("a gzip file")]
@@ -73,7 +75,8 @@ impl Format {
     /// [`FormatError::OtherKind`] for anything else, saying what it looks like.
     pub fn detect(path: &Path) -> Result<Self, FormatError> {
         let io = |source| FormatError::Io { action: "look at it", source }.at(path);
-        if fs::metadata(path).map_err(io)?.is_dir() {
+        let metadata = fs::metadata(path).map_err(io)?;
+        if metadata.is_dir() {
             let holds = |name: &str| path.join(name).symlink_metadata().is_ok();
             let found = if holds(MANIFEST) {
                 return Ok(Self::Directory);
@@ -84,16 +87,23 @@ impl Format {
             };
             return Err(FormatError::OtherKind { found }.at(path));
         }
+        if !metadata.is_file() {
+            return Err(FormatError::OtherKind { found: Kind::Special }.at(path));
+        }
         let mut start = Vec::new();
-        let start_of = File::open(path).and_then(|file| file.take(512).read_to_end(&mut start));
-        start_of.map_err(io)?;
+        let file = File::open(path).map_err(io)?;
+        file.take(START as u64).read_to_end(&mut start).map_err(io)?;
         check_signature(&start).map_err(|error| error.at(path))?;
         Ok(Self::File)
     }
 }
 
-/// Whether `start`, the first bytes of a file, bear the signature of the file form.
-pub(super) fn check_signature(start: &[u8]) -> Result<(), FormatError> {
+/// How much of a file is looked at to tell what it is.
+const START: usize = 512;
+
+/// Whether `bytes`, a file or its beginning, bear the signature of the file form.
+pub(super) fn check_signature(bytes: &[u8]) -> Result<(), FormatError> {
+    let start = bytes.get(..START).unwrap_or(bytes);
     if start.starts_with(&SIGNATURE) {
         return Ok(());
     }
@@ -109,10 +119,12 @@ pub(super) fn check_signature(start: &[u8]) -> Result<(), FormatError> {
         return Err(FormatError::damaged("the header", 0, fault));
     }
     let found = Kind::of(start);
-    // Most of it agrees: a transfer as text or a flipped bit rather than another kind of file.
+    // Most of it agrees, or its letters are there: a transfer as text or a flipped bit rather than
+    // another kind of file.
     let agreeing = SIGNATURE.iter().zip(start).filter(|(expected, found)| expected == found);
+    let similar = |start: &[u8; 8]| agreeing.count() >= 5 || start.windows(3).any(|w| w == b"KNT");
     match start.first_chunk() {
-        Some(&start) if found == Kind::Unknown && agreeing.count() >= 5 => {
+        Some(&start) if found == Kind::Unknown && similar(&start) => {
             let fault = Fault::Signature { expected: SIGNATURE, found: start };
             Err(FormatError::damaged("the header", 0, fault))
         }

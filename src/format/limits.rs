@@ -4,7 +4,8 @@
 /// them is refused with the limit named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes that loading may allocate in all, the bytes of the file included.
+    /// Bytes of memory for the file and for what is decoded from it. [`load`](super::load) copies
+    /// the tensors of a file once more.
     pub memory: u64,
     /// Bytes of one text: the architecture, the compile settings, the metadata, a manifest.
     pub text: u64,

@@ -41,6 +41,7 @@ mod version;
 
 use std::path::Path;
 
+use crate::bytes::Budget;
 use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role};
@@ -66,7 +67,8 @@ pub fn to_bytes(checkpoint: &Checkpoint<'_>) -> Result<Vec<u8>, FormatError> {
 /// # Errors
 /// Whatever is wrong with the bytes; [`FormatError::is_corrupt`] tells damage from the rest.
 pub fn from_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checkpoint<'a>, FormatError> {
-    Ok(file::parse(bytes, limits)?.checkpoint)
+    let budget = &mut Budget::new(limits.memory);
+    Ok(file::parse(bytes, limits, budget)?.checkpoint)
 }
 
 /// Saves `checkpoint` at `path` in that form, replacing what was saved there before in one step.
@@ -95,7 +97,22 @@ pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatE
 /// # Errors
 /// As [`load`].
 pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
-    with_parsed(path, None, &Limits::default(), |form, parsed| Ok(Inspection::new(form, parsed)))
+    with_parsed(path, None, &Limits::default(), |form, parsed| Ok(Inspection::new(form, &parsed)))
+}
+
+/// Loads and describes what stands at `path` in one reading, so that the description is of what
+/// was loaded.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_and_inspect(
+    path: &Path,
+    limits: &Limits,
+) -> Result<(Checkpoint<'static>, Inspection), FormatError> {
+    with_parsed(path, None, limits, |form, parsed| {
+        let inspection = Inspection::new(form, &parsed);
+        Ok((parsed.checkpoint.into_owned(), inspection))
+    })
 }
 
 /// Turns the directory form at `directory` into the file form at `file`.
@@ -134,13 +151,14 @@ fn with_parsed<T>(
     if let Some(expected) = form.filter(|&expected| expected != found) {
         return Err(FormatError::OtherForm { expected, found }.at(path));
     }
+    let budget = &mut Budget::new(limits.memory);
     match found {
         Format::File => {
-            let bytes = file::read(path, limits).map_err(|error| error.at(path))?;
-            then(found, file::parse(&bytes, limits).map_err(|error| error.at(path))?)
+            let bytes = file::read(path, budget).map_err(|error| error.at(path))?;
+            then(found, file::parse(&bytes, limits, budget).map_err(|error| error.at(path))?)
         }
         Format::Directory => {
-            then(found, directory::parse(path, limits).map_err(|error| error.at(path))?)
+            then(found, directory::parse(path, limits, budget).map_err(|error| error.at(path))?)
         }
     }
 }

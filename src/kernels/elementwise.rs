@@ -50,27 +50,6 @@ pub(crate) fn unary_in_place(isa: Isa, f: impl Unary, x: &mut [f32]) {
     isa.run(Loop(f, x));
 }
 
-/// y = f(a, b)
-///
-/// # Panics
-/// If the lengths differ.
-pub(crate) fn binary(isa: Isa, f: impl Binary, y: &mut [f32], a: &[f32], b: &[f32]) {
-    struct Loop<'a, F>(F, &'a mut [f32], &'a [f32], &'a [f32]);
-    impl<F: Binary> Kernel for Loop<'_, F> {
-        type Output = ();
-        #[inline(always)]
-        fn run<S: Simd>(self, s: S) {
-            let Self(f, y, a, b) = self;
-            let arguments = a.chunks(LANES).zip(b.chunks(LANES));
-            for (y, (a, b)) in y.chunks_mut(LANES).zip(arguments) {
-                s.store_partial(f.apply(s, s.load_partial(a), s.load_partial(b)), y);
-            }
-        }
-    }
-    assert_eq!((y.len(), y.len()), (a.len(), b.len()), "lengths of result and arguments");
-    isa.run(Loop(f, y, a, b));
-}
-
 /// a = f(a, b)
 ///
 /// # Panics
@@ -125,8 +104,6 @@ mod tests {
                 let mut y = vec![f32::NAN; length];
                 unary(isa, Tripled, &mut y, &a);
                 assert_eq!(y, tripled, "{isa:?}, {length}");
-                binary(isa, Difference, &mut y, &a, &b);
-                assert_eq!(y, difference, "{isa:?}, {length}");
                 y.copy_from_slice(&a);
                 unary_in_place(isa, Tripled, &mut y);
                 assert_eq!(y, tripled, "{isa:?}, {length}");
@@ -140,6 +117,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "lengths")]
     fn lengths_that_differ_are_refused() {
-        binary(Isa::current(), Difference, &mut [0.0; 2], &[0.0; 2], &[0.0; 3]);
+        binary_in_place(Isa::current(), Difference, &mut [0.0; 2], &[0.0; 3]);
     }
 }

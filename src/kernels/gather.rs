@@ -219,10 +219,10 @@ impl GatherMatmul<'_> {
         while row < rows {
             let tile = tile_height::<S>(rows - row, V);
             match tile {
-                12 => self.tile::<S, 12, V>(simd, row, column),
-                6 => self.tile::<S, 6, V>(simd, row, column),
-                4 => self.tile::<S, 4, V>(simd, row, column),
-                2 => self.tile::<S, 2, V>(simd, row, column),
+                12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, row, column),
+                6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, row, column),
+                4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, row, column),
+                2 if const { fits::<S>(2, V) } => self.tile::<S, 2, V>(simd, row, column),
                 _ => self.tile::<S, 1, V>(simd, row, column),
             }
             row += tile;
@@ -234,8 +234,14 @@ impl GatherMatmul<'_> {
 /// 12, 6, 4, 2 or 1.
 #[inline(always)]
 fn tile_height<S: Simd>(left: usize, vectors: usize) -> usize {
-    let fits = |&height: &usize| left >= height && height * vectors <= S::ACCUMULATORS;
-    [12, 6, 4, 2].into_iter().find(fits).unwrap_or(1)
+    let possible = |&height: &usize| left >= height && fits::<S>(height, vectors);
+    [12, 6, 4, 2].into_iter().find(possible).unwrap_or(1)
+}
+
+/// Whether the sums of a tile fit the registers. Where tiles are chosen this stands in `const`, so
+/// that those which can never run are not compiled.
+const fn fits<S: Simd>(height: usize, vectors: usize) -> bool {
+    height * vectors <= S::ACCUMULATORS
 }
 
 impl Kernel for GatherMatmul<'_> {
@@ -248,10 +254,10 @@ impl Kernel for GatherMatmul<'_> {
         while column < self.columns {
             let vectors = (self.columns - column).div_ceil(LANES);
             // Few rows: more columns at a time keep enough sums under way.
-            if S::ACCUMULATORS >= 16 && self.x.rows() < 4 && vectors >= 8 {
+            if const { fits::<S>(2, 8) } && self.x.rows() < 4 && vectors >= 8 {
                 self.columns::<S, 8>(simd, column);
                 column += 8 * LANES;
-            } else if S::ACCUMULATORS >= 16 && vectors >= 2 {
+            } else if const { fits::<S>(6, 2) } && vectors >= 2 {
                 self.columns::<S, 2>(simd, column);
                 column += 2 * LANES;
             } else {
@@ -351,10 +357,10 @@ impl GatherOuter<'_> {
             };
             let tile = tile_height::<S>(count - done, V);
             match tile {
-                12 => self.tile::<S, 12, V>(simd, at, column),
-                6 => self.tile::<S, 6, V>(simd, at, column),
-                4 => self.tile::<S, 4, V>(simd, at, column),
-                2 => self.tile::<S, 2, V>(simd, at, column),
+                12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, at, column),
+                6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, at, column),
+                4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, at, column),
+                2 if const { fits::<S>(2, V) } => self.tile::<S, 2, V>(simd, at, column),
                 _ => self.tile::<S, 1, V>(simd, at, column),
             }
             done += tile;
@@ -385,7 +391,7 @@ impl Kernel for GatherOuter<'_> {
     fn run<S: Simd>(mut self, simd: S) {
         let mut column = 0;
         while column < self.columns {
-            if S::ACCUMULATORS >= 16 && self.columns - column > LANES {
+            if const { fits::<S>(6, 2) } && self.columns - column > LANES {
                 self.columns::<S, 2>(simd, column);
                 column += 2 * LANES;
             } else {

@@ -5,7 +5,7 @@
 //! float, so that the last operation makes most of the error. `docs/DETERMINISM.md` states
 //! errors, special values and signs of zero; every NaN in becomes the NaN [`NAN`] out.
 
-use std::f32::consts::{LN_2, LOG2_E, SQRT_2};
+use std::f32::consts::{LN_2, LOG2_E};
 
 use super::simd::Simd;
 
@@ -14,6 +14,11 @@ pub(crate) const NAN: f32 = f32::from_bits(0x7FC0_0000);
 
 /// ln 2 − [`LN_2`]
 const LN_2_LOW: f32 = -1.904_654_2e-9;
+
+const INV_SQRT_2_PI: f32 = 0.398_942_3;
+
+/// 1/√(2π) − [`INV_SQRT_2_PI`]
+const INV_SQRT_2_PI_LOW: f32 = -1.133_517e-8;
 
 /// (eʳ − 1 − r) / r², |r| ≤ ln 2 / 2
 const EXP: [f32; 6] =
@@ -48,17 +53,6 @@ const TAIL_SLOPE: [f32; 10] = [
     -6.406_522e-5,
 ];
 
-/// erf(√u) / √u − 1, 0 ≤ u ≤ ¾
-const ERF: [f32; 7] = [
-    0.128_379_17,
-    -0.376_126_35,
-    0.112_837_29,
-    -0.026_861_677,
-    0.005_207_401_2,
-    -8.222_016_6e-4,
-    8.734_103e-5,
-];
-
 /// eˣ
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
@@ -77,33 +71,11 @@ pub(crate) fn expm1<S: Simd>(s: S, x: S::F) -> S::F {
     unless_nan(s, x, s.select(small, x, y))
 }
 
-/// The natural logarithm of x.
-#[inline(always)]
-pub(crate) fn ln<S: Simd>(s: S, x: S::F) -> S::F {
-    let subnormal = s.gt(s.splat(f32::MIN_POSITIVE), x);
-    let scaled = s.select(subnormal, s.mul(x, s.splat(8_388_608.0)), x); // 2²³
-    let (k, m) = binade(s, scaled);
-    let k = s.sub(s.i32_to_f32(k), s.select(subnormal, s.splat(23.0), s.splat(0.0)));
-    let (high, low) = ln_reduced(s, k, s.sub(m, s.splat(1.0)), s.splat(0.0));
-    ln_domain(s, x, s.add(high, low))
-}
-
-/// ln(1 + x)
-#[inline(always)]
-pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F) -> S::F {
-    let one = s.splat(1.0);
-    let u = s.add(x, one);
-    let (_, lost) = two_sum(s, x, one);
-    let (high, low) = ln_sum(s, u, lost);
-    let y = ln_domain(s, u, s.add(high, low));
-    s.select(s.eq(x, s.splat(0.0)), x, y)
-}
-
 /// The hyperbolic tangent of x.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     // With h = (e^(−2|x|) − 1) / 2: tanh |x| = −h / (1 + h). It rounds to 1 from 9.02 on.
-    let a = clamp(s, s.abs(x), 0.0, 10.0);
+    let a = at_most(s, s.abs(x), 10.0);
     let (high, low) = half_expm1(s, s.mul(a, s.splat(-2.0)));
     let one = s.splat(1.0);
     let divisor = s.add(one, high);
@@ -118,7 +90,7 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
     // With t = e^(−|x|) = e·2ᵏ: 1 / (1 + t) for x ≥ 0, else t / (1 + t), multiplied by 2ᵏ last.
     let one = s.splat(1.0);
     let zero = s.splat(0.0);
-    let e = PowerOfE::new(s, s.neg(clamp(s, s.abs(x), 0.0, 105.0)));
+    let e = PowerOfE::new(s, s.neg(at_most(s, s.abs(x), 105.0)));
     let factor = scale(s, one, e.exponent);
     let divisor = s.mul_add(e.high, factor, one);
     let divisor_low = s.mul_add(e.high, factor, s.sub(one, divisor));
@@ -134,7 +106,7 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
 pub(crate) fn softplus<S: Simd>(s: S, x: S::F) -> S::F {
     // max(x, 0) + ln(1 + t), t = e^(−|x|)
     let one = s.splat(1.0);
-    let e = PowerOfE::new(s, s.neg(clamp(s, s.abs(x), 0.0, 105.0)));
+    let e = PowerOfE::new(s, s.neg(at_most(s, s.abs(x), 105.0)));
     let t = scale(s, e.high, e.exponent);
     let t_low = scale(s, e.low, e.exponent);
     let u = s.add(one, t);
@@ -146,19 +118,6 @@ pub(crate) fn softplus<S: Simd>(s: S, x: S::F) -> S::F {
     let y = s.add(sum, s.add(lost, low));
     // Above 20, t is lost in rounding (and ∞ must not reach the sum's error).
     unless_nan(s, x, s.select(s.gt(x, s.splat(20.0)), x, y))
-}
-
-/// The error function of x.
-#[inline(always)]
-pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
-    let a = clamp(s, s.abs(x), 0.0, 5.0); // it rounds to 1 from 3.92 on
-    let u = s.mul(a, a);
-    let near = s.mul_add(a, polynomial(s, u, &ERF), a);
-    // 1 − 2·Φ(−√2·a)
-    let (tail, exponent) = normal_tail(s, s.mul(a, s.splat(SQRT_2)));
-    let far = s.mul_add(s.splat(-2.0), scale(s, tail, exponent), s.splat(1.0));
-    let y = s.select(s.gt(s.splat(0.75), u), near, far);
-    unless_nan(s, x, copy_sign(s, y, x))
 }
 
 /// x·Φ(x), Φ the distribution function of the standard normal
@@ -175,10 +134,14 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
 /// The derivative of [`gelu`], Φ(x) + x·φ(x)
 #[inline(always)]
 pub(crate) fn gelu_derivative<S: Simd>(s: S, x: S::F) -> S::F {
-    const INV_SQRT_2_PI: f32 = 0.398_942_3;
-    let z = clamp(s, s.abs(x), 0.0, 15.0);
+    let z = at_most(s, s.abs(x), 15.0);
     let e = exp_of_half_square(s, z);
-    let density = s.mul(s.mul(z, e.high), s.splat(INV_SQRT_2_PI));
+    // z·φ(z) / 2^exponent
+    let product = s.mul(z, e.high);
+    let product_low = s.mul_add(z, e.low, s.mul_add(z, e.high, s.neg(product)));
+    let factor = s.splat(INV_SQRT_2_PI);
+    let density_low = s.mul_add(product, s.splat(INV_SQRT_2_PI_LOW), s.mul(product_low, factor));
+    let density = s.mul_add(product, factor, density_low);
     let left = scale(s, s.sub(tail_of(s, z, &e), density), e.exponent);
     let right = s.sub(s.splat(1.0), left);
     unless_nan(s, x, s.select(s.gt(x, s.splat(0.0)), right, left))
@@ -264,16 +227,6 @@ fn ln_sum<S: Simd>(s: S, u: S::F, u_low: S::F) -> (S::F, S::F) {
     ln_reduced(s, s.i32_to_f32(k), f, f_low)
 }
 
-/// `y`, the logarithm of `x`, put right outside the positive numbers.
-#[inline(always)]
-fn ln_domain<S: Simd>(s: S, x: S::F, y: S::F) -> S::F {
-    let zero = s.splat(0.0);
-    let infinity = s.splat(f32::INFINITY);
-    let y = s.select(s.eq(x, infinity), infinity, y);
-    let y = s.select(s.eq(x, zero), s.splat(f32::NEG_INFINITY), y);
-    s.select(s.ge(x, zero), y, s.splat(NAN))
-}
-
 /// e^(−z²/2), 0 ≤ z ≤ 15
 #[inline(always)]
 fn exp_of_half_square<S: Simd>(s: S, z: S::F) -> PowerOfE<S> {
@@ -282,7 +235,8 @@ fn exp_of_half_square<S: Simd>(s: S, z: S::F) -> PowerOfE<S> {
     let square_low = s.mul_add(z, z, s.neg(square));
     let e = PowerOfE::new(s, s.mul(square, minus_half));
     let low = s.mul_add(s.mul(square_low, minus_half), e.high, e.low);
-    PowerOfE { low, ..e }
+    let (high, low) = quick_two_sum(s, e.high, low);
+    PowerOfE { high, low, exponent: e.exponent }
 }
 
 /// (q, k) with Φ(−z) = q·2ᵏ, 0 ≤ z ≤ 15
@@ -363,9 +317,16 @@ fn scale<S: Simd>(s: S, x: S::F, k: S::I) -> S::F {
 /// x within low and high; NaN stays.
 #[inline(always)]
 fn clamp<S: Simd>(s: S, x: S::F, low: f32, high: f32) -> S::F {
-    let (low, high) = (s.splat(low), s.splat(high));
-    let x = s.select(s.gt(x, high), high, x);
-    s.select(s.gt(low, x), low, x)
+    let low = s.splat(low);
+    let x = s.select(s.gt(low, x), low, x);
+    at_most(s, x, high)
+}
+
+/// x up to high; NaN stays.
+#[inline(always)]
+fn at_most<S: Simd>(s: S, x: S::F, high: f32) -> S::F {
+    let high = s.splat(high);
+    s.select(s.gt(x, high), high, x)
 }
 
 /// |y| with the sign of x, for y that is not negative.

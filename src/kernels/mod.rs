@@ -20,6 +20,7 @@ mod portable;
 pub(crate) mod reduce;
 #[cfg(test)]
 pub(crate) mod reference;
+pub(crate) mod roof;
 pub(crate) mod scalar;
 mod simd;
 

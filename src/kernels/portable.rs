@@ -54,7 +54,10 @@ impl Simd for Portable {
     fn sqrt(self, a: Self::F) -> Self::F {
         map(a, f32::sqrt)
     }
-    #[inline(always)]
+    // Where the target has no instruction for it, each lane is a call of a library function: written
+    // out sixteen times wherever vectors are multiplied, that is most of the code of a program.
+    #[cfg_attr(all(target_arch = "x86_64", not(target_feature = "fma")), inline(never))]
+    #[cfg_attr(not(all(target_arch = "x86_64", not(target_feature = "fma"))), inline(always))]
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         std::array::from_fn(|lane| a[lane].mul_add(b[lane], c[lane]))
     }

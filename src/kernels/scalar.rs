@@ -2,25 +2,10 @@
 //! step or once a number, such as βᵗ in Adam, and schedules. Built as in [`math`](super::math).
 //! `docs/DETERMINISM.md` states the errors.
 
-use std::f64::consts::{LN_2, LOG2_E};
+use std::f64::consts::LN_2;
 
 /// ln 2 − [`LN_2`]
 const LN_2_LOW: f64 = 2.319_046_813_846_299_6e-17;
-
-/// (eʳ − 1 − r) / r², |r| ≤ ln 2 / 2
-const EXP: [f64; 11] = [
-    0.5,
-    0.166_666_666_666_666_85,
-    0.041_666_666_666_666_526,
-    0.008_333_333_333_315_996,
-    0.001_388_888_888_896_798,
-    1.984_126_989_850_568e-4,
-    2.480_158_715_532_617_2e-5,
-    2.755_723_305_058_872_5e-6,
-    2.755_741_763_136_848e-7,
-    2.511_258_932_919_576_4e-8,
-    2.087_108_411_216_106_5e-9,
-];
 
 /// (2·atanh(g) / g − 2) / w in w = g², |g| ≤ (√2 − 1) / (√2 + 1)
 const LN: [f64; 8] = [
@@ -33,22 +18,6 @@ const LN: [f64; 8] = [
     0.132_523_179_511_947_34,
     0.132_333_028_333_051_72,
 ];
-
-/// eˣ
-pub(crate) fn exp(x: f64) -> f64 {
-    if x.is_nan() {
-        return f64::NAN;
-    }
-    let x = x.clamp(-746.0, 710.0); // whose results round to 0 and ∞
-    let k = (x * LOG2_E).round_ties_even();
-    let r = k.mul_add(-LN_2, x); // exact
-    let r_low = k * -LN_2_LOW;
-    let sum = r + r_low;
-    let rest = (sum * sum).mul_add(polynomial(sum, &EXP), r_low);
-    // Two factors, of which neither overflows, and only the second may round.
-    let half = (k / 2.0).floor();
-    (1.0 + (r + rest)) * power_of_2(half as i64) * power_of_2((k - half) as i64)
-}
 
 /// The natural logarithm of x.
 pub(crate) fn ln(x: f64) -> f64 {
@@ -133,18 +102,6 @@ mod tests {
 
         #[test]
         #[expect(clippy::disallowed_methods, reason = "std is what we compare with")]
-        fn exp_is_that_of_std(x in -760.0..720.0) {
-            prop_assert!(steps_between(exp(x), f64::exp(x)) <= 1, "{x:e}: {:e}", exp(x));
-        }
-
-        #[test]
-        #[expect(clippy::disallowed_methods, reason = "std is what we compare with")]
-        fn exp_of_small_numbers_is_that_of_std(x in prop::num::f64::NORMAL | prop::num::f64::ZERO) {
-            prop_assert!(steps_between(exp(x), f64::exp(x)) <= 1, "{x:e}: {:e}", exp(x));
-        }
-
-        #[test]
-        #[expect(clippy::disallowed_methods, reason = "std is what we compare with")]
         fn ln_is_that_of_std(
             x in prop::num::f64::POSITIVE | prop::num::f64::SUBNORMAL | prop::num::f64::NORMAL
         ) {
@@ -173,14 +130,7 @@ mod tests {
     #[test]
     fn special_values_are_as_stated() {
         const INF: f64 = f64::INFINITY;
-        let table: [(f64, f64); 24] = [
-            (exp(0.0), 1.0),
-            (exp(-0.0), 1.0),
-            (exp(INF), INF),
-            (exp(-INF), 0.0),
-            (exp(709.79), INF),
-            (exp(-745.14), 0.0),
-            (exp(-f64::NAN), f64::NAN),
+        let table: [(f64, f64); 17] = [
             (ln(1.0), 0.0),
             (ln(0.0), -INF),
             (ln(-0.0), -INF),

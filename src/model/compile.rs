@@ -198,6 +198,14 @@ impl Loss {
 }
 
 impl Loss {
+    /// Whether targets are class indices; otherwise they are values of the output's shape.
+    pub const fn takes_classes(self) -> bool {
+        matches!(
+            self,
+            Self::SparseCategoricalCrossentropy | Self::SparseCategoricalCrossentropyWithLogits
+        )
+    }
+
     /// The form that takes logits, for a loss that takes probabilities; else the loss itself.
     pub(crate) const fn with_logits(self) -> Self {
         match self {

@@ -164,20 +164,13 @@ fn image(input: &Shape) -> Result<(usize, usize, usize), Rule> {
 }
 
 fn last(input: &Shape) -> Result<usize, Rule> {
-    match input.dims().last() {
-        Some(&length) if length > 0 => Ok(length),
-        Some(_) => Err("the last axis is empty".to_owned()),
-        None => Err("it takes one axis or more".to_owned()),
-    }
+    input.dims().last().copied().ok_or_else(|| "it takes one axis or more".to_owned())
 }
 
 fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
     match spec {
         LayerSpec::Conv2d(conv) => {
             let (_, _, channels) = image(input)?;
-            if channels == 0 {
-                return Err("the image has no channels".to_owned());
-            }
             if !channels.is_multiple_of(conv.groups) {
                 return Err(format!(
                     "{channels} channels cannot be split into {} groups",
@@ -206,10 +199,7 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
             Ok(Shape::image(height, width, channels))
         }
         LayerSpec::GlobalPool2d(pool) => {
-            let (height, width, channels) = image(input)?;
-            if height == 0 || width == 0 {
-                return Err("the image is empty".to_owned());
-            }
+            let (_, _, channels) = image(input)?;
             Ok(if pool.keep_dims { Shape::image(1, 1, channels) } else { Shape::vector(channels) })
         }
         LayerSpec::Flatten => {

@@ -133,18 +133,19 @@ impl ConfusionMatrix {
         truth * classes + predicted
     }
 
-    /// The counts, one row per true class, with zeros as dots.
+    /// The counts, one row per true class, with zeros as dots. Ten classes of up to 9,999 samples
+    /// fit in 80 columns.
     pub fn render_counts(&self, charset: Charset) -> String {
-        let mut columns = vec![("true \\ predicted".to_owned(), Align::Right)];
+        let mut columns = vec![("true".to_owned(), Align::Right)];
         columns.extend(self.classes.iter().map(|name| (name.clone(), Align::Right)));
         let mut table = Table::new(columns);
         for (truth, name) in self.classes.iter().enumerate() {
             let counts = (0..self.classes.len()).map(|predicted| self.count(truth, predicted));
             let cells =
-                counts.map(|count| if count == 0 { "·".to_owned() } else { grouped(count) });
+                counts.map(|count| if count == 0 { "·".to_owned() } else { count.to_string() });
             table.row(std::iter::once(name.clone()).chain(cells).collect());
         }
-        table.render(charset)
+        format!("True classes down, predicted classes across\n{}", table.render(charset))
     }
 
     /// Precision, recall and F1 of each class, then what was mixed up most often.
@@ -224,13 +225,14 @@ mod tests {
     #[test]
     fn both_tables() {
         let expected = "\
-┌──────────────────┬─────┬─────┬──────┐
-│ true \\ predicted │ cat │ dog │ newt │
-├──────────────────┼─────┼─────┼──────┤
-│              cat │   3 │   2 │    · │
-│              dog │   1 │   3 │    · │
-│             newt │   · │   · │    · │
-└──────────────────┴─────┴─────┴──────┘
+True classes down, predicted classes across
+┌──────┬─────┬─────┬──────┐
+│ true │ cat │ dog │ newt │
+├──────┼─────┼─────┼──────┤
+│  cat │   3 │   2 │    · │
+│  dog │   1 │   3 │    · │
+│ newt │   · │   · │    · │
+└──────┴─────┴─────┴──────┘
 ┌───────┬───────────┬─────────┬─────────┬─────────┐
 │ Class │ Precision │  Recall │      F1 │ Samples │
 ├───────┼───────────┼─────────┼─────────┼─────────┤

@@ -1,6 +1,7 @@
 //! Tables of text.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 
 /// The characters a text is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,16 +13,39 @@ pub enum Charset {
     Ascii,
 }
 
+impl Charset {
+    /// What the environment promises: ASCII where the locale names another encoding than UTF-8 or
+    /// `TERM` is `dumb`. An environment without a locale, as in many containers, says nothing about
+    /// the terminal in front of it and counts as Unicode.
+    pub fn of_environment() -> Self {
+        Self::choose(|name| std::env::var_os(name))
+    }
+
+    fn choose(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        // The first that is set counts (POSIX.1-2024, Base Definitions, 8.2).
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+        let other = locale.is_some_and(|locale| {
+            let locale = locale.to_string_lossy().to_ascii_lowercase();
+            !locale.contains("utf-8") && !locale.contains("utf8")
+        });
+        if other || set("TERM").is_some_and(|term| term == "dumb") {
+            return Self::Ascii;
+        }
+        Self::Unicode
+    }
+}
+
 /// Where a column's cells stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub enum Align {
     Left,
     Right,
 }
 
 /// Rows of cells under a heading. Every cell is one line.
 #[derive(Debug)]
-pub(super) struct Table {
+pub struct Table {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
@@ -30,18 +54,22 @@ pub(super) struct Table {
 type Rule = [char; 3];
 
 impl Table {
-    pub(super) fn new(columns: Vec<(String, Align)>) -> Self {
+    /// No rows yet, under these headings.
+    pub fn new(columns: Vec<(String, Align)>) -> Self {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Appends a row of as many cells as there are columns.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    /// Appends a row.
+    ///
+    /// # Panics
+    /// If there are not as many cells as columns.
+    pub fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.columns.len(), "one cell per column");
         self.rows.push(cells);
     }
 
     /// The table, each line ended by a line feed.
-    pub(super) fn render(&self, charset: Charset) -> String {
+    pub fn render(&self, charset: Charset) -> String {
         let cells = |texts: Vec<&String>| -> Vec<String> {
             texts.into_iter().map(|text| plain(text, charset).into_owned()).collect()
         };
@@ -79,11 +107,22 @@ impl Table {
     }
 }
 
-/// `text` within `charset` and on one line. Names come out of files: a control character in one
-/// could steer the terminal.
-pub(super) fn plain(text: &str, charset: Charset) -> Cow<'_, str> {
+/// Whether a terminal obeys `char` instead of showing it: control characters, and those of Unicode
+/// that reorder, join or hide what stands around them (UAX 9 and the zero-width ones).
+pub fn steers(char: char) -> bool {
+    char.is_control()
+        || matches!(
+            char,
+            '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+        )
+}
+
+/// `text` within `charset` and on one line. Names come out of files, and what [`steers`] the
+/// terminal in one must not reach it.
+pub fn plain(text: &str, charset: Charset) -> Cow<'_, str> {
     let printable = |char: char| match charset {
-        Charset::Unicode => !char.is_control(),
+        Charset::Unicode => !steers(char),
         Charset::Ascii => char.is_ascii() && !char.is_ascii_control(),
     };
     if text.chars().all(printable) {
@@ -124,6 +163,29 @@ mod tests {
 └─────────────┴───────┘
 ";
         assert_eq!(table().render(Charset::Unicode), expected);
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_not_shown() {
+        // CSI of ECMA-48 in its one-character form; text laid right to left; nothing wide.
+        let text = plain("a\u{9B}31mb\u{202E}gpj.exe\u{200B}\r\n", Charset::Unicode);
+        assert_eq!(text, "a?31mb?gpj.exe???");
+        assert_eq!(plain("größer × 日本", Charset::Unicode), "größer × 日本");
+    }
+
+    #[test]
+    fn the_locale_chooses_the_charset() {
+        let choose = |set: &[(&str, &str)]| {
+            Charset::choose(|name| {
+                set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+            })
+        };
+        assert_eq!(choose(&[]), Charset::Unicode);
+        assert_eq!(choose(&[("LANG", "de_AT.UTF-8")]), Charset::Unicode);
+        assert_eq!(choose(&[("LANG", "C")]), Charset::Ascii);
+        assert_eq!(choose(&[("LANG", "C"), ("LC_ALL", "C.utf8")]), Charset::Unicode);
+        assert_eq!(choose(&[("LANG", "C.utf8"), ("LC_CTYPE", "ISO-8859-1")]), Charset::Ascii);
+        assert_eq!(choose(&[("LC_ALL", ""), ("TERM", "dumb")]), Charset::Ascii);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::data::Dataset;
 use super::error::TrainError;
-use crate::model::{CompileSettings, Loss};
+use crate::model::CompileSettings;
 use crate::nn::{Batch, Executor, Model, Scores};
 use crate::tensor::Targets;
 
@@ -78,10 +78,7 @@ impl Model {
         for (index, output) in graph.outputs().iter().enumerate() {
             let loss = settings.losses[index].loss;
             let shape = graph.shape(output.node);
-            let sparse = matches!(
-                loss,
-                Loss::SparseCategoricalCrossentropy | Loss::SparseCategoricalCrossentropyWithLogits
-            );
+            let sparse = loss.takes_classes();
             let (output, name) = (output.name.clone(), loss.name());
             match (&data.targets()[index], sparse) {
                 (Targets::Classes(classes), true) => {

@@ -12,7 +12,7 @@ use crate::model::{
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CompileJson {
+pub(in crate::format) struct CompileJson {
     schema: Schema,
     optimizer: OptimizerJson,
     losses: Vec<OutputLossJson>,

@@ -21,14 +21,15 @@ use crate::tensor::{DType, Shape, Tensor};
 
 use super::error::Fault;
 use super::{FormatError, Limits};
-use compile::CompileJson;
+
 use records::{HistoryRecord, OptimizerRecord, ProofRecord, TrainingRecord};
 
 pub(super) use architecture::{GraphJson, SCHEMA, check_schema};
+pub(super) use compile::CompileJson;
 pub use error::ContentError;
 pub use records::Role;
 pub(super) use records::{TensorRecord, encode};
-pub(super) use section::{Encoding, Section, is_section_id};
+pub(super) use section::{Admission, Encoding, Section, is_section_id};
 pub(super) use tensors::{Expected, check};
 
 /// Everything of a checkpoint but the numbers in its tensors. Its parts fit together.

@@ -1,5 +1,10 @@
 //! The parts of a saved model, whichever form it is saved in.
 
+use std::collections::BTreeSet;
+
+use crate::format::FormatError;
+use crate::format::error::Fault;
+
 /// A part of a saved model. The order is that of the file form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::format) enum Section {
@@ -89,6 +94,41 @@ impl Section {
             }
             Self::Tensors => Encoding::Numbers,
         }
+    }
+}
+
+/// Admits the sections of a model one by one: known ones in their order and with their flag, others
+/// if they are ancillary, each once.
+#[derive(Default)]
+pub(in crate::format) struct Admission<'s> {
+    last: Option<Section>,
+    unknown: BTreeSet<&'s str>,
+}
+
+impl<'s> Admission<'s> {
+    /// # Errors
+    /// What is wrong with the section `id`, which stands in `part` at `offset`.
+    pub(in crate::format) fn admit(
+        &mut self,
+        id: &'s str,
+        critical: bool,
+        part: &str,
+        offset: u64,
+    ) -> Result<(), FormatError> {
+        let rule = match Section::from_id(id) {
+            Some(section) if section.critical() != critical => "has the wrong critical flag",
+            Some(section) if self.last >= Some(section) => "stands twice or out of order",
+            Some(section) => {
+                self.last = Some(section);
+                return Ok(());
+            }
+            None if critical => {
+                return Err(FormatError::UnknownSection { id: id.to_owned(), offset });
+            }
+            None if self.unknown.insert(id) => return Ok(()),
+            None => "stands twice",
+        };
+        Err(FormatError::damaged(part, offset, Fault::Section { id: id.to_owned(), rule }))
     }
 }
 

@@ -55,15 +55,27 @@ pub(super) struct ExtraEntry {
     pub(super) sha256: Digest,
 }
 
-/// What is read before anything else of a manifest that may be of a newer version.
+/// What is read before anything else, since a newer version may have members that this one does
+/// not know.
 #[derive(Deserialize)]
-struct Head {
-    version: Version,
-    architecture: ArchitectureHead,
+struct VersionHead {
+    version: AnyVersion,
 }
 
 #[derive(Deserialize)]
-struct ArchitectureHead {
+struct AnyVersion {
+    major: u16,
+    minor: u16,
+    least_reader_minor: u16,
+}
+
+#[derive(Deserialize)]
+struct SchemaHead {
+    architecture: AnySchema,
+}
+
+#[derive(Deserialize)]
+struct AnySchema {
     schema: u64,
 }
 
@@ -114,16 +126,15 @@ impl Manifest {
             let (what, found) = ("its digest", found.to_string());
             return Err(part.fault(Fault::Value { what, expected, found }));
         }
-        if !text.starts_with(MARKER) {
-            return Err(FormatError::OtherKind { found: Kind::Directory });
-        }
         let members = [body, END].concat();
         let part = Part { bytes: &members, ..part };
-        // A newer version may have members that this one does not know.
-        if let Ok(head) = serde_json::from_slice::<Head>(&members) {
-            head.version.check("the directory format", MANIFEST, MARKER.len() as u64)?;
-            let what = "the schema of the architecture";
-            check_schema(Some(head.architecture.schema), what)?;
+        if let Ok(VersionHead { version }) = serde_json::from_slice(&members) {
+            let AnyVersion { major, minor, least_reader_minor } = version;
+            let version = Version { major, minor, least_reader_minor };
+            version.check("the directory format", MANIFEST, MARKER.len() as u64)?;
+        }
+        if let Ok(SchemaHead { architecture }) = serde_json::from_slice(&members) {
+            check_schema(Some(architecture.schema), "the schema of the architecture")?;
         }
         Ok((part.json(limits, budget)?, found))
     }

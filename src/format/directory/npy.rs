@@ -43,7 +43,7 @@ pub(super) fn header(dtype: DType, shape: &Shape) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// What `numpy.save` of NumPy 2.3 writes for such arrays.
+    /// What `numpy.save` of NumPy 2.4.6 writes for such arrays.
     #[test]
     fn headers_are_those_of_numpy() {
         let text = |dtype, dims: &[usize]| {

@@ -9,7 +9,9 @@ use super::entries::Directory;
 use super::manifest::{ExtraEntry, MANIFEST, Manifest, TensorEntry};
 use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
 use crate::bytes::{Budget, Digest, matches};
-use crate::format::content::{self, Description, Expected, Part, Section, is_section_id};
+use crate::format::content::{
+    self, Admission, Description, Expected, Part, Section, is_section_id,
+};
 use crate::format::error::Fault;
 use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
 use crate::format::{FormatError, Limits};
@@ -22,8 +24,8 @@ const EXTRA_PREFIX: &str = "extra/";
 pub(in crate::format) fn parse(
     path: &Path,
     limits: &Limits,
+    budget: &mut Budget,
 ) -> Result<Parsed<'static>, FormatError> {
-    let mut budget = Budget::new(limits.memory);
     let root = Directory::open(path)?;
     let (_, length) = root.file(MANIFEST)?;
     if length > limits.text {
@@ -32,7 +34,7 @@ pub(in crate::format) fn parse(
     }
     budget.reserve(length, "the manifest")?;
     let text = root.read(MANIFEST, &[], length)?;
-    let (manifest, sha256) = Manifest::read(&text, limits, &mut budget)?;
+    let (manifest, sha256) = Manifest::read(&text, limits, budget)?;
     let Manifest { version, architecture, tensors, extra, .. } = manifest;
     check_sections(&extra)?;
 
@@ -41,13 +43,13 @@ pub(in crate::format) fn parse(
     names.extend((!tensors.is_empty()).then_some(TENSORS));
     names.extend((!extra.is_empty()).then_some(EXTRA));
     root.check_names(&names)?;
-    let payloads = read_extra(&root, &extra, &mut budget)?;
+    let payloads = read_extra(&root, &extra, budget)?;
     let part = |section: Section| {
         payloads.get(section.id()).map(|(name, bytes)| Part { name, offset: 0, bytes })
     };
     let graph = whole.checked_graph(architecture)?;
-    let description = Description::read(graph, part, limits, &mut budget)?;
-    let (tensors, infos) = read_tensors(&root, &description, &tensors, whole, &mut budget)?;
+    let description = Description::read(graph, part, limits, budget)?;
+    let (tensors, infos) = read_tensors(&root, &description, &tensors, whole, budget)?;
     Ok(Parsed {
         version,
         sha256,
@@ -70,34 +72,22 @@ fn info(entry: ExtraEntry) -> SectionInfo {
     }
 }
 
-/// As in the file form: known sections come in their order, others are ancillary and come once.
+/// As in the file form, but without the sections that the manifest itself stands for.
 fn check_sections(extra: &[ExtraEntry]) -> Result<(), FormatError> {
-    let mut last = None;
-    let mut unknown = BTreeSet::new();
+    let mut admission = Admission::default();
     for ExtraEntry { file, section: id, critical, .. } in extra {
-        let fault =
-            |rule| Err(FormatError::damaged(MANIFEST, 0, Fault::Section { id: id.clone(), rule }));
-        if !is_section_id(id) {
-            return fault("has a name that no section can have");
-        }
-        if *file != format!("{EXTRA_PREFIX}{}", extra_file(id)) {
-            return fault("does not stand in the file of its name");
-        }
-        match Section::from_id(id) {
-            Some(section) if !Section::EXTRA.contains(&section) => {
-                return fault("belongs into the manifest itself");
-            }
-            Some(section) if section.critical() != *critical => {
-                return fault("has the wrong critical flag");
-            }
-            Some(section) if last >= Some(section) => return fault("stands twice or out of order"),
-            Some(section) => last = Some(section),
-            None if *critical => {
-                return Err(FormatError::UnknownSection { id: id.clone(), offset: 0 });
-            }
-            None if !unknown.insert(id) => return fault("stands twice"),
-            None => {}
-        }
+        let rule = if !is_section_id(id) {
+            "has a name that no section can have"
+        } else if *file != format!("{EXTRA_PREFIX}{}", extra_file(id)) {
+            "does not stand in the file of its name"
+        } else if Section::from_id(id).is_some_and(|section| !Section::EXTRA.contains(&section)) {
+            "belongs into the manifest itself"
+        } else {
+            admission.admit(id, *critical, MANIFEST, 0)?;
+            continue;
+        };
+        let id = id.clone();
+        return Err(FormatError::damaged(MANIFEST, 0, Fault::Section { id, rule }));
     }
     Ok(())
 }

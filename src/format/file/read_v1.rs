@@ -3,7 +3,7 @@
 
 use super::block::{BLOCK, FOOTER, SectionHeader, padding};
 use crate::bytes::{Budget, Digest, Reader, crc32c, matches, sha256_each};
-use crate::format::content::{self, Description, Part, Section, TensorRecord};
+use crate::format::content::{self, Admission, Description, Part, Section, TensorRecord};
 use crate::format::error::Fault;
 use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
 use crate::format::{FormatError, Limits, Version};
@@ -28,12 +28,16 @@ pub(super) fn parse<'a>(
     version: Version,
     header: [u8; BLOCK],
     limits: &Limits,
+    budget: &mut Budget,
 ) -> Result<Parsed<'a>, FormatError> {
-    let mut budget = Budget::new(limits.memory);
-    let (sections, sha256) = walk(&mut reader, header, &mut budget)?;
+    let (sections, sha256) = walk(&mut reader, header, budget)?;
     reader.finish("the footer").map_err(FormatError::reading("the file"))?;
-    check_set(&sections)?;
-    sections.iter().try_for_each(check_checksums)?;
+    let mut admission = Admission::default();
+    for found in &sections {
+        let SectionHeader { id, critical, .. } = &found.header;
+        admission.admit(id, *critical, &found.name, found.offset)?;
+        check_checksums(found)?;
+    }
 
     let find = |section| sections.iter().find(|found| found.section == Some(section));
     let part = |section| find(section).map(Found::part);
@@ -43,10 +47,10 @@ pub(super) fn parse<'a>(
             FormatError::damaged("the file", 0, Fault::Section { id, rule })
         })
     };
-    let graph = required(Section::Architecture)?.part().graph(limits, &mut budget)?;
-    let description = Description::read(graph, part, limits, &mut budget)?;
+    let graph = required(Section::Architecture)?.part().graph(limits, budget)?;
+    let description = Description::read(graph, part, limits, budget)?;
     let (index, numbers) = (required(Section::Index)?, required(Section::Tensors)?);
-    let (tensors, infos) = read_tensors(&description, index, numbers, &mut budget)?;
+    let (tensors, infos) = read_tensors(&description, index, numbers, budget)?;
     Ok(Parsed {
         version,
         sha256,
@@ -132,34 +136,6 @@ fn check_footer(
         return damaged(Fault::Digest { what, expected, found });
     }
     Ok(expected)
-}
-
-/// Known sections come in their order, each with its flag; others are ancillary, and each comes
-/// once.
-fn check_set(sections: &[Found<'_>]) -> Result<(), FormatError> {
-    let mut last = None;
-    let mut unknown = std::collections::BTreeSet::new();
-    for Found { header, section, name, offset, .. } in sections {
-        let id = &header.id;
-        let fault =
-            |rule| FormatError::damaged(name, *offset, Fault::Section { id: id.clone(), rule });
-        match *section {
-            Some(section) if section.critical() != header.critical => {
-                return Err(fault("has the wrong critical flag"));
-            }
-            Some(section) if last >= Some(section) => {
-                return Err(fault("stands twice or out of order"));
-            }
-            Some(section) => last = Some(section),
-            None if header.critical => {
-                let (id, offset) = (id.clone(), *offset);
-                return Err(FormatError::UnknownSection { id, offset });
-            }
-            None if !unknown.insert(id) => return Err(fault("stands twice")),
-            None => {}
-        }
-    }
-    Ok(())
 }
 
 fn check_checksums(found: &Found<'_>) -> Result<(), FormatError> {

@@ -140,18 +140,6 @@ fn global_pool2d() {
     assert_gives(pool(true), [3, 4, 5], [1, 1, 5]);
 }
 
-#[test]
-fn nothing_is_empty() {
-    for shape in [vec![0], vec![0, 5, 1], vec![5, 5, 0]] {
-        let shape = Shape::from(shape);
-        let error = Sequential::new(shape.clone()).flatten().graph().expect_err("nothing in it");
-        let message = format!(
-            "layer `input` (input) cannot take no input: the result {shape} would be empty"
-        );
-        assert_eq!(error.to_string(), message);
-    }
-}
-
 /// Places within a sample are counted in 32 bits.
 #[test]
 fn results_too_large_to_count() {
@@ -297,7 +285,7 @@ fn merges() {
     let join = |axis, shapes| merged(Merge::Concatenate { axis }, shapes);
     assert_eq!(join(1, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
     assert_eq!(join(-2, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
-    assert_eq!(join(2, &[&[2, 3], &[2, 4]]), Ok([2, 7].into()));
+    assert_eq!(join(2, &[&[2, 3], &[2, 1], &[2, 4]]), Ok([2, 8].into()));
     assert_eq!(join(-1, &[&[2, 3], &[2, 1]]), Ok([2, 4].into()));
 }
 
@@ -428,4 +416,17 @@ proptest! {
             Err(_) => prop_assert!(extent > padded),
         }
     }
+}
+
+#[test]
+fn nothing_is_empty() {
+    for shape in [Shape::from([0]), [3, 0].into(), [0, 2, 1].into()] {
+        let message = format!(
+            "layer `input` (input) cannot take no input: the result {shape} would be empty"
+        );
+        let error = Sequential::new(shape).flatten().graph().expect_err("empty");
+        assert_eq!(error.to_string(), message);
+    }
+    let error = Sequential::new([4]).reshape([0, 4]).graph().expect_err("another count");
+    assert!(error.to_string().contains("another number of elements"), "{error}");
 }

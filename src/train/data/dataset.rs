@@ -97,8 +97,11 @@ impl Dataset {
         self.select(&Vec::from_iter(0..count))
     }
 
-    /// The classes of the first target.
-    pub(super) fn classes(&self) -> Result<&[u32], DataError> {
+    /// The class of each sample, from the first target.
+    ///
+    /// # Errors
+    /// [`DataError::NotClasses`] if that holds values.
+    pub fn classes(&self) -> Result<&[u32], DataError> {
         match &self.targets[0] {
             Targets::Classes(classes) => Ok(classes),
             Targets::Values(_) => Err(DataError::NotClasses),

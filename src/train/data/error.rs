@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::mnist::Attempts;
+use crate::bytes::atomic::AtomicError;
 use crate::tensor::{DType, SamplesError, Shape};
 use crate::wire::idx::IdxError;
 
@@ -25,6 +26,8 @@ pub enum DataError {
     Split { asked: usize, available: usize },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    NotWritten { path: PathBuf, source: AtomicError },
     #[error("{}: {source}", path.display())]
     Idx { path: PathBuf, source: IdxError },
     #[error("{}: there is no {name}, {name}.gz or {dotted} here", dir.display())]

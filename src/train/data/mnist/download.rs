@@ -3,15 +3,15 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
 use super::{DataError, File};
+use crate::bytes::atomic::write_file;
 use crate::wire::gzip::Unpacked;
 
 const MIRRORS: [&str; 2] = [
@@ -132,7 +132,8 @@ fn fetch_missing(
         // Unpacked is the spelling that is looked for first, so it also stands before what was
         // found to be broken under another one.
         let path = dir.join(file.name);
-        write_file(&path, &content).map_err(|source| DataError::Io { path, source })?;
+        write_file(&path, |out| out.write_all(&content))
+            .map_err(|source| DataError::NotWritten { path, source })?;
     }
     Ok(())
 }
@@ -197,25 +198,6 @@ impl Pinned {
         }
         Ok(content)
     }
-}
-
-/// Writes a scratch file beside `path`, flushes it to the disk and renames it.
-fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let scratch = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
-    let mut out = fs::File::create_new(&scratch)?;
-    let written = out.write_all(content).and_then(|()| out.sync_all());
-    if let Err(error) = written.and_then(|()| fs::rename(&scratch, path)) {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&scratch);
-        return Err(error);
-    }
-    #[cfg(unix)]
-    if let Some(dir) = path.parent() {
-        fs::File::open(dir)?.sync_all()?; // makes the new name last
-    }
-    Ok(())
 }
 
 impl From<ureq::Error> for FetchError {

@@ -8,6 +8,8 @@ use std::thread;
 use flate2::{Compression, write::GzEncoder};
 use tempfile::TempDir;
 
+use std::io::Write;
+
 use super::*;
 
 const CONTENT: &[u8] = b"what the file should hold";

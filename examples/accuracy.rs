@@ -1,0 +1,62 @@
+//! How well W1 learns MNIST: the accuracy on the 10,000 test images after each of six epochs, for
+//! five seeds, with Adam's defaults and batches of 128. Nothing is tuned to the test set.
+//!
+//! ```text
+//! cargo run --release --example accuracy -- DIR
+//! ```
+//!
+//! `DIR` holds the four files of MNIST (`docs/DATA.md` says how to get them). The Markdown table
+//! that it prints is kept in `docs/BENCHMARKS.md`.
+
+#[path = "../benches/measure/mod.rs"]
+mod measure;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use keepnet::FitOptions;
+use keepnet::train::data::{Split, mnist};
+
+const EPOCHS: usize = 6;
+const SEEDS: std::ops::Range<u64> = 0..5;
+
+fn main() -> ExitCode {
+    let Some(dir) = std::env::args_os().nth(1) else {
+        eprintln!("usage: accuracy DIR, where DIR holds the four files of MNIST");
+        return ExitCode::from(2);
+    };
+    match mnist::from_dir(dir).map_err(keepnet::Error::from).and_then(|data| report(&data)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("accuracy: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(data: &Split) -> Result<(), keepnet::Error> {
+    let epochs: Vec<String> = (1..=EPOCHS).map(|epoch| format!("epoch {epoch}")).collect();
+    println!("| seed | {} | best | images/s |", epochs.join(" | "));
+    println!("|---|{}---|---|", "---|".repeat(EPOCHS));
+    for seed in SEEDS {
+        let mut model = measure::w1(seed)?;
+        let options = FitOptions { batch_size: 128, ..FitOptions::default() };
+        let (mut accuracies, mut seconds) = (Vec::new(), 0.0);
+        for _ in 0..EPOCHS {
+            let start = Instant::now();
+            model.fit(&data.train, &options)?;
+            seconds += start.elapsed().as_secs_f64();
+            let scores = model.evaluate(&data.validation)?;
+            accuracies.push(scores.accuracy().expect("compiled to classify"));
+        }
+        let cells: Vec<String> =
+            accuracies.iter().map(|accuracy| format!("{:.2} %", accuracy * 100.0)).collect();
+        let best = accuracies.iter().copied().max_by(f64::total_cmp).expect("six epochs");
+        let rate = (EPOCHS * data.train.len()) as f64 / seconds;
+        println!("| {seed} | {} | **{:.2} %** | {rate:.0} |", cells.join(" | "), best * 100.0);
+    }
+    if let Some(peak) = measure::peak_rss_mib() {
+        println!("\nPeak memory, the images of both sets included: {peak:.0} MiB.");
+    }
+    Ok(())
+}

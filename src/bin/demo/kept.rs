@@ -1,0 +1,203 @@
+//! The model on the disk, in both forms, and the proof that it comes back unchanged.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use keepnet::bytes::Digest;
+use keepnet::format::{self, Format};
+use keepnet::report::numbers::{bytes, duration, grouped};
+use keepnet::{Model, Samples, Verification};
+use ndarray::ArrayD;
+use serde::{Serialize, Serializer};
+
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// A folder that everything goes into.
+pub(crate) struct Out {
+    pub(crate) file: PathBuf,
+    directory: PathBuf,
+    pub(crate) predictions: PathBuf,
+    pub(crate) training: PathBuf,
+}
+
+impl Out {
+    /// Makes the folder, and finds out whether saving there will succeed: better now than after
+    /// training.
+    pub(crate) fn prepare(dir: &Path) -> Result<Self, Failure> {
+        let write = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Failure::Write { path, source }
+        };
+        fs::create_dir_all(dir).map_err(write(dir))?;
+        let probe = dir.join(format!(".demo-probe-{}", std::process::id()));
+        File::create_new(&probe).and_then(|_| fs::remove_file(&probe)).map_err(write(dir))?;
+        let out = Self {
+            file: dir.join("mnist.knet"),
+            directory: dir.join("mnist_model"),
+            predictions: dir.join("predictions.png"),
+            training: dir.join("training.png"),
+        };
+        for path in [&out.file, &out.predictions, &out.training] {
+            if path.is_dir() {
+                let problem = "it is a directory";
+                return Err(Failure::Occupied { path: path.clone(), problem });
+            }
+        }
+        if out.directory.exists()
+            && Format::detect(&out.directory).map_err(keepnet::Error::from)? != Format::Directory
+        {
+            let problem = "it is a file";
+            return Err(Failure::Occupied { path: out.directory, problem });
+        }
+        Ok(out)
+    }
+
+    /// Saves the model in both forms.
+    pub(crate) fn save(&self, model: &Model) -> Result<[Kept; 2], Failure> {
+        Ok([Kept::save(model, &self.file)?, Kept::save(model, &self.directory)?])
+    }
+}
+
+/// One form of the model on the disk.
+#[derive(Serialize)]
+pub(crate) struct Kept {
+    form: Format,
+    #[serde(serialize_with = "lossy")]
+    path: PathBuf,
+    files: u64,
+    bytes: u64,
+    /// Of the file; of the directory, the digest that its manifest ends in.
+    sha256: Digest,
+    #[serde(rename = "save_ms", serialize_with = "milliseconds")]
+    saved_in: Duration,
+    #[serde(flatten)]
+    back: Option<Back>,
+}
+
+/// What came back.
+#[derive(Serialize)]
+pub(crate) struct Back {
+    #[serde(rename = "load_ms", serialize_with = "milliseconds")]
+    loaded_in: Duration,
+    predictions: usize,
+    /// Predictions of which every bit is as before.
+    identical: usize,
+    /// Whether the model gave the answers that are stored in its file; `None` without such.
+    proof: Option<bool>,
+}
+
+impl Kept {
+    fn save(model: &Model, path: &Path) -> Result<Self, Failure> {
+        let started = Instant::now();
+        model.save(path)?;
+        let saved_in = started.elapsed();
+        let read = |source| Failure::ReadBack { path: path.to_owned(), source };
+        let (form, files, bytes, sha256) = if path.is_dir() {
+            let (files, bytes) = extent(path).map_err(read)?;
+            let inspection = format::inspect(path).map_err(keepnet::Error::from)?;
+            (Format::Directory, files, bytes, inspection.sha256)
+        } else {
+            let content = fs::read(path).map_err(read)?;
+            (Format::File, 1, content.len() as u64, Digest::of(&content))
+        };
+        Ok(Self { form, path: path.to_owned(), files, bytes, sha256, saved_in, back: None })
+    }
+
+    /// Loads the model back and has it predict once more what `expected` was predicted from. Gives
+    /// how many predictions differ.
+    pub(crate) fn prove(
+        &mut self,
+        images: &Samples,
+        expected: &ArrayD<f32>,
+    ) -> Result<usize, Failure> {
+        let started = Instant::now();
+        let model = Model::load(&self.path)?;
+        let loaded_in = started.elapsed();
+        let found = model.predict(images)?;
+        let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+        let pairs = expected.outer_iter().zip(found.outer_iter());
+        let identical =
+            pairs.filter(|(before, after)| before.iter().zip(after.iter()).all(same)).count();
+        let predictions = expected.shape()[0];
+        let proof = keepnet::verify(&self.path)?.map(|found| found == Verification::Identical);
+        self.back = Some(Back { loaded_in, predictions, identical, proof });
+        Ok(predictions - identical + usize::from(proof == Some(false)))
+    }
+
+    pub(crate) fn show(&self, screen: &mut Screen) -> io::Result<()> {
+        let Self { path, files, sha256, back, .. } = self;
+        let (size, saved) = (bytes(self.bytes), duration(self.saved_in));
+        let loaded = back.as_ref().map(|back| format!(", loaded in {}", duration(back.loaded_in)));
+        let loaded = loaded.unwrap_or_default();
+        let (slash, extent, digest) = match self.form {
+            Format::Directory => ("/", format!("{size} in {files} files"), "manifest "),
+            _ => ("", size, "sha256sum"),
+        };
+        screen.line(format_args!("{}{slash} ({extent})", path.display()))?;
+        screen.line(format_args!("  saved in {saved}{loaded}"))?;
+        screen.line(format_args!("  {digest}  {sha256}"))?;
+        if let Some(Back { predictions, identical, proof, .. }) = back {
+            let all = identical == predictions;
+            let [identical, predictions] =
+                [identical, predictions].map(|&count| grouped(count as u64));
+            let text = format!("  {identical} of {predictions} predictions identical in every bit");
+            screen.verdict(all, &text)?;
+            match proof {
+                Some(true) => screen.verdict(true, "  the probe in it is answered to the bit")?,
+                Some(false) => screen.verdict(false, "  the probe in it is answered otherwise")?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many files are in a directory and those in it, and their bytes.
+fn extent(dir: &Path) -> io::Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        let (more_files, more_bytes) =
+            if metadata.is_dir() { extent(&entry.path())? } else { (1, metadata.len()) };
+        files += more_files;
+        bytes += more_bytes;
+    }
+    Ok((files, bytes))
+}
+
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64() * 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::new_model;
+    use keepnet::Shape;
+
+    #[test]
+    fn one_flipped_bit_is_one_different_prediction() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = new_model(&Shape::image(10, 12, 1), 3, 7).unwrap();
+        let images = Samples::new(5, [10, 12, 1], vec![0.5; 5 * 120]).unwrap();
+        let mut expected = model.predict(&images).unwrap();
+        for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
+            assert_eq!(kept.prove(&images, &expected).unwrap(), 0);
+            assert_eq!(kept.back.as_ref().unwrap().proof, Some(true));
+        }
+        let value = &mut expected[[3, 1]];
+        *value = f32::from_bits(value.to_bits() ^ 1);
+        for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
+            assert_eq!(kept.prove(&images, &expected).unwrap(), 1);
+            assert_eq!(kept.back.as_ref().unwrap().identical, 4);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The whole story of keepnet on MNIST in one command: train a network, keep it in both forms, and
+//! prove that what comes back is the same model, bit for bit.
+
+mod data;
+mod failure;
+mod interrupt;
+mod kept;
+mod options;
+mod outcome;
+mod progress;
+mod recipe;
+mod scores;
+mod screen;
+mod training;
+
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use keepnet::Model;
+use keepnet::report::{ClassifiedImage, Gallery, gallery, summary, training_curves};
+
+use data::Data;
+use failure::Failure;
+use kept::{Kept, Out};
+use options::Options;
+use outcome::{Ending, Outcome};
+use scores::Scores;
+use screen::Screen;
+
+fn main() -> ExitCode {
+    run(&Options::parse()).unwrap_or_else(|failure| failure.tell())
+}
+
+fn run(options: &Options) -> Result<ExitCode, Failure> {
+    if let Some(threads) = options.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+    }
+    let screen = &mut Screen::new(options);
+    let out = Out::prepare(&options.out)?;
+    let data = Data::load(options, screen)?;
+    data.show(screen)?;
+    let (mut model, recipe) = training::begin(options, &out.file, &data)?;
+    show_network(&model, screen)?;
+
+    interrupt::heed()?;
+    screen.heading("Training")?;
+    let trained = training::train(&mut model, &data, &recipe, screen)?;
+    let mut kept = out.save(&model)?;
+    let (ending, different) = if interrupt::stop_heeding() {
+        let resume = command_to_resume();
+        show_how_to_go_on(&model, &kept, &resume, screen)?;
+        (Ending::Interrupted { resume }, 0)
+    } else {
+        let scores = Scores::of(&model, &data)?;
+        screen.heading("Evaluation on images it was not trained on")?;
+        scores.show(screen)?;
+        let different = prove(&mut kept, &scores, &data, screen)?;
+        draw(&model, &scores.pictures(&data), &out, screen)?;
+        show_what_next(&out, screen)?;
+        (Ending::Done(scores), different)
+    };
+
+    if options.json {
+        let outcome = Outcome {
+            data: &data,
+            recipe: &recipe,
+            model: &model,
+            trained: &trained,
+            kept: &kept,
+            out: &out,
+            ending: &ending,
+        };
+        outcome.write_json(io::stdout().lock())?;
+    }
+    match ending {
+        Ending::Interrupted { .. } => Ok(ExitCode::from(interrupt::EXIT_STATUS)),
+        Ending::Done(_) if different > 0 => Err(Failure::Different { different }),
+        Ending::Done(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn show_network(model: &Model, screen: &mut Screen) -> io::Result<()> {
+    screen.heading("Network")?;
+    screen.block(&summary(model.graph()).render(screen.charset))
+}
+
+/// Loads both forms back and compares their predictions; gives how many differ.
+fn prove(
+    kept: &mut [Kept],
+    scores: &Scores,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<usize, Failure> {
+    screen.heading("Proof that the saved model is this model")?;
+    let images = &data.validation.inputs()[0];
+    let mut different = 0;
+    for form in kept {
+        different += form.prove(images, &scores.predictions)?;
+        form.show(screen)?;
+    }
+    Ok(different)
+}
+
+/// Shows pictures in the terminal, and draws them with the training curves as PNG.
+fn draw(
+    model: &Model,
+    pictures: &[ClassifiedImage<'_>],
+    out: &Out,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    scores::show_pictures(pictures, screen)?;
+    for (path, png) in [
+        (&out.predictions, gallery(pictures, &Gallery::default())),
+        (&out.training, training_curves(model.history())),
+    ] {
+        fs::write(path, png).map_err(|source| Failure::Write { path: path.clone(), source })?;
+    }
+    Ok(())
+}
+
+fn show_what_next(out: &Out, screen: &mut Screen) -> io::Result<()> {
+    screen.heading("Look at")?;
+    screen.line(format_args!("  {}  more images and mistakes", out.predictions.display()))?;
+    screen.line(format_args!("  {}     how training went", out.training.display()))?;
+    screen.heading("Try next")?;
+    let keepnet = "cargo run --release --bin keepnet --";
+    let file = quoted(&out.file.to_string_lossy());
+    screen.line(format_args!("  {keepnet} verify {file}"))?;
+    screen.line(format_args!("  {keepnet} inspect {file}"))?;
+    screen.line(format_args!("  {keepnet} predict {file} digit.png --invert"))
+}
+
+fn show_how_to_go_on(
+    model: &Model,
+    kept: &[Kept],
+    resume: &str,
+    screen: &mut Screen,
+) -> io::Result<()> {
+    let state = recipe::training_state(model);
+    let (epoch, step) = (state.epoch + 1, state.step_in_epoch);
+    screen.heading(&format!("Stopped in epoch {epoch} after step {step}; the model is saved"))?;
+    kept.iter().try_for_each(|form| form.show(screen))?;
+    screen.heading("Go on to the same bits with")?;
+    screen.line(format_args!("  {resume}"))
+}
+
+/// The command that was given, with `--resume`.
+fn command_to_resume() -> String {
+    let words = std::env::args_os().map(|word| quoted(&word.to_string_lossy()));
+    let words = words.filter(|word| word != "--resume").chain(["--resume".to_owned()]);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// `word` as a POSIX shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_apart() {
+        assert_eq!(quoted("target/release/demo"), "target/release/demo");
+        assert_eq!(quoted("my out"), "'my out'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,109 @@
+//! What a run was asked for, kept in the model's metadata so that `--resume` does the same.
+
+use std::path::Path;
+
+use keepnet::bytes::Digest;
+use keepnet::model::TrainingState;
+use keepnet::nn::ARITHMETIC_REVISION;
+use keepnet::{Dataset, Model};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::options::Options;
+
+/// The key it has in the metadata.
+const KEY: &str = "demo";
+/// Beyond so many images, fewer epochs do.
+const MANY_IMAGES: usize = 20_000;
+/// With the images in the program, seeds 0 to 4 reach 97.80, 97.85, 98.10, 97.80 and 97.95 %.
+const EPOCHS: u64 = 12;
+const EPOCHS_OF_MANY: u64 = 4;
+const BATCH_SIZE: usize = 128;
+const SEED: u64 = 0;
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Recipe {
+    /// In all.
+    pub(crate) epochs: u64,
+    pub(crate) batch_size: usize,
+    /// How many images are trained on, from the first on.
+    images: usize,
+    /// Of the classes of those images, as little-endian u32: tells data sets apart.
+    classes_sha256: Digest,
+    #[serde(skip)]
+    pub(crate) seed: u64,
+}
+
+impl Recipe {
+    pub(crate) fn new(options: &Options, all: &Dataset) -> Result<Self, Failure> {
+        let images = options.limit.unwrap_or(all.len()).min(all.len());
+        let epochs = if images > MANY_IMAGES { EPOCHS_OF_MANY } else { EPOCHS };
+        Ok(Self {
+            epochs: options.epochs.unwrap_or(epochs),
+            batch_size: options.batch_size.unwrap_or(BATCH_SIZE),
+            images,
+            classes_sha256: digest_of_classes(all, images)?,
+            seed: options.seed.unwrap_or(SEED),
+        })
+    }
+
+    /// What `model` was trained by so far, with the epochs that are asked for now. Anything else
+    /// must be as before.
+    pub(crate) fn of_resumed(
+        model: &Model,
+        path: &Path,
+        options: &Options,
+        all: &Dataset,
+    ) -> Result<Self, Failure> {
+        let not_ours = || Failure::NotOurs { path: path.to_owned() };
+        let text = model.metadata.get(KEY).ok_or_else(not_ours)?;
+        let before: Self = serde_json::from_str(text).map_err(|_| not_ours())?;
+        let state = training_state(model);
+        if state.arithmetic_revision != ARITHMETIC_REVISION {
+            let (before, now) = (state.arithmetic_revision, ARITHMETIC_REVISION);
+            return Err(Failure::OtherArithmetic { before, now });
+        }
+        let asked = |count: Option<usize>| count.map(|count| count as u64);
+        for (setting, before, now) in [
+            ("--batch-size", before.batch_size as u64, asked(options.batch_size)),
+            ("--seed", state.seed, options.seed),
+            (
+                "--limit",
+                before.images as u64,
+                asked(options.limit.map(|limit| limit.min(all.len()))),
+            ),
+        ] {
+            if let Some(now) = now.filter(|&now| now != before) {
+                return Err(Failure::OtherSetting { setting, before, now });
+            }
+        }
+        let same_data = before.images <= all.len()
+            && digest_of_classes(all, before.images)? == before.classes_sha256;
+        if !same_data {
+            return Err(Failure::OtherData);
+        }
+        Ok(Self { epochs: options.epochs.unwrap_or(before.epochs), seed: state.seed, ..before })
+    }
+
+    /// Writes the recipe into the model, to travel with it.
+    pub(crate) fn note_in(&self, model: &mut Model) {
+        let text = serde_json::to_string(self).expect("numbers and text");
+        model.metadata.insert(KEY.to_owned(), text);
+    }
+
+    /// The images that are trained on.
+    pub(crate) fn select(&self, all: &Dataset) -> Dataset {
+        all.take(self.images)
+    }
+}
+
+/// Where the model's training stands.
+pub(crate) fn training_state(model: &Model) -> TrainingState {
+    model.to_checkpoint().training.expect("a running model has one")
+}
+
+fn digest_of_classes(data: &Dataset, images: usize) -> Result<Digest, Failure> {
+    let classes: Vec<u8> =
+        data.classes()?[..images].iter().flat_map(|class| class.to_le_bytes()).collect();
+    Ok(Digest::of(&classes))
+}

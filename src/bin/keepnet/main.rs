@@ -1,0 +1,87 @@
+//! `keepnet`: looks into saved models, proves them, runs them and carries them between forms.
+//!
+//! A command takes its arguments and gives an [`Outcome`], which is printed at the very end, or a
+//! [`Failure`]. Nothing else writes to standard output.
+
+mod convert;
+mod evaluate;
+mod failure;
+mod inputs;
+mod inspect;
+mod outcome;
+mod paths;
+mod predict;
+mod ranking;
+mod summary;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+use outcome::Outcome;
+
+/// Looks into saved models, proves them, runs them and carries them between forms.
+///
+/// A MODEL is a `.knet` file or the directory form of one; its content decides, not its name.
+#[derive(Parser)]
+#[command(name = "keepnet", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Work on N threads (default: one per core). Results are the same for any N
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+const EXIT_CODES: &str = "\
+Exit status:
+  0  done
+  1  failed
+  2  called in a wrong way
+  3  the model is corrupt
+  4  the model is sound, but its saved answers are not reproduced here
+
+Colour is left out where NO_COLOR is set. Where the locale is not UTF-8 or the
+terminal is dumb, tables are of ASCII.";
+
+#[derive(Subcommand)]
+enum Command {
+    Summary(summary::Summary),
+    Inspect(inspect::Inspect),
+    Verify(verify::Verify),
+    Predict(predict::Predict),
+    Evaluate(evaluate::Evaluate),
+    Convert(convert::Convert),
+    Pack(convert::Pack),
+    Unpack(convert::Unpack),
+}
+
+impl Cli {
+    fn run(self) -> Result<Outcome, Failure> {
+        if let Some(threads) = self.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
+            pool.build_global().map_err(|source| Failure::Threads { threads, source })?;
+        }
+        match self.command {
+            Command::Summary(command) => command.run(),
+            Command::Inspect(command) => command.run(),
+            Command::Verify(command) => command.run(),
+            Command::Predict(command) => command.run(),
+            Command::Evaluate(command) => command.run(),
+            Command::Convert(command) => command.run(),
+            Command::Pack(command) => command.run(),
+            Command::Unpack(command) => command.run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let done = Cli::parse().run().and_then(Outcome::print);
+    let exit = done.unwrap_or_else(|failure| {
+        outcome::print_failure(&failure);
+        failure.exit()
+    });
+    ExitCode::from(exit as u8)
+}

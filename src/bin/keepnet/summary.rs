@@ -1,0 +1,35 @@
+//! `keepnet summary`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use keepnet::format::{self, Limits};
+use keepnet::report::{Charset, summary};
+
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+
+/// Show the layers, their shapes, parameters and multiply-accumulates
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  keepnet summary mnist.knet
+  keepnet summary mnist.knet --json | jq .parameters")]
+pub(crate) struct Summary {
+    /// The model
+    model: PathBuf,
+    /// Print JSON: name, rows, chain, parameters, trainable, frozen, macs, bytes
+    #[arg(long)]
+    json: bool,
+}
+
+impl Summary {
+    pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        let checkpoint = format::load(&self.model, &Limits::default())?;
+        let summary = summary(&checkpoint.graph);
+        if self.json {
+            return Outcome::json(&summary);
+        }
+        Ok(Outcome::text(&summary.render(Charset::of_environment())))
+    }
+}
