@@ -86,7 +86,7 @@ fn inspect(dir: &Path) -> Inspection {
 #[test]
 fn the_embedded_images_need_no_option_but_patience() {
     let dir = tempfile::tempdir().unwrap();
-    let out = Path::new("a/new folder");
+    let out = Path::new("a/my out");
     let options = ["--epochs", "1", "--limit", "256"];
     let output = succeed(demo(out).args(options).current_dir(dir.path()));
     let out = dir.path().join(out);
@@ -223,7 +223,7 @@ fn only_the_run_that_was_begun_is_resumed() {
     let knet = dir.path().join("mnist.knet");
     let trained = fs::read(&knet).unwrap();
     let output = succeed(&mut resume(&[]));
-    assert!(text(&output.stdout).contains("The model has 1 epochs behind it"));
+    assert!(text(&output.stdout).contains("Epochs behind the model: 1;"));
     assert_eq!(fs::read(&knet).unwrap(), trained);
 
     for (options, word) in [
@@ -295,7 +295,7 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
 
     for signal in ["-INT", "-TERM"] {
         let dir = tempfile::tempdir().unwrap();
-        let output = stopped_by(demo(dir.path()).args(settings), signal);
+        let output = stopped_by(demo(dir.path()).args(settings), &[signal]);
         let story = text(&output.stdout);
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(130), ""), "{story}");
         let stopped = inspect(dir.path()).training.unwrap();
@@ -324,9 +324,21 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
     }
 }
 
-/// Waits until it trains, sends the signal, and gives everything it printed.
+/// A step of 8,000 images on one thread takes long enough for a second signal.
 #[cfg(unix)]
-fn stopped_by(command: &mut Command, signal: &str) -> Output {
+#[test]
+fn a_second_signal_leaves_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--batch-size", "8000", "--threads", "1"];
+    let output = stopped_by(demo(dir.path()).args(options), &["-INT", "-INT"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(130), ""));
+    assert!(text(&output.stdout).trim_end().ends_with("time"), "{}", text(&output.stdout));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// Waits until it trains, sends the signals one after the other, and gives everything it printed.
+#[cfg(unix)]
+fn stopped_by(command: &mut Command, signals: &[&str]) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut story = Vec::new();
@@ -337,7 +349,13 @@ fn stopped_by(command: &mut Command, signal: &str) -> Output {
         }
     }
     let id = child.id().to_string();
-    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    for (index, signal) in signals.iter().enumerate() {
+        if index > 0 {
+            // Two at the same moment would be one.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    }
     lines.for_each(|line| writeln!(story, "{line}").unwrap());
     Output { stdout: story, ..child.wait_with_output().unwrap() }
 }

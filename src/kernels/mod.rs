@@ -18,6 +18,8 @@ mod isa;
 pub(crate) mod math;
 mod portable;
 pub(crate) mod reduce;
+#[cfg(test)]
+pub(crate) mod reference;
 pub(crate) mod roof;
 pub(crate) mod scalar;
 mod simd;

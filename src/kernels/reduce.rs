@@ -80,12 +80,9 @@ impl<T: Term> Kernel for ColumnSums<'_, T> {
             for sample in 0..samples {
                 let mut lanes = [simd.splat(0.0); LANES];
                 for row in (0..rows).step_by(LANES) {
-                    for lane in 0..LANES {
-                        if row + lane < rows {
-                            let index = (sample * rows + row + lane) * columns + column;
-                            let term = term.at(simd, index, column, width);
-                            lanes[lane] = simd.add(lanes[lane], term);
-                        }
+                    for (lane, row) in lanes.iter_mut().zip(row..rows) {
+                        let index = (sample * rows + row) * columns + column;
+                        *lane = simd.add(*lane, term.at(simd, index, column, width));
                     }
                 }
                 for half in [8, 4, 2, 1] {
@@ -100,14 +97,7 @@ impl<T: Term> Kernel for ColumnSums<'_, T> {
     }
 }
 
-struct Sum<'a>(&'a [f32]);
-
 /// The sum of all values in 16 lanes: value i in lane i mod 16, lanes added by halving.
-pub(crate) fn sum(isa: Isa, values: &[f32]) -> f32 {
-    isa.run(Sum(values))
-}
-
-/// [`sum`] inside a kernel.
 #[inline(always)]
 pub(crate) fn sum_in<S: Simd>(simd: S, values: &[f32]) -> f32 {
     let mut lanes = simd.splat(0.0);
@@ -115,15 +105,6 @@ pub(crate) fn sum_in<S: Simd>(simd: S, values: &[f32]) -> f32 {
         lanes = simd.add(lanes, simd.load_partial(chunk));
     }
     simd.sum_lanes(lanes)
-}
-
-impl Kernel for Sum<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f32 {
-        sum_in(simd, self.0)
-    }
 }
 
 /// One tree over any number of parts, the same for any number of threads: of `count` parts, the
@@ -215,3 +196,6 @@ pub(crate) fn sum_of_squares(isa: Isa, values: &[f32]) -> f64 {
     }
     values.chunks(4096).map(|block| f64::from(isa.run(Squares(block)))).sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,12 @@ pub struct Window2d {
 
 type Rule = String;
 
-/// The most elements that one result, or all parameters together, may have: as many as f64s fit the
-/// address space.
-const MAX_ELEMENTS: usize = isize::MAX as usize / 8;
+/// The most elements that all parameters together may have: as many as f64s fit the address space.
+const MAX_PARAMETERS: usize = isize::MAX as usize / 8;
+
+/// The most elements that one result may have, and the most cells that a window may meet on its way
+/// over an image: places within a sample are counted in 32 bits.
+const MAX_PLACES: usize = u32::MAX as usize;
 
 impl Window2d {
     /// Resolves a window against an image of height and width `input`; the error is the rule that
@@ -107,6 +110,30 @@ impl Window2d {
             .checked_sub(self.before[axis])
             .filter(|&source| source < self.input[axis])
     }
+
+    /// The input rows (axis 0) or columns (axis 1) under the window at output cell `output`, padding
+    /// left out. It costs nothing for taps in the padding, however many there are.
+    pub fn sources(&self, axis: usize, output: usize) -> impl Iterator<Item = usize> + use<> {
+        let (start, dilation) = (output * self.strides[axis], self.dilation[axis]);
+        let (before, size) = (self.before[axis], self.input[axis]);
+        // Tap t lies at start + t·dilation − before.
+        let first = before.saturating_sub(start).div_ceil(dilation);
+        let end = (before + size).saturating_sub(start).div_ceil(dilation);
+        (first..end.min(self.kernel[axis])).map(move |tap| start + tap * dilation - before)
+    }
+
+    /// Refuses a window of so many `taps` that what it meets could not be counted.
+    fn countable(&self, taps: [usize; 2]) -> Result<(), Rule> {
+        let product = |sizes: [usize; 2]| sizes[0].checked_mul(sizes[1]);
+        let cells = product(self.input).zip(product(self.output)).map(|(a, b)| a.max(b));
+        let met = cells.zip(product(taps)).and_then(|(cells, taps)| cells.checked_mul(taps));
+        match met {
+            Some(met) if met <= MAX_PLACES => Ok(()),
+            _ => {
+                Err("on its way over the image the window would meet 2³² cells or more".to_owned())
+            }
+        }
+    }
 }
 
 /// The shape that `layer` gives for `inputs`.
@@ -121,8 +148,8 @@ pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, Gr
     };
     let shape = shape.and_then(|shape| match shape.checked_elements() {
         Some(0) => Err(format!("the result {shape} would be empty")),
-        Some(elements) if elements <= MAX_ELEMENTS => Ok(shape),
-        _ => Err("the result is larger than this machine can address".to_owned()),
+        Some(elements) if elements <= MAX_PLACES => Ok(shape),
+        _ => Err(format!("the result {shape} would have 2³² elements or more")),
     });
     shape.map_err(|rule| GraphError::Shape {
         layer: layer.name.clone(),
@@ -150,7 +177,9 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
                     conv.groups
                 ));
             }
-            let [height, width] = conv.window(input)?.output;
+            let window = conv.window(input)?;
+            window.countable(window.kernel)?;
+            let [height, width] = window.output;
             Ok(Shape::image(height, width, conv.filters))
         }
         LayerSpec::Pool2d(pool) => {
@@ -165,6 +194,7 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
                         .to_owned());
                 }
             }
+            window.countable([0, 1].map(|axis| window.kernel[axis].min(window.input[axis])))?;
             let [height, width] = window.output;
             Ok(Shape::image(height, width, channels))
         }
@@ -319,7 +349,7 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
 /// The elements of `parameters` on top of `others`, if they can be addressed.
 pub(super) fn count_elements(others: usize, parameters: &[Parameter]) -> Option<usize> {
     let add = |sum: usize, own: &Parameter| sum.checked_add(own.shape.checked_elements()?);
-    parameters.iter().try_fold(others, add).filter(|&sum| sum <= MAX_ELEMENTS)
+    parameters.iter().try_fold(others, add).filter(|&sum| sum <= MAX_PARAMETERS)
 }
 
 /// What is wrong with a layer's own settings, whatever its input.

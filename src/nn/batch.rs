@@ -160,6 +160,12 @@ impl Executor {
         &mut self.gradient
     }
 
+    /// Runs on another instruction set than the one in use.
+    #[cfg(test)]
+    pub(super) fn force(&mut self, isa: Isa) {
+        self.isa = isa;
+    }
+
     fn scores(&self, parameters: &[f32], batch: Batch<'_>) -> Scores {
         let mut scores = Scores::new(&self.settings);
         for shard in &self.shards[..batch.indices.len().div_ceil(SHARD)] {
@@ -180,6 +186,7 @@ impl Executor {
         mode: Mode,
     ) -> Result<(), FloatEnvironmentError> {
         let Self { isa, plan, prepared, settings, training, free, shards, .. } = self;
+        let free = &*free;
         let run = |(result, indices): (&mut ShardResult, &[usize])| {
             environment::check()?;
             let found = free.lock().unwrap_or_else(PoisonError::into_inner).pop();

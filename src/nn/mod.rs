@@ -4,6 +4,8 @@ mod backward;
 mod batch;
 mod error;
 mod forward;
+#[cfg(test)]
+mod gradient_tests;
 mod initialize;
 mod layout;
 mod model;

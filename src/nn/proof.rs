@@ -86,10 +86,9 @@ impl Model {
             for (&expected, &found) in expected.iter().zip(flat(found)) {
                 identical &= expected.to_bits() == found.to_bits();
                 let difference = (f64::from(expected) - f64::from(found)).abs();
-                // Not a comparison with NaN: a difference that is no number counts as endless.
-                if !(difference <= largest) {
-                    largest = if difference.is_nan() { f64::INFINITY } else { difference };
-                }
+                // A difference that is no number counts as endless.
+                let difference = if difference.is_nan() { f64::INFINITY } else { difference };
+                largest = if difference > largest { difference } else { largest };
             }
         }
         Ok(match (identical, proof.arithmetic_revision) {

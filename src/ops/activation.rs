@@ -124,7 +124,9 @@ impl Binary for Gradient {
             }
             Activation::Selu => {
                 let alpha = s.splat(Activation::SELU_ALPHA as f32);
-                let elu = positive_or(s.mul(dy, s.mul(math::exp(s, at), alpha)));
+                let curved = s.mul(dy, s.mul(math::exp(s, at), alpha));
+                // At 0, where the slopes differ, Keras takes that of the right side, unlike for elu.
+                let elu = s.select(s.ge(at, zero), dy, curved);
                 s.mul(elu, s.splat(Activation::SELU_SCALE as f32))
             }
             Activation::Gelu => s.mul(dy, math::gelu_derivative(s, at)),

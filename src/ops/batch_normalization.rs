@@ -115,8 +115,8 @@ impl Kernel for Forward<'_> {
             let part = |values: &[f32]| simd.load_partial(&values[channel..channel + width]);
             let mean = part(&scaling.mean);
             let inverse = part(&scaling.inverse);
-            let gamma = gamma.map_or(simd.splat(1.0), part);
-            let beta = beta.map_or(simd.splat(0.0), part);
+            let gamma = gamma.map_or_else(|| simd.splat(1.0), part);
+            let beta = beta.map_or_else(|| simd.splat(0.0), part);
             for start in (channel..x.len()).step_by(channels) {
                 let range = start..start + width;
                 let x = simd.load_partial(&x[range.clone()]);
@@ -185,7 +185,7 @@ impl Kernel for InputGradient<'_> {
         for channel in (0..channels).step_by(LANES) {
             let width = LANES.min(channels - channel);
             let part = |values: &[f32]| simd.load_partial(&values[channel..channel + width]);
-            let gamma = gamma.map_or(simd.splat(1.0), part);
+            let gamma = gamma.map_or_else(|| simd.splat(1.0), part);
             let scale = simd.mul(gamma, part(inverse));
             let means = batch.map(|batch| {
                 let count = simd.splat(batch.count);

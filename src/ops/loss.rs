@@ -87,10 +87,14 @@ fn of_sample<S: Simd>(s: S, dy: &mut [f32], y: &[f32], target: &[f32], task: &Ta
             sum / rows as f64
         }
         Loss::SparseCategoricalCrossentropy | Loss::CategoricalCrossentropy => {
+            let of_row = match loss {
+                Loss::SparseCategoricalCrossentropy => sparse_crossentropy,
+                _ => crossentropy,
+            };
             let mut sum = 0.0;
             let parts = y.chunks_exact(width).zip(target.chunks_exact(width));
             for (dy, (y, target)) in dy.chunks_exact_mut(width).zip(parts) {
-                sum += crossentropy(dy, y, target, f64::from(scale) / rows as f64);
+                sum += of_row(dy, y, target, f64::from(scale) / rows as f64);
             }
             sum / rows as f64
         }
@@ -151,7 +155,24 @@ fn crossentropy_of_logits<S: Simd>(
     weight * scalar::ln(f64::from(sum)) - towards
 }
 
-/// −Σ t·ln q with q = p / Σp, clipped; in f64, for probabilities that no softmax of ours has made.
+/// −Σ t·ln q with q = c / Σc, c being p clipped: Keras clips before it normalises where targets are
+/// classes. In f64, for probabilities that no softmax of ours has made.
+fn sparse_crossentropy(dp: &mut [f32], p: &[f32], target: &[f32], scale: f64) -> f64 {
+    let sum: f64 = p.iter().map(|&p| clipped(f64::from(p))).sum();
+    let weight: f64 = target.iter().map(|&t| f64::from(t)).sum();
+    let mut loss = weight * scalar::ln(sum);
+    for (dp, (&p, &t)) in dp.iter_mut().zip(p.iter().zip(target)) {
+        let (p, t) = (f64::from(p), f64::from(t));
+        if t != 0.0 {
+            loss -= t * scalar::ln(clipped(p));
+        }
+        let slope = if clipped(p) == p { weight / sum - t / p } else { 0.0 };
+        *dp = (slope * scale) as f32;
+    }
+    loss
+}
+
+/// −Σ t·ln q with q = p / Σp, clipped: where targets are distributions Keras normalises first.
 fn crossentropy(dp: &mut [f32], p: &[f32], target: &[f32], scale: f64) -> f64 {
     let sum: f64 = p.iter().map(|&p| f64::from(p)).sum();
     let (mut loss, mut shared) = (0.0, 0.0);
@@ -175,13 +196,7 @@ fn crossentropy(dp: &mut [f32], p: &[f32], target: &[f32], scale: f64) -> f64 {
 
 /// `p` held within [`CLIP`] of 0 and 1; NaN stays.
 fn clipped(p: f64) -> f64 {
-    if p < CLIP {
-        CLIP
-    } else if p > 1.0 - CLIP {
-        1.0 - CLIP
-    } else {
-        p
-    }
+    p.clamp(CLIP, 1.0 - CLIP)
 }
 
 /// The mean of a loss that `of` gives with its slope for each output and target.

@@ -16,3 +16,6 @@ pub(crate) mod metric;
 pub(crate) mod pool2d;
 pub(crate) mod random;
 pub(crate) mod rescaling;
+
+#[cfg(test)]
+mod tests;

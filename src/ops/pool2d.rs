@@ -28,10 +28,8 @@ impl Geometry {
         let (mut cells, mut ends) = (Vec::new(), Vec::with_capacity(out_height * out_width));
         for row in 0..out_height {
             for column in 0..out_width {
-                for tap in 0..pool.pool[0] * pool.pool[1] {
-                    let y = window.source(0, row, tap / pool.pool[1]);
-                    let x = window.source(1, column, tap % pool.pool[1]);
-                    if let (Some(y), Some(x)) = (y, x) {
+                for y in window.sources(0, row) {
+                    for x in window.sources(1, column) {
                         cells.push(u32::try_from((y * width + x) * channels).expect("below 2³²"));
                     }
                 }

@@ -89,7 +89,11 @@ impl Model {
                     return Ok(history);
                 }
             }
-            let mut values = means(&scores, &settings);
+            // An epoch interrupted after its last step has nothing left to report of it.
+            let mut values = match scores.samples {
+                0 => Vec::new(),
+                _ => means(&scores, &settings),
+            };
             let validated = match &options.validation {
                 Some(data) => Some(self.evaluate(data)?),
                 None if trained < data.len() => {

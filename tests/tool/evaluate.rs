@@ -41,7 +41,7 @@ fn the_figures_are_those_of_the_library() {
     let text = place.done(&["evaluate", "digits.knet", "--threads", "3"]);
     let start = format!(
         "digits.knet on the embedded validation digits: 2,000 samples\n  \
-         loss      {:.6}\n  accuracy  {:.6}\n┌",
+         loss      {:.6}\n  accuracy  {:.6}\nTrue classes down, predicted classes across\n┌",
         expected.loss(),
         expected.accuracy().unwrap()
     );

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use keepnet::bytes::crc32c;
+use keepnet::{Activation, LayerSpec, Samples, SaveOptions, Sequential, Shape};
 
 use crate::container::Container;
 use crate::place::Place;
@@ -125,6 +126,26 @@ fn a_future_version_is_no_corruption() {
     place.write("critical.knet", container.put_together());
     let error = place.fails(1, &["verify", "critical.knet"]);
     assert!(error.contains("section `chronicle` at byte"), "{error}");
+}
+
+/// A few hundred bytes that describe results of 2.3 TiB.
+#[test]
+fn a_model_beyond_any_memory_is_not_run() {
+    let place = Place::new();
+    let huge = Sequential::new(Shape::image(1, 1, 1))
+        .layer(LayerSpec::ZeroPadding2d([100_000; 4]))
+        .global_max_pool2d()
+        .dense(2, Activation::Softmax)
+        .build(1)
+        .unwrap();
+    let options = SaveOptions { proof: false, ..SaveOptions::default() };
+    huge.save_with(place.path("huge.knet"), options).unwrap();
+    place.write_npy("x.npy", &Samples::new(1, Shape::image(1, 1, 1), vec![0.0]).unwrap());
+    for command in [&["verify", "huge.knet"][..], &["predict", "huge.knet", "x.npy"]] {
+        let error = place.fails(1, command);
+        assert!(error.contains("huge.knet: running it takes 2.33 TiB of memory"), "{error}");
+    }
+    assert!(place.done(&["summary", "huge.knet"]).contains("200001×200001×1"));
 }
 
 #[test]

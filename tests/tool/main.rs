@@ -2,7 +2,7 @@
 //! looked at.
 
 #[path = "../format_support/container.rs"]
-#[allow(dead_code, reason = "shared with the tests of the formats, which need more of it")]
+#[allow(dead_code, unreachable_pub, reason = "the tests of the formats need more of it")]
 mod container;
 mod convert;
 mod evaluate;

@@ -13,75 +13,75 @@ use keepnet::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub struct Place {
+pub(crate) struct Place {
     dir: TempDir,
 }
 
 /// How a run of the program went.
-pub struct Run {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
     /// With `digits.knet` in it.
-    pub fn with_digits() -> (Self, Model) {
+    pub(crate) fn with_digits() -> (Self, Model) {
         let (place, model) = (Self::new(), digits());
         model.save(place.path("digits.knet")).unwrap();
         (place, model)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap()
     }
 
-    pub fn write_npy(&self, name: &str, samples: &Samples) {
+    pub(crate) fn write_npy(&self, name: &str, samples: &Samples) {
         let mut bytes = Vec::new();
         npy::write(&samples.to_array().view(), &mut bytes).unwrap();
         self.write(name, bytes);
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keepnet"));
         command.current_dir(self.dir.path()).args(arguments);
-        command.env("LC_ALL", "C.UTF-8").env_remove("RAYON_NUM_THREADS");
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm").env_remove("RAYON_NUM_THREADS");
         command
     }
 
     /// Runs `keepnet` with those arguments, in the folder.
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         Run::from(self.command(arguments).output().unwrap())
     }
 
     /// Runs what must succeed, and gives what it printed.
-    pub fn done(&self, arguments: &[&str]) -> String {
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let run = self.run(arguments);
         assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{arguments:?}");
         run.stdout
     }
 
     /// What a run with `--json` printed.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let run = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(run.status, 0, "{}", run.stderr);
         run.json()
     }
 
     /// Runs what must fail in one line with that status; gives the line.
-    pub fn fails(&self, status: i32, arguments: &[&str]) -> String {
+    pub(crate) fn fails(&self, status: i32, arguments: &[&str]) -> String {
         let run = self.run(arguments);
         assert_eq!(
             (run.status, run.stdout.as_str()),
@@ -108,13 +108,13 @@ impl From<Output> for Run {
 }
 
 impl Run {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
 }
 
 /// A trained model of 28×28 images.
-pub fn digits() -> Model {
+pub(crate) fn digits() -> Model {
     let mut model = Sequential::new(Shape::image(28, 28, 1))
         .name("digits")
         .conv2d(4, 3, Activation::Relu)
@@ -132,14 +132,14 @@ pub fn digits() -> Model {
 }
 
 /// Images of 28×28 with a pattern of period 251, so that swapped rows show.
-pub fn images(count: usize) -> Samples {
+pub(crate) fn images(count: usize) -> Samples {
     let values: Vec<f32> = (0..count * 784).map(|i| (i % 251) as f32 / 250.0).collect();
     Samples::new(count, Shape::image(28, 28, 1), values).unwrap()
 }
 
 /// A model with inputs `left` and `right` of 2×2×3, outputs `class` of 4 and `map` of 2×2×3; not
 /// compiled.
-pub fn pair() -> Model {
+pub(crate) fn pair() -> Model {
     let mut builder = GraphBuilder::new();
     let left = builder.input("left", [2, 2, 3]);
     let right = builder.input("right", [2, 2, 3]);
@@ -154,7 +154,7 @@ pub fn pair() -> Model {
 }
 
 /// Every file under `dir`, with its bytes.
-pub fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut pending = vec![dir.to_owned()];
     while let Some(directory) = pending.pop() {

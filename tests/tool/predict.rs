@@ -156,7 +156,7 @@ fn several_inputs_and_outputs_go_by_name() {
             "output `map` is asked for twice",
         ),
         (
-            &["-i", "left=l.npy", "-i", "right=l.npy", "-o", "map=m.npy", "-o", "class=./m.npy"],
+            &["-i", "left=l.npy", "-i", "right=l.npy", "-o", "map=n.npy", "-o", "class=./n.npy"],
             "another output",
         ),
         (&["-i", "left=l.npy", "-i", "left=l.npy", "-i", "right=l.npy"], "`left` is given an .npy"),

@@ -136,9 +136,9 @@ impl Kept {
             Format::Directory => ("/", format!("{size} in {files} files"), "manifest "),
             _ => ("", size, "sha256sum"),
         };
-        screen
-            .line(format_args!("{}{slash}: {extent}, saved in {saved}{loaded}", path.display()))?;
-        screen.line(format_args!("  {digest} {sha256}"))?;
+        screen.line(format_args!("{}{slash} ({extent})", path.display()))?;
+        screen.line(format_args!("  saved in {saved}{loaded}"))?;
+        screen.line(format_args!("  {digest}  {sha256}"))?;
         if let Some(Back { predictions, identical, proof, .. }) = back {
             let all = identical == predictions;
             let [identical, predictions] =

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<ExitCode, Failure> {
     if let Some(threads) = options.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
     let screen = &mut Screen::new(options);
     let out = Out::prepare(&options.out)?;
@@ -50,7 +50,7 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut kept = out.save(&model)?;
     let (ending, different) = if interrupt::stop_heeding() {
         let resume = command_to_resume();
-        show_how_to_go_on(&kept, &resume, screen)?;
+        show_how_to_go_on(&model, &kept, &resume, screen)?;
         (Ending::Interrupted { resume }, 0)
     } else {
         let scores = Scores::of(&model, &data)?;
@@ -123,17 +123,24 @@ fn draw(
 fn show_what_next(out: &Out, screen: &mut Screen) -> io::Result<()> {
     screen.heading("Look at")?;
     screen.line(format_args!("  {}  more images and mistakes", out.predictions.display()))?;
-    screen.line(format_args!("  {}  how training went", out.training.display()))?;
+    screen.line(format_args!("  {}     how training went", out.training.display()))?;
     screen.heading("Try next")?;
     let keepnet = "cargo run --release --bin keepnet --";
     let file = quoted(&out.file.to_string_lossy());
     screen.line(format_args!("  {keepnet} verify {file}"))?;
     screen.line(format_args!("  {keepnet} inspect {file}"))?;
-    screen.line(format_args!("  {keepnet} predict {file} picture.png"))
+    screen.line(format_args!("  {keepnet} predict {file} digit.png --invert"))
 }
 
-fn show_how_to_go_on(kept: &[Kept], resume: &str, screen: &mut Screen) -> io::Result<()> {
-    screen.heading("Stopped; the model is saved")?;
+fn show_how_to_go_on(
+    model: &Model,
+    kept: &[Kept],
+    resume: &str,
+    screen: &mut Screen,
+) -> io::Result<()> {
+    let state = recipe::training_state(model);
+    let (epoch, step) = (state.epoch + 1, state.step_in_epoch);
+    screen.heading(&format!("Stopped in epoch {epoch} after step {step}; the model is saved"))?;
     kept.iter().try_for_each(|form| form.show(screen))?;
     screen.heading("Go on to the same bits with")?;
     screen.line(format_args!("  {resume}"))

@@ -56,8 +56,8 @@ pub(crate) struct Options {
     pub(crate) resume: bool,
 
     /// Threads to compute with [default: one per core]
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub(crate) threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
 
     /// Use nothing beyond ASCII, for consoles that cannot show more
     #[arg(long)]
@@ -98,8 +98,8 @@ The object of --json has these members; sizes are in bytes, times in the unit th
   network      name, rows (one per layer: name, kind, output_shape, parameters, macs, ...),
                parameters, trainable, frozen, macs, bytes
   settings     epochs, batch_size, seed (text), threads
-  training     images, seconds, images_per_second, epochs (all the model has behind it: epoch, loss,
-               accuracy, val_loss, val_accuracy)
+  training     images, seconds, images_per_second (null if there was nothing left to train),
+               epochs (all the model has behind it: epoch, loss, accuracy, val_loss, val_accuracy)
   evaluation   images, loss, accuracy, confusion (classes, counts row by row, one row per true
                class), classes (precision, recall, f1, support)
   saved        for each form: form, path, files, bytes, sha256 (of the file; of the directory, the

@@ -198,5 +198,5 @@ fn share(value: Option<f64>, decimals: usize) -> String {
 }
 
 fn rate(count: u64, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64().max(1e-9)
+    count as f64 / time.as_secs_f64()
 }

@@ -110,6 +110,7 @@ pub(crate) fn show_pictures(
     screen.block(&show_images(first, screen.ink, screen.columns, PICTURE_COLUMNS))?;
     if !mistakes.is_empty() {
         screen.heading(&format!("Its most confident mistakes: {} of {all}", mistakes.len()))?;
+        screen.line("predicted ≠ true, and how sure the model was")?;
         screen.block(&show_images(&mistakes, screen.ink, screen.columns, PICTURE_COLUMNS))?;
     }
     Ok(())

@@ -21,8 +21,9 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
+    /// Not a number if there was nothing to train.
     pub(crate) fn images_per_second(&self) -> f64 {
-        self.images as f64 / self.time.as_secs_f64().max(1e-9)
+        self.images as f64 / self.time.as_secs_f64()
     }
 }
 
@@ -76,16 +77,19 @@ pub(crate) fn train(
     let epochs = recipe.epochs.saturating_sub(state.epoch);
     if epochs == 0 {
         let behind = state.epoch;
-        screen
-            .line(format_args!("The model has {behind} epochs behind it; more with --epochs."))?;
+        screen.line(format_args!("Epochs behind the model: {behind}; train more with --epochs"))?;
         return Ok(Trained { images: 0, time: Duration::ZERO });
     }
-    if state.epoch > 0 || state.step_in_epoch > 0 {
-        let (epoch, step) = (state.epoch + 1, state.step_in_epoch);
-        screen.line(format_args!("Going on in epoch {epoch} after {step} steps"))?;
+    match (state.epoch + 1, state.step_in_epoch) {
+        (1, 0) => {}
+        (epoch, 0) => screen.line(format_args!("Going on with epoch {epoch}"))?,
+        (epoch, step) => screen.line(format_args!(
+            "Going on in epoch {epoch} after step {step}: its figures are of the steps that follow"
+        ))?,
     }
-    let behind = (state.step_in_epoch * recipe.batch_size as u64).min(images);
-    let mut progress = Progress::new(screen, recipe.epochs, images, epochs * images - behind);
+    let behind = state.step_in_epoch.saturating_mul(recipe.batch_size as u64).min(images);
+    let planned = epochs.saturating_mul(images) - behind;
+    let mut progress = Progress::new(screen, recipe.epochs, images, planned);
     progress.begin()?;
     let options = FitOptions {
         epochs,

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keepnet::model::{Loss, Optimizer, OutputLoss};
-use keepnet::report::{ClassFigures, ConfusionMatrix};
+use keepnet::report::{Charset, ClassFigures, ConfusionMatrix};
 use keepnet::train::data::mnist;
 use keepnet::{Dataset, Evaluation, Model, Samples, Shape, Targets, TrainError};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::outcome::{Outcome, Real, charset, counted, note};
+use crate::outcome::{Outcome, Real, counted, note};
 use crate::paths::{in_model, load};
 use crate::predict::is_softmax;
 use crate::ranking::largest;
@@ -75,7 +75,7 @@ impl Evaluate {
             self.compile(&mut model)?;
         }
         let fail = |source| {
-            let (path, data) = (self.model.clone(), called.clone());
+            let (path, data, source) = (self.model.clone(), called.clone(), Box::new(source));
             Failure::Evaluate { path, data, source }
         };
         let labelled = split.validation;
@@ -94,9 +94,9 @@ impl Evaluate {
         }
         if let Some(confusion) = confusion {
             if confusion.classes().len() <= SHOWN {
-                text += &confusion.render_counts(charset());
+                text += &confusion.render_counts(Charset::of_environment());
             }
-            text += &confusion.render_figures(charset());
+            text += &confusion.render_figures(Charset::of_environment());
         }
         Ok(Outcome::text(&text))
     }
@@ -116,7 +116,7 @@ impl Evaluate {
             loss.name()
         ));
         let compiled = model.compile(Optimizer::default(), loss);
-        compiled.map_err(|source| Failure::Train { path: path(), source })
+        compiled.map_err(|source| Failure::Train { path: path(), source: Box::new(source) })
     }
 
     /// Which class is taken for which, for a model whose one output has a value per class.

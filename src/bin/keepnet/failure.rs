@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use keepnet::bytes::atomic::AtomicError;
 use keepnet::format::FormatError;
+use keepnet::report::numbers::bytes;
 use keepnet::train::data::DataError;
 use keepnet::wire::npy::NpyError;
 use keepnet::wire::png::{ImageError, PngError};
@@ -20,8 +21,13 @@ pub(crate) enum Failure {
     Data(#[from] DataError),
     #[error("{}: {source}", path.display())]
     Model { path: PathBuf, source: ModelError },
+    #[error(
+        "{}: running it takes {} of memory per thread, the limit is {}",
+        path.display(), bytes(*needed), bytes(*limit)
+    )]
+    TooLarge { path: PathBuf, needed: u64, limit: u64 },
     #[error("{}: {source}", path.display())]
-    Train { path: PathBuf, source: TrainError },
+    Train { path: PathBuf, source: Box<TrainError> },
     #[error("{}: cannot read it: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{}: it is longer than the {limit} bytes that are read; split it", path.display())]
@@ -48,7 +54,7 @@ pub(crate) enum Failure {
     #[error("{}: cannot write it: {source}", path.display())]
     Write { path: PathBuf, source: AtomicError },
     #[error("{} on {data}: {source}", path.display())]
-    Evaluate { path: PathBuf, data: String, source: TrainError },
+    Evaluate { path: PathBuf, data: String, source: Box<TrainError> },
     #[error(
         "{}: it has no compile settings, so no loss to be measured by, and its output is no \
          softmax vector", path.display()
@@ -86,6 +92,7 @@ impl Failure {
             Self::Format(_)
             | Self::Data(_)
             | Self::Model { .. }
+            | Self::TooLarge { .. }
             | Self::Train { .. }
             | Self::Read { .. }
             | Self::TooLong { .. }

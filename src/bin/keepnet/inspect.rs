@@ -6,11 +6,11 @@ use clap::Args;
 use keepnet::bytes::Digest;
 use keepnet::format::{self, EpochInfo, Format, Inspection, Role, SectionInfo};
 use keepnet::report::numbers::{bytes, grouped};
-use keepnet::report::{Align, Table};
+use keepnet::report::{Align, Charset, Table};
 use keepnet::{Clipping, CompileSettings, OptimizerRule, Shape};
 
 use crate::failure::Failure;
-use crate::outcome::{Outcome, charset, counted, note};
+use crate::outcome::{Outcome, counted, note};
 
 /// Show what a saved model holds, and where it stands
 ///
@@ -60,7 +60,7 @@ impl Inspect {
         }
         let mut titled = |title: &str, table: Option<Table>| {
             if let Some(table) = table {
-                text += &format!("\n{title}\n{}", table.render(charset()));
+                text += &format!("\n{title}\n{}", table.render(Charset::of_environment()));
             }
         };
         titled("Sections", sections(&inspection));

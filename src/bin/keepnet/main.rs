@@ -43,7 +43,8 @@ Exit status:
   3  the model is corrupt
   4  the model is sound, but its saved answers are not reproduced here
 
-Colour is left out where NO_COLOR is set. Where the locale is not UTF-8, tables are of ASCII.";
+Colour is left out where NO_COLOR is set. Where the locale is not UTF-8 or the
+terminal is dumb, tables are of ASCII.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 
 use keepnet::report::numbers::grouped;
-use keepnet::report::{Charset, plain, steers};
+use keepnet::report::{Charset, Ink, plain, steers};
 use serde::{Serialize, Serializer};
 
 use crate::failure::Failure;
@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Text for people. Whatever in it steers a terminal came out of a file and is replaced.
     pub(crate) fn text(text: &str) -> Self {
-        let charset = charset();
+        let charset = Charset::of_environment();
         let lines: Vec<_> = text.split('\n').map(|line| plain(line, charset)).collect();
         Self { text: lines.join("\n"), exit: Exit::Done }
     }
@@ -66,17 +66,6 @@ impl Outcome {
     }
 }
 
-/// The characters that the user's locale can show: ASCII if it is set to anything but UTF-8. The
-/// variables are those of POSIX, in the order of their precedence.
-pub(crate) fn charset() -> Charset {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
-    match locale.map(|locale| locale.to_ascii_lowercase()) {
-        Some(locale) if !locale.contains("utf-8") && !locale.contains("utf8") => Charset::Ascii,
-        _ => Charset::Unicode,
-    }
-}
-
 /// `1 step`, `2,000 steps`.
 pub(crate) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
@@ -100,10 +89,11 @@ pub(crate) fn print_failure(failure: &Failure) {
         }
         cause = error.source();
     }
-    let color = io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    to_stderr(if color { "\x1b[1;31merror:\x1b[0m" } else { "error:" }, &text);
+    let label = match Ink::of_stdout(io::stderr().is_terminal()) {
+        Ink::Ascii => "error:",
+        _ => "\x1b[1;31merror:\x1b[0m",
+    };
+    to_stderr(label, &text);
     if let Some(hint) = failure.hint() {
         to_stderr("hint:", hint);
     }
@@ -111,7 +101,7 @@ pub(crate) fn print_failure(failure: &Failure) {
 
 fn to_stderr(label: &str, text: &str) {
     // Where standard error cannot be written to, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{label} {}", plain(text, charset()));
+    let _ = writeln!(io::stderr(), "{label} {}", plain(text, Charset::of_environment()));
 }
 
 /// A number in JSON: what is not finite as text, as in the files of keepnet.

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use keepnet::format::{self, Limits};
-use keepnet::{Model, ModelError};
+use keepnet::model::{Checkpoint, NodeId};
+use keepnet::nn::SHARD;
+use keepnet::{Model, ModelError, Shape};
 
 use crate::failure::Failure;
 
@@ -14,8 +16,22 @@ const LIMIT: u64 = 8 << 30;
 
 /// Loads the model at `path`.
 pub(crate) fn load(path: &Path) -> Result<Model, Failure> {
-    let checkpoint = format::load(path, &Limits::default())?;
-    Model::from_checkpoint(&checkpoint).map_err(|source| in_model(path, source))
+    runnable(path, &format::load(path, &Limits::default())?)
+}
+
+/// The model that `checkpoint`, read from `path`, describes. A few bytes can describe layers larger
+/// than any memory: those are refused before they are run.
+pub(crate) fn runnable(path: &Path, checkpoint: &Checkpoint<'_>) -> Result<Model, Failure> {
+    let graph = &checkpoint.graph;
+    let nodes = (0..graph.nodes().len()).map(|node| graph.shape(NodeId(node)));
+    let values = nodes.filter_map(Shape::checked_elements).fold(0, usize::saturating_add) as u64;
+    // What one thread works on, and prediction keeps, are the results of one shard.
+    let needed = values.saturating_mul(4 * SHARD as u64);
+    let limit = Limits::default().memory;
+    if needed > limit {
+        return Err(Failure::TooLarge { path: path.to_owned(), needed, limit });
+    }
+    Model::from_checkpoint(checkpoint).map_err(|source| in_model(path, source))
 }
 
 pub(crate) fn in_model(path: &Path, source: ModelError) -> Failure {
@@ -39,7 +55,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// for the message.
 pub(crate) fn keep_apart(input: &Path, output: &Path, what: &'static str) -> Result<(), Failure> {
     // A path that leads nowhere is the business of whoever opens it.
-    let (Ok(from), Some(to)) = (fs::canonicalize(input), place(output)) else {
+    let (Some(from), Some(to)) = (place(input), place(output)) else {
         return Ok(());
     };
     if from == to {
@@ -51,7 +67,7 @@ pub(crate) fn keep_apart(input: &Path, output: &Path, what: &'static str) -> Res
     Ok(())
 }
 
-/// Where something written to `path` would stand.
+/// Where `path` leads, or what is written to it would stand.
 fn place(path: &Path) -> Option<PathBuf> {
     if let Ok(existing) = fs::canonicalize(path) {
         return Some(existing);

@@ -9,14 +9,14 @@ use keepnet::Shape;
 use keepnet::bytes::atomic;
 use keepnet::model::{Activation, Conv2d, Dense, Graph, LayerSpec, Output};
 use keepnet::report::numbers::percent;
-use keepnet::report::{Align, Table};
+use keepnet::report::{Align, Charset, Table};
 use keepnet::wire::npy;
 use ndarray::ArrayD;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::inputs::{Inputs, read_inputs, split_name};
-use crate::outcome::{Outcome, Real, charset, counted};
+use crate::outcome::{Outcome, Real, counted};
 use crate::paths::{in_model, keep_apart, load};
 use crate::ranking::largest;
 
@@ -202,7 +202,7 @@ impl OutputReport<'_> {
             });
             table.row(std::iter::once((*sample).to_owned()).chain(cells).collect());
         }
-        format!("{title}\n{}", table.render(charset()))
+        format!("{title}\n{}", table.render(Charset::of_environment()))
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) fn largest(values: &[f32], count: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..values.len()).collect();
     places.sort_by(|&left, &right| {
         let (left, right) = (values[left], values[right]);
-        right.partial_cmp(&left).unwrap_or(match (left.is_nan(), right.is_nan()) {
+        right.partial_cmp(&left).unwrap_or_else(|| match (left.is_nan(), right.is_nan()) {
             (true, false) => Ordering::Greater,
             (false, true) => Ordering::Less,
             _ => Ordering::Equal,

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keepnet::format::{self, Limits};
-use keepnet::report::summary;
+use keepnet::report::{Charset, summary};
 
 use crate::failure::Failure;
-use crate::outcome::{Outcome, charset};
+use crate::outcome::Outcome;
 
 /// Show the layers, their shapes, parameters and multiply-accumulates
 #[derive(Args)]
@@ -30,6 +30,6 @@ impl Summary {
         if self.json {
             return Outcome::json(&summary);
         }
-        Ok(Outcome::text(&summary.render(charset())))
+        Ok(Outcome::text(&summary.render(Charset::of_environment())))
     }
 }

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use keepnet::Verification;
 use keepnet::bytes::Digest;
 use keepnet::format::{self, Format, Inspection, Limits, ProofInfo, Version};
 use keepnet::nn::ARITHMETIC_REVISION;
 use keepnet::report::numbers::grouped;
-use keepnet::{Model, Verification};
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::outcome::{Exit, Outcome, Real, counted};
-use crate::paths::in_model;
+use crate::paths::{in_model, runnable};
 
 /// Check every byte, then run the probe that was saved with the model
 ///
@@ -52,8 +52,7 @@ struct Report<'a> {
 impl Verify {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         let (checkpoint, inspection) = format::load_and_inspect(&self.model, &Limits::default())?;
-        let model = Model::from_checkpoint(&checkpoint);
-        let model = model.map_err(|source| in_model(&self.model, source))?;
+        let model = runnable(&self.model, &checkpoint)?;
         let proof = checkpoint.proof.as_ref();
         let verification = proof.map(|proof| model.verify(proof)).transpose();
         let verification = verification.map_err(|source| in_model(&self.model, source))?;
@@ -86,82 +85,79 @@ impl Verify {
     }
 
     fn text(&self, inspection: &Inspection, verification: Option<Verification>) -> String {
-        let Inspection { version, sections, tensors, proof, .. } = inspection;
-        let (major, minor) = (version.major, version.minor);
-        let sections = counted(sections.len() as u64, "section");
-        let tensors = counted(tensors.len() as u64, "tensor");
-        let mut lines = match inspection.form {
-            Format::Directory => vec![
-                (
-                    "ok",
-                    "structure",
-                    format!(
-                        "directory form {major}.{minor}, {sections}; no file beside those \
-                         it names"
-                    ),
-                ),
-                ("ok", "digests", format!("SHA-256 of {tensors}, of every file, of all")),
-            ],
-            _ => vec![
-                ("ok", "structure", format!("file form {major}.{minor}, {sections}")),
-                ("ok", "checksums", "CRC-32C of every block and payload".to_owned()),
-                ("ok", "digests", format!("SHA-256 of {tensors}, of sections, of all")),
-            ],
-        };
-        lines.extend([
-            ("", "", inspection.sha256.to_string()),
-            (
-                "ok",
-                "network",
-                format!(
-                    "{} and {} parameters, each tensor as the network needs it",
-                    counted(inspection.layers as u64, "layer"),
-                    grouped(inspection.parameters)
-                ),
-            ),
-        ]);
-        if !inspection.skipped.is_empty() {
-            let skipped = inspection.skipped.join(", ");
-            lines.push(("–", "sections", format!("of a newer keepnet, passed over: {skipped}")));
-        }
-        let probe = proof.as_ref().map(|proof| {
-            let ProofInfo { samples, arithmetic_revision, .. } = proof;
-            let samples = counted((*samples).into(), "sample");
-            format!("{samples}, arithmetic revision {arithmetic_revision}")
-        });
-        let probe = probe.unwrap_or_default();
-        let (mark, found, verdict) = match verification {
-            None => (
-                "–",
-                "none was saved".to_owned(),
-                "sound; it carries no proof, so what it computes was not compared".to_owned(),
-            ),
-            Some(Verification::Identical) => (
-                "ok",
-                format!("{probe}: every bit as saved"),
-                "identical: this is the model that was saved".to_owned(),
-            ),
-            Some(Verification::Different { largest }) => (
-                "BAD",
-                format!("{probe}: other bits, {largest:e} apart at most"),
-                "different: the same arithmetic gives other answers, so this is not the model \
-                 that was saved"
-                    .to_owned(),
-            ),
-            Some(Verification::OtherArithmetic { largest, .. }) => (
-                "–",
-                format!("{probe}: other bits, {largest:e} apart at most"),
-                format!(
-                    "sound, made by other arithmetic: this keepnet has revision \
-                     {ARITHMETIC_REVISION}"
-                ),
-            ),
-        };
-        lines.push((mark, "proof", found));
+        let mut checks = checks(inspection);
+        let (mark, found, verdict) = proved(inspection.proof.as_ref(), verification);
+        checks.push((mark, "proof", found));
         let mut text = format!("{}\n", self.model.display());
-        for (mark, what, found) in lines {
+        for (mark, what, found) in checks {
             text += &format!("  {mark:<3}  {what:<9}  {found}\n");
         }
         text + &verdict + "\n"
+    }
+}
+
+/// What has passed, since the model was loaded: how it went, what it is, and what was found.
+fn checks(inspection: &Inspection) -> Vec<(&'static str, &'static str, String)> {
+    let Inspection { form, version, sha256, layers, parameters, skipped, .. } = inspection;
+    let version = format!("{}.{}", version.major, version.minor);
+    let sections = counted(inspection.sections.len() as u64, "section");
+    let tensors = counted(inspection.tensors.len() as u64, "tensor");
+    let layers = counted(*layers as u64, "layer");
+    let (structure, checksums, digests) = match form {
+        Format::Directory => {
+            let structure =
+                format!("directory form {version}, {sections}; no file but those it names");
+            (structure, None, format!("SHA-256 of {tensors}, of every file, of all"))
+        }
+        _ => (
+            format!("file form {version}, {sections}"),
+            Some("CRC-32C of every block and payload".to_owned()),
+            format!("SHA-256 of {tensors}, of sections, of all"),
+        ),
+    };
+    let network = format!(
+        "{layers} and {} parameters, each tensor of the shape it needs",
+        grouped(*parameters)
+    );
+    let mut checks = vec![("ok", "structure", structure)];
+    checks.extend(checksums.map(|checksums| ("ok", "checksums", checksums)));
+    checks.push(("ok", "digests", digests));
+    checks.push(("", "", sha256.to_string()));
+    checks.push(("ok", "network", network));
+    if !skipped.is_empty() {
+        let skipped = format!("of a newer keepnet, passed over: {}", skipped.join(", "));
+        checks.push(("–", "sections", skipped));
+    }
+    checks
+}
+
+/// How the probe went, what was found, and what follows from that.
+fn proved(
+    proof: Option<&ProofInfo>,
+    verification: Option<Verification>,
+) -> (&'static str, String, String) {
+    let (Some(proof), Some(verification)) = (proof, verification) else {
+        let verdict = "sound; it carries no proof, so what it computes was not compared";
+        return ("–", "none was saved".to_owned(), verdict.to_owned());
+    };
+    let samples = counted(proof.samples.into(), "sample");
+    let probe = format!("{samples}, arithmetic revision {}", proof.arithmetic_revision);
+    let apart = |largest: f64| format!("{probe}: other bits, {largest:e} apart at most");
+    match verification {
+        Verification::Identical => {
+            let verdict = "identical: this is the model that was saved";
+            ("ok", format!("{probe}: every bit as saved"), verdict.to_owned())
+        }
+        Verification::Different { largest } => {
+            let verdict = "different: the same arithmetic gives other answers, so this is not the \
+                           model that was saved";
+            ("BAD", apart(largest), verdict.to_owned())
+        }
+        Verification::OtherArithmetic { largest, .. } => {
+            let verdict = format!(
+                "sound, made by other arithmetic: this keepnet has revision {ARITHMETIC_REVISION}"
+            );
+            ("–", apart(largest), verdict)
+        }
     }
 }

@@ -140,6 +140,33 @@ fn global_pool2d() {
     assert_gives(pool(true), [3, 4, 5], [1, 1, 5]);
 }
 
+/// Places within a sample are counted in 32 bits.
+#[test]
+fn results_too_large_to_count() {
+    let (side, large) = (1_usize << 16, "would have 2³² elements or more");
+    let error = Sequential::new([side, side]).flatten().graph().expect_err("2³² elements");
+    assert!(error.to_string().ends_with(&format!("the result 65536×65536 {large}")), "{error}");
+    assert_gives(Activation::Relu, [side, side - 1], [side, side - 1]);
+}
+
+/// A window costs by the cells it meets: a pool does not meet padding, a kernel does.
+#[test]
+fn windows_that_meet_too_many_cells() {
+    let rule = "on its way over the image the window would meet 2³² cells or more";
+    let same = Padding::Same;
+    let conv = |kernel| Conv2d { padding: same, ..Conv2d::new(1, kernel) };
+    assert_gives(conv(3), [1, 1, 1], [1, 1, 1]);
+    let message = "layer `it` (conv2d) cannot take an input of shape 2×1×1";
+    assert_refuses(conv(1 << 16), [2, 1, 1], &format!("{message}: {rule}"));
+    // The gradient of the input meets as many cells as the input has.
+    let message = "layer `it` (conv2d) cannot take an input of shape 256×256×1";
+    assert_refuses(Conv2d::new(1, 256), [256, 256, 1], &format!("{message}: {rule}"));
+    let pool = |size| Pool2d { padding: same, strides: [1, 1], ..Pool2d::max(size) };
+    assert_gives(pool(usize::MAX / 2), [2, 3, 4], [2, 3, 4]);
+    let message = "layer `it` (max_pool2d) cannot take an input of shape 256×256×1";
+    assert_refuses(pool(usize::MAX / 2), [256, 256, 1], &format!("{message}: {rule}"));
+}
+
 #[test]
 fn flatten_and_reshape() {
     assert_gives(LayerSpec::Flatten, [3, 4, 5], [60]);
@@ -277,7 +304,9 @@ fn merges_refuse() {
     join(1, &[&[2, 3], &[2, 4]], &format!("2×3, 2×4: {differ}"));
     join(1, &[&[2, 3], &[2]], &format!("2×3, 2: {differ}"));
     join(1, &[&[2], &[2, 3]], &format!("2, 2×3: {differ}"));
-    // Empty images may be of any width.
+    let huge: &[usize] = &[1, 1 << 31];
+    let large = "the result 1×4294967296 would have 2³² elements or more";
+    join(2, &[huge, huge], &format!("1×2147483648, 1×2147483648: {large}"));
     for axis in [0, -3] {
         join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be joined");
     }
@@ -345,6 +374,27 @@ proptest! {
         let taken = if size % stride == 0 { stride } else { size % stride };
         prop_assert_eq!(window.before[0], extent.saturating_sub(taken) / 2);
         prop_assert_eq!(window.output[0], size.div_ceil(stride));
+    }
+
+    /// All that [`Window2d::source`] gives for the taps in turn.
+    #[test]
+    fn sources_are_those_of_the_taps(
+        size in 1..12_usize, kernel in 1..9_usize, stride in 1..9_usize, dilation in 1..4_usize,
+        padding in prop_oneof![
+            Just(Padding::Valid),
+            Just(Padding::Same),
+            (0..9_usize, 0..9_usize).prop_map(|(top, bottom)| {
+                Padding::Explicit { top, bottom, left: 0, right: 0 }
+            }),
+        ],
+    ) {
+        let window = Window2d::new([size, 1], [kernel, 1], [stride, 1], padding, [dilation, 1]);
+        if let Ok(window) = window {
+            for output in 0..window.output[0] {
+                let all = (0..kernel).filter_map(|tap| window.source(0, output, tap));
+                prop_assert!(window.sources(0, output).eq(all), "{:?} at {}", window, output);
+            }
+        }
     }
 
     /// A window with explicit or no padding starts inside and its last tap ends inside; one more

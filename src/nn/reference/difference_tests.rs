@@ -156,7 +156,7 @@ fn checked(fault: impl FnOnce(&mut Gradients)) -> Result<(), String> {
     let expected = problem.differences(usize::MAX, 3);
     let mut found = gradients(&problem);
     fault(&mut found);
-    check(&problem.case.graph, &found, &expected, 1e-5).map_err(|fault| fault.to_string())
+    check(&problem.case.graph, &found, &expected, 1e-5, 0.0).map_err(|fault| fault.to_string())
 }
 
 fn tensor(gradient: &mut Option<Vec<f64>>) -> &mut Vec<f64> {

@@ -1,0 +1,266 @@
+//! The sums of `docs/DETERMINISM.md` as plain loops, one element after the other: the naive twins of
+//! the kernels, which must give these bits.
+
+use super::simd::LANES;
+
+/// A convolution by its extents alone; padding below and to the right follows from the output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Convolution {
+    pub(crate) samples: usize,
+    /// Height, width.
+    pub(crate) input: [usize; 2],
+    pub(crate) output: [usize; 2],
+    pub(crate) kernel: [usize; 2],
+    pub(crate) strides: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+    /// Padding above and to the left.
+    pub(crate) before: [usize; 2],
+    pub(crate) channels: usize,
+    pub(crate) filters: usize,
+    pub(crate) groups: usize,
+}
+
+impl Convolution {
+    /// `y` (n, oh, ow, co): from the bias or +0.0 on, over (kh, kw, ci), x being +0.0 in the padding.
+    pub(crate) fn forward(&self, x: &[f32], kernel: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let [height, width] = self.output;
+        let mut y = Vec::new();
+        for cell in cells(self.samples, [height, width]) {
+            for filter in 0..self.filters {
+                let mut sum = bias.map_or(0.0, |bias| bias[filter]);
+                for tap in taps(self.kernel) {
+                    for channel in 0..self.group_channels() {
+                        let x = self.x(x, cell, tap, filter, channel);
+                        sum = x.mul_add(kernel[self.weight(tap, channel, filter)], sum);
+                    }
+                }
+                y.push(sum);
+            }
+        }
+        y
+    }
+
+    /// `dx` (n, ih, iw, ci): from +0.0 on, over (kh, kw, co), leaving out taps that the stride keeps
+    /// from the cell, dy being +0.0 outside the output.
+    pub(crate) fn input_gradient(&self, dy: &[f32], kernel: &[f32]) -> Vec<f32> {
+        let mut dx = Vec::new();
+        for (sample, at) in cells(self.samples, self.input) {
+            for channel in 0..self.channels {
+                let group = channel / self.group_channels();
+                let mut sum = 0.0;
+                for tap in taps(self.kernel) {
+                    let position = |axis: usize| {
+                        let from = (at[axis] + self.before[axis]) as i64
+                            - (tap[axis] * self.dilation[axis]) as i64;
+                        let stride = self.strides[axis] as i64;
+                        (from % stride == 0).then_some(from / stride)
+                    };
+                    let (Some(row), Some(column)) = (position(0), position(1)) else { continue };
+                    for filter in 0..self.group_filters() {
+                        let filter = group * self.group_filters() + filter;
+                        let place = inside([row, column], self.output);
+                        let dy = place.map_or(0.0, |[row, column]| {
+                            let cell = (sample * self.output[0] + row) * self.output[1] + column;
+                            dy[cell * self.filters + filter]
+                        });
+                        let inner = channel % self.group_channels();
+                        sum = dy.mul_add(kernel[self.weight(tap, inner, filter)], sum);
+                    }
+                }
+                dx.push(sum);
+            }
+        }
+        dx
+    }
+
+    /// `dkernel` (kh, kw, ci / groups, co): from +0.0 on, over (n, oh, ow).
+    pub(crate) fn kernel_gradient(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
+        let mut dkernel = Vec::new();
+        for tap in taps(self.kernel) {
+            for channel in 0..self.group_channels() {
+                for filter in 0..self.filters {
+                    let mut sum = 0.0;
+                    for (index, cell) in cells(self.samples, self.output).enumerate() {
+                        let x = self.x(x, cell, tap, filter, channel);
+                        sum = x.mul_add(dy[index * self.filters + filter], sum);
+                    }
+                    dkernel.push(sum);
+                }
+            }
+        }
+        dkernel
+    }
+
+    fn group_channels(&self) -> usize {
+        self.channels / self.groups
+    }
+
+    fn group_filters(&self) -> usize {
+        self.filters / self.groups
+    }
+
+    /// The place of a weight in the kernel (kh, kw, ci / groups, co).
+    fn weight(&self, tap: [usize; 2], channel: usize, filter: usize) -> usize {
+        let tap = tap[0] * self.kernel[1] + tap[1];
+        (tap * self.group_channels() + channel) * self.filters + filter
+    }
+
+    /// The input under `tap` of the window at an output cell, in `channel` of the group of `filter`.
+    fn x(
+        &self,
+        x: &[f32],
+        (sample, cell): (usize, [usize; 2]),
+        tap: [usize; 2],
+        filter: usize,
+        channel: usize,
+    ) -> f32 {
+        let position = |axis: usize| {
+            (cell[axis] * self.strides[axis] + tap[axis] * self.dilation[axis]) as i64
+                - self.before[axis] as i64
+        };
+        let channel = filter / self.group_filters() * self.group_channels() + channel;
+        inside([position(0), position(1)], self.input).map_or(0.0, |[row, column]| {
+            let cell = (sample * self.input[0] + row) * self.input[1] + column;
+            x[cell * self.channels + channel]
+        })
+    }
+}
+
+/// Sample, row, column of all cells, row-major.
+fn cells(samples: usize, [height, width]: [usize; 2]) -> impl Iterator<Item = (usize, [usize; 2])> {
+    let place = move |cell: usize| (cell / width / height, [cell / width % height, cell % width]);
+    (0..samples * height * width).map(place)
+}
+
+fn taps([height, width]: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {
+    (0..height * width).map(move |tap| [tap / width, tap % width])
+}
+
+fn inside(position: [i64; 2], size: [usize; 2]) -> Option<[usize; 2]> {
+    let [row, column] = position.map(usize::try_from);
+    let place = [row.ok()?, column.ok()?];
+    (place[0] < size[0] && place[1] < size[1]).then_some(place)
+}
+
+/// `y` (rows, units): from the bias or +0.0 on, over the inputs.
+pub(crate) fn dense(x: &[f32], kernel: &[f32], bias: Option<&[f32]>, units: usize) -> Vec<f32> {
+    let inputs = kernel.len() / units;
+    let element = |x: &[f32], unit: usize| {
+        let start = bias.map_or(0.0, |bias| bias[unit]);
+        (0..inputs).fold(start, |sum, input| x[input].mul_add(kernel[input * units + unit], sum))
+    };
+    x.chunks_exact(inputs).flat_map(|x| (0..units).map(move |unit| element(x, unit))).collect()
+}
+
+/// `dx` (rows, inputs): from +0.0 on, over the units.
+pub(crate) fn dense_input_gradient(dy: &[f32], kernel: &[f32], units: usize) -> Vec<f32> {
+    let element = |dy: &[f32], weights: &[f32]| {
+        dy.iter().zip(weights).fold(0.0, |sum, (dy, w)| dy.mul_add(*w, sum))
+    };
+    let row = |dy| kernel.chunks_exact(units).map(move |weights| element(dy, weights));
+    dy.chunks_exact(units).flat_map(row).collect()
+}
+
+/// `dkernel` (inputs, units): from +0.0 on, over the rows.
+pub(crate) fn dense_kernel_gradient(
+    x: &[f32],
+    dy: &[f32],
+    inputs: usize,
+    units: usize,
+) -> Vec<f32> {
+    let element = |input: usize, unit: usize| {
+        let rows = x.chunks_exact(inputs).zip(dy.chunks_exact(units));
+        rows.fold(0.0, |sum, (x, dy)| x[input].mul_add(dy[unit], sum))
+    };
+    (0..inputs).flat_map(|input| (0..units).map(move |unit| element(input, unit))).collect()
+}
+
+/// 16 values by halving: lane l + lane l + 8, then + 4, + 2, + 1.
+fn halved(lanes: [f32; LANES]) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 8]);
+    let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+    let two: [f32; 2] = std::array::from_fn(|lane| four[lane] + four[lane + 2]);
+    two[0] + two[1]
+}
+
+/// The sums of each of `columns` columns: row r of a sample goes to lane r mod 16, lanes are halved,
+/// samples are added to +0.0 in their order. `term` takes the flat index and the column.
+pub(crate) fn column_sums(
+    samples: usize,
+    rows: usize,
+    columns: usize,
+    term: impl Fn(usize, usize) -> f32,
+) -> Vec<f32> {
+    let sum = |column: usize| {
+        let mut total = 0.0;
+        for sample in 0..samples {
+            let mut lanes = [0.0; LANES];
+            for row in 0..rows {
+                lanes[row % LANES] += term((sample * rows + row) * columns + column, column);
+            }
+            total += halved(lanes);
+        }
+        total
+    };
+    (0..columns).map(sum).collect()
+}
+
+/// left + right, the left subtree taking the first p parts, p the largest power of two below their
+/// number.
+pub(crate) fn tree_sum(parts: &[&[f32]], element: usize) -> f32 {
+    match parts {
+        [] => 0.0,
+        [part] => part[element],
+        parts => {
+            let mut left = 1;
+            while left * 2 < parts.len() {
+                left *= 2;
+            }
+            tree_sum(&parts[..left], element) + tree_sum(&parts[left..], element)
+        }
+    }
+}
+
+/// Blocks of 4,096 values; in each, value i is multiplied by itself and added to lane i mod 16,
+/// rounded once, lanes are halved; blocks are added in f64.
+pub(crate) fn sum_of_squares(values: &[f32]) -> f64 {
+    let mut total = 0.0;
+    for block in values.chunks(4096) {
+        let mut lanes = [0.0_f32; LANES];
+        for (index, value) in block.iter().enumerate() {
+            lanes[index % LANES] = value.mul_add(*value, lanes[index % LANES]);
+        }
+        total += f64::from(halved(lanes));
+    }
+    total
+}
+
+/// `count` values of both signs, of magnitudes over some powers of two, so that every change of an
+/// order of summation changes bits; seldom a zero, of either sign.
+pub(crate) fn values(count: usize, seed: u64) -> Vec<f32> {
+    let value = |index: usize| {
+        // SplitMix64 (Steele, Lea and Flood, 2014).
+        let mut z = (seed << 32 | index as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        let mantissa = (z >> 40) as f32 / (1 << 24) as f32; // 24 bits: exact
+        let sign = if z & 1 == 0 { 1.0 } else { -1.0 };
+        match z >> 1 & 31 {
+            0 => sign * 0.0,
+            power => sign * mantissa * (power as f32 - 15.0).abs(),
+        }
+    };
+    (0..count).map(value).collect()
+}
+
+/// The same bits, or NaN on both sides: machines differ in the payload that a NaN is computed with.
+#[track_caller]
+pub(crate) fn assert_same_bits(found: &[f32], expected: &[f32], case: &dyn std::fmt::Debug) {
+    assert_eq!(found.len(), expected.len(), "{case:?}");
+    let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    if let Some(place) = found.iter().zip(expected).position(|pair| !same(pair)) {
+        let (found, expected) = (found[place], expected[place]);
+        panic!("{case:?}: element {place} is {found:e}, the plain loop gives {expected:e}");
+    }
+}
