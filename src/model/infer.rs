@@ -149,7 +149,7 @@ pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, Gr
     let shape = shape.and_then(|shape| match shape.checked_elements() {
         Some(0) => Err(format!("the result {shape} would be empty")),
         Some(elements) if elements <= MAX_PLACES => Ok(shape),
-        _ => Err(format!("the result {shape} would have 2³² elements or more")),
+        _ => Err(format!("the result {shape} is larger than 2³² − 1 elements")),
     });
     shape.map_err(|rule| GraphError::Shape {
         layer: layer.name.clone(),

@@ -143,7 +143,7 @@ fn global_pool2d() {
 /// Places within a sample are counted in 32 bits.
 #[test]
 fn results_too_large_to_count() {
-    let (side, large) = (1_usize << 16, "would have 2³² elements or more");
+    let (side, large) = (1_usize << 16, "is larger than 2³² − 1 elements");
     let error = Sequential::new([side, side]).flatten().graph().expect_err("2³² elements");
     assert!(error.to_string().ends_with(&format!("the result 65536×65536 {large}")), "{error}");
     assert_gives(Activation::Relu, [side, side - 1], [side, side - 1]);
@@ -305,7 +305,7 @@ fn merges_refuse() {
     join(1, &[&[2, 3], &[2]], &format!("2×3, 2: {differ}"));
     join(1, &[&[2], &[2, 3]], &format!("2, 2×3: {differ}"));
     let huge: &[usize] = &[1, 1 << 31];
-    let large = "the result 1×4294967296 would have 2³² elements or more";
+    let large = "the result 1×4294967296 is larger than 2³² − 1 elements";
     join(2, &[huge, huge], &format!("1×2147483648, 1×2147483648: {large}"));
     for axis in [0, -3] {
         join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be joined");
