@@ -27,4 +27,10 @@ impl Error {
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Format(error) if error.is_corrupt())
     }
+
+    /// Whether a file is no model that can be believed: damaged, of another kind, or newer than this
+    /// keepnet.
+    pub fn refuses_model(&self) -> bool {
+        matches!(self, Self::Format(error) if error.refuses_model())
+    }
 }

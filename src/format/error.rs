@@ -25,7 +25,7 @@ pub enum FormatError {
     Damaged { part: String, offset: u64, fault: Box<Fault> },
     #[error("this is not a model saved by keepnet but {found}")]
     OtherKind { found: Kind },
-    #[error("this is the {found:?} form of a model, not the {expected:?} form")]
+    #[error("this is the {found} form of a model, not the {expected} form")]
     OtherForm { expected: Format, found: Format },
     #[error(
         "{what} {found} was made by a newer keepnet: this one reads up to {supported}; update it"
@@ -122,6 +122,18 @@ impl FormatError {
             | Self::Io { .. }
             | Self::NotSaved(_) => false,
         }
+    }
+
+    /// Whether this is no model that can be believed: damaged, of another kind, or newer than this
+    /// keepnet. Programs say so by an exit status of its own.
+    pub fn refuses_model(&self) -> bool {
+        let newer = |cause: &Self| {
+            matches!(
+                cause,
+                Self::OtherKind { .. } | Self::Version { .. } | Self::UnknownSection { .. }
+            )
+        };
+        self.is_corrupt() || newer(self.cause())
     }
 
     /// What is wrong, without the path.

@@ -5,7 +5,7 @@
 //! the moments of the batch. Backward likewise combines two sums per channel.
 
 use crate::kernels::reduce::{Plain, Product, SquaredDeviation, column_sums};
-use crate::kernels::{Isa, Kernel, LANES, Simd};
+use crate::kernels::{Isa, Kernel, LANES, Simd, math};
 
 /// Mean and sum of squared deviations of each channel, over `count` rows.
 #[derive(Clone, Debug, Default)]
@@ -53,10 +53,15 @@ impl Moments {
     pub(crate) fn update_moving(&self, mean: &mut [f32], variance: &mut [f32], momentum: f64) {
         let (keep, take) = (momentum as f32, (1.0 - momentum) as f32);
         for channel in 0..self.mean.len() {
-            mean[channel] = mean[channel] * keep + self.mean[channel] * take;
-            variance[channel] = variance[channel] * keep + self.variance(channel) * take;
+            mean[channel] = canonical(mean[channel] * keep + self.mean[channel] * take);
+            variance[channel] = canonical(variance[channel] * keep + self.variance(channel) * take);
         }
     }
+}
+
+/// The value, or the one NaN that is kept.
+fn canonical(value: f32) -> f32 {
+    if value.is_nan() { math::NAN } else { value }
 }
 
 /// What turns x into y, per channel: y = (x − mean)·inverse·gamma + beta.

@@ -47,7 +47,10 @@ fn threshold(loss: Loss, width: usize) -> Option<f32> {
 fn hit(metric: Metric, y: &[f32], class: usize) -> f64 {
     let hit = match metric {
         Metric::Accuracy => argmax(y) == class,
-        Metric::TopKAccuracy { k } => y.iter().filter(|&&other| other > y[class]).count() < k,
+        Metric::TopKAccuracy { k } => {
+            // What is no number is not among the largest.
+            !y[class].is_nan() && y.iter().filter(|&&other| other > y[class]).count() < k
+        }
     };
     f64::from(u8::from(hit))
 }

@@ -46,6 +46,8 @@ impl Model {
             }
             within("the weight of a loss", loss.weight, f64::is_finite(loss.weight), "finite")?;
         }
+        let top_0 = settings.metrics.contains(&Metric::TopKAccuracy { k: 0 });
+        within("k of a top-k accuracy", 0.0, !top_0, "1 or more")?;
         check_optimizer(&settings.optimizer)?;
         let training = Training::new(settings, self.layout());
         self.training = Some(training);

@@ -115,13 +115,16 @@ impl Model {
 
 /// The means that `scores` are the sums of, by name.
 pub(super) fn means(scores: &Scores, settings: &CompileSettings) -> Vec<(String, f64)> {
-    let samples = scores.samples as f64;
-    let mut values = vec![("loss".to_owned(), scores.loss / samples)];
+    let mean = |sum: f64| {
+        let mean = sum / scores.samples as f64;
+        if mean.is_nan() { f64::NAN } else { mean } // the one NaN that is kept
+    };
+    let mut values = vec![("loss".to_owned(), mean(scores.loss))];
     if settings.losses.len() > 1 {
         let each = settings.losses.iter().zip(&scores.losses);
-        values.extend(each.map(|(loss, sum)| (format!("{}_loss", loss.output), sum / samples)));
+        values.extend(each.map(|(loss, &sum)| (format!("{}_loss", loss.output), mean(sum))));
     }
     let metrics = settings.metrics.iter().zip(&scores.metrics);
-    values.extend(metrics.map(|(metric, sum)| (metric.name(), sum / samples)));
+    values.extend(metrics.map(|(metric, &sum)| (metric.name(), mean(sum))));
     values
 }

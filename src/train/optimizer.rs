@@ -195,11 +195,12 @@ impl<R: Rule> Kernel for Update<'_, R> {
     }
 }
 
-/// +0.0 for values below the smallest normal number.
+/// +0.0 for values below the smallest normal number, the one canonical NaN for any NaN.
 #[inline(always)]
 fn flushed<S: Simd>(s: S, x: S::F) -> S::F {
     let tiny = s.gt(s.splat(f32::MIN_POSITIVE), s.abs(x));
-    s.select(tiny, s.splat(0.0), x)
+    let number = s.select(s.eq(x, x), x, s.splat(math::NAN));
+    s.select(tiny, s.splat(0.0), number)
 }
 
 #[derive(Clone, Copy)]

@@ -142,7 +142,7 @@ fn show_how_to_go_on(
     let (epoch, step) = (state.epoch + 1, state.step_in_epoch);
     screen.heading(&format!("Stopped in epoch {epoch} after step {step}; the model is saved"))?;
     kept.iter().try_for_each(|form| form.show(screen))?;
-    screen.heading("Go on to the same bits with")?;
+    screen.heading("Go on with")?;
     screen.line(format_args!("  {resume}"))
 }
 

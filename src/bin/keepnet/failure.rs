@@ -88,7 +88,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Format(error) if error.is_corrupt() => Exit::Corrupt,
+            Self::Format(error) if error.refuses_model() => Exit::Corrupt,
             Self::Format(_)
             | Self::Data(_)
             | Self::Model { .. }

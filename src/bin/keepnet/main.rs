@@ -40,7 +40,7 @@ Exit status:
   0  done
   1  failed
   2  called in a wrong way
-  3  the model is corrupt
+  3  the model is corrupt, of another kind, or made by a newer keepnet
   4  the model is sound, but its saved answers are not reproduced here
 
 Colour is left out where NO_COLOR is set. Where the locale is not UTF-8 or the
