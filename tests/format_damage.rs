@@ -357,10 +357,14 @@ fn f12_the_architecture_is_a_network() {
     for (from, to, words) in [
         ("\"inputs\": [1]", "\"inputs\": [3]", "earlier node"),
         ("\"filters\": 2", "\"filters\": 0", "filters"),
-        ("\"units\": 2", "\"units\": 1152921504606846976", "2³² elements or more"),
+        ("\"units\": 2", "\"units\": 1152921504606846976", "larger than 2³² − 1 elements"),
         ("\"strides\": [1, 1]", "\"strides\": [0, 1]", "stride"),
         ("\"name\": \"flatten\"", "\"name\": \"conv2d\"", "two layers"),
-        ("\"shape\": [4, 4, 1]", "\"shape\": [4, 18446744073709551615, 1]", "2³² elements or more"),
+        (
+            "\"shape\": [4, 4, 1]",
+            "\"shape\": [4, 18446744073709551615, 1]",
+            "larger than 2³² − 1 elements",
+        ),
     ] {
         let words_found = damage(&container().replacing(id, from, to));
         assert_says(&words_found, &["section `architecture`", words]);

@@ -42,7 +42,8 @@ fn other_kinds_of_files_are_told_apart() {
         ("missing.knet", "No such file"),
     ] {
         for command in commands(name) {
-            let error = place.fails(1, &command);
+            let status = if name == "missing.knet" { 1 } else { 3 };
+            let error = place.fails(status, &command);
             assert!(error.contains(&format!("{name}: ")) && error.contains(words), "{error}");
         }
     }
@@ -108,7 +109,7 @@ fn a_damaged_directory_is_corruption() {
 
 /// The version is the u16 at byte 8; the header's CRC-32C stands in its last four bytes.
 #[test]
-fn a_future_version_is_no_corruption() {
+fn a_future_version_is_refused() {
     let (place, _) = Place::with_digits();
     let mut newer = place.read("digits.knet");
     newer[8..10].copy_from_slice(&7_u16.to_le_bytes());
@@ -116,7 +117,7 @@ fn a_future_version_is_no_corruption() {
     newer[60..64].copy_from_slice(&crc.to_le_bytes());
     place.write("newer.knet", newer);
     for command in commands("newer.knet") {
-        let error = place.fails(1, &command);
+        let error = place.fails(3, &command);
         assert!(error.contains("version 7 was made by a newer keepnet"), "{error}");
         assert!(error.contains("update it"), "{error}");
     }
@@ -124,7 +125,7 @@ fn a_future_version_is_no_corruption() {
     container.section("history").id = "chronicle".to_owned();
     container.section("chronicle").critical = true;
     place.write("critical.knet", container.put_together());
-    let error = place.fails(1, &["verify", "critical.knet"]);
+    let error = place.fails(3, &["verify", "critical.knet"]);
     assert!(error.contains("section `chronicle` at byte"), "{error}");
 }
 
