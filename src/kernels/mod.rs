@@ -16,6 +16,8 @@ pub(crate) mod environment;
 mod gather;
 mod isa;
 pub(crate) mod math;
+#[cfg(test)]
+mod oracle;
 mod portable;
 pub(crate) mod reduce;
 #[cfg(test)]
