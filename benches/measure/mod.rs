@@ -1,5 +1,9 @@
 //! What the measuring programs share: the network and the memory.
 
+mod memory;
+
+pub(crate) use memory::peak_rss_mib;
+
 use keepnet::{Activation, Loss, Model, ModelError, Optimizer, Sequential, Shape};
 
 /// W1, the reference network of `docs/BENCHMARKS.md`, compiled with Adam at 0.001: 5.26 MFLOP
@@ -20,13 +24,4 @@ fn untrained(seed: u64) -> Result<Model, ModelError> {
         .dense(128, Activation::Relu)
         .dense(10, Activation::Softmax)
         .build(seed)
-}
-
-/// The most memory this process has had so far, in MiB, where the system tells (Linux:
-/// `proc_pid_status(5)`, VmHWM).
-pub(crate) fn peak_rss_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
 }
