@@ -168,7 +168,7 @@ impl Gradients {
 
 /// Compares an engine's gradients with differences. Rounding is proportional to the terms that are
 /// summed, which the largest gradient of the same variable tells best; so the error allowed is
-/// `tolerance` times that (or times a thousandth of the largest of all, since a variable's true
+/// `tolerance` times that (or times a hundredth of the largest of all, since a variable's true
 /// gradient may be 0 throughout), but not less than `doubt`, which the differences themselves are
 /// uncertain by. A trained parameter without a gradient is a fault; an input is not.
 pub(crate) fn check(
@@ -191,7 +191,7 @@ pub(crate) fn check(
             None if matches!(variable, Variable::Input(_)) => continue,
             None => None,
         };
-        let allowed = (tolerance * largest(Some(variable)).max(overall / 1000.0)).max(doubt);
+        let allowed = (tolerance * largest(Some(variable)).max(overall / 100.0)).max(doubt);
         // Negated, so that NaN is a mismatch.
         if !value.is_some_and(|value| (value - difference.value).abs() <= allowed) {
             let place = place(graph, difference);
