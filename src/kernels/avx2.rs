@@ -99,6 +99,24 @@ impl Simd for Avx2 {
         avx2!([_mm256_blendv_ps(b[0], a[0], mask[0]), _mm256_blendv_ps(b[1], a[1], mask[1])])
     }
     #[inline(always)]
+    fn mask_bits(self, mask: Self::M) -> u16 {
+        let [low, high] = avx2!([_mm256_movemask_ps(mask[0]), _mm256_movemask_ps(mask[1])]);
+        (low | high << 8) as u16
+    }
+    #[inline(always)]
+    fn mask(self, bits: u16) -> Self::M {
+        let bits = i32::from(bits);
+        // SAFETY: any 64 bytes are two vectors.
+        let lanes = unsafe {
+            std::mem::transmute::<[i32; LANES], Self::I>(std::array::from_fn(|lane| 1 << lane))
+        };
+        let bits = avx2!([_mm256_set1_epi32(bits), _mm256_set1_epi32(bits)]);
+        let set = avx2!([_mm256_and_si256(bits[0], lanes[0]), _mm256_and_si256(bits[1], lanes[1])]);
+        let set =
+            avx2!([_mm256_cmpeq_epi32(set[0], lanes[0]), _mm256_cmpeq_epi32(set[1], lanes[1])]);
+        avx2!([_mm256_castsi256_ps(set[0]), _mm256_castsi256_ps(set[1])])
+    }
+    #[inline(always)]
     fn splat_bits(self, bits: u32) -> Self::I {
         let bits = bits.cast_signed();
         avx2!([_mm256_set1_epi32(bits), _mm256_set1_epi32(bits)])

@@ -96,6 +96,18 @@ impl Simd for Avx512 {
         avx512!(_mm512_mask_blend_ps(mask, b, a))
     }
     #[inline(always)]
+    fn mask_bits(self, mask: Self::M) -> u16 {
+        mask
+    }
+    #[inline(always)]
+    fn mask(self, bits: u16) -> Self::M {
+        bits
+    }
+    #[inline(always)]
+    fn mul_add_where(self, mask: Self::M, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        avx512!(_mm512_mask3_fmadd_ps(a, b, c, mask))
+    }
+    #[inline(always)]
     fn splat_bits(self, bits: u32) -> Self::I {
         avx512!(_mm512_set1_epi32(bits.cast_signed()))
     }

@@ -78,6 +78,14 @@ impl Simd for Portable {
         std::array::from_fn(|lane| if mask[lane] { a[lane] } else { b[lane] })
     }
     #[inline(always)]
+    fn mask_bits(self, mask: Self::M) -> u16 {
+        (0..LANES).fold(0, |bits, lane| bits | u16::from(mask[lane]) << lane)
+    }
+    #[inline(always)]
+    fn mask(self, bits: u16) -> Self::M {
+        std::array::from_fn(|lane| bits >> lane & 1 == 1)
+    }
+    #[inline(always)]
     fn splat_bits(self, bits: u32) -> Self::I {
         [bits; LANES]
     }

@@ -39,6 +39,11 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::M, a: Self::F, b: Self::F) -> Self::F;
 
+    /// Bit l: lane l.
+    fn mask_bits(self, mask: Self::M) -> u16;
+    /// The inverse of [`mask_bits`](Self::mask_bits).
+    fn mask(self, bits: u16) -> Self::M;
+
     fn splat_bits(self, bits: u32) -> Self::I;
     fn bits(self, a: Self::F) -> Self::I;
     fn float(self, a: Self::I) -> Self::F;
@@ -62,6 +67,12 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
     /// # Safety
     /// `source` is valid for reads of 16 f32.
     unsafe fn load_ptr(self, source: *const f32) -> Self::F;
+
+    /// a·b + c where the mask is set, else c.
+    #[inline(always)]
+    fn mul_add_where(self, mask: Self::M, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        self.select(mask, self.mul_add(a, b, c), c)
+    }
 
     /// The first 16 values of `source`.
     ///

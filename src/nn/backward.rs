@@ -89,7 +89,7 @@ impl Shard<'_> {
             }),
             Op::Dropout { .. } => self.input_gradient(step, 0, |shard, dx| {
                 for (dx, (dy, factor)) in
-                    dx.iter_mut().zip(dy.iter().zip(&shard.workspace.kept[index]))
+                    dx.iter_mut().zip(dy.iter().zip(&*shard.workspace.kept[index]))
                 {
                     *dx = dy * factor;
                 }

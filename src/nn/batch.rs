@@ -14,7 +14,7 @@ use crate::kernels::environment::{self, FloatEnvironmentError};
 use crate::kernels::reduce::{sum_of_squares, tree, tree_sum};
 use crate::model::{CompileSettings, Graph, Loss};
 use crate::ops::{add, loss, metric};
-use crate::tensor::{Samples, Targets};
+use crate::tensor::{Aligned, Samples, Targets};
 
 /// Some samples of a data set, by their numbers.
 #[derive(Clone, Copy, Debug)]
@@ -77,14 +77,14 @@ pub(crate) struct Executor {
     /// Workspaces that no shard holds at the moment.
     free: Mutex<Vec<Workspace>>,
     shards: Vec<ShardResult>,
-    gradient: Vec<f32>,
+    gradient: Aligned,
 }
 
 #[derive(Debug)]
 struct ShardResult {
     scores: Scores,
     /// Laid out as the parameters; empty where there is no way back.
-    gradient: Vec<f32>,
+    gradient: Aligned,
 }
 
 impl Executor {
@@ -98,7 +98,7 @@ impl Executor {
     ) -> Self {
         let losses: Vec<Loss> = settings.losses.iter().map(|output| output.loss).collect();
         let plan = Plan::new(graph, layout, Some(&losses));
-        let gradient = || vec![0.0; if training { layout.len() } else { 0 }];
+        let gradient = || Aligned::zeros(if training { layout.len() } else { 0 });
         let shards = (0..batch.div_ceil(SHARD))
             .map(|_| ShardResult { scores: Scores::new(settings), gradient: gradient() });
         let decayed = layout.trained(graph).filter(|(parameter, _)| parameter.l2 > 0.0);
@@ -143,7 +143,7 @@ impl Executor {
             self.run_in_phases(parameters, batch, mode)?;
         }
         let shards = self.shards[..batch.indices.len().div_ceil(SHARD)].iter();
-        let gradients: Vec<&[f32]> = shards.map(|shard| shard.gradient.as_slice()).collect();
+        let gradients: Vec<&[f32]> = shards.map(|shard| &*shard.gradient).collect();
         tree_sum(self.isa, &mut self.gradient, &gradients);
         for (l2, range) in &self.decayed {
             let weights = &parameters[range.clone()];

@@ -3,10 +3,11 @@
 use super::layout::Layout;
 use crate::model::{Graph, Initializer, Parameter};
 use crate::ops::random::{self, Purpose, Stream};
+use crate::tensor::Aligned;
 
 /// All parameters of a graph at the start of training with `seed`.
-pub(super) fn parameters(graph: &Graph, layout: &Layout, seed: u64) -> Vec<f32> {
-    let mut values = vec![0.0; layout.len()];
+pub(super) fn parameters(graph: &Graph, layout: &Layout, seed: u64) -> Aligned {
+    let mut values = Aligned::zeros(layout.len());
     let mut number_in_layer = 0;
     let mut layer = usize::MAX;
     for (parameter, range) in graph.parameters().iter().zip(layout.ranges()) {

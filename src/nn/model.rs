@@ -11,7 +11,7 @@ use crate::model::{
     Checkpoint, CompileSettings, Graph, History, NamedTensor, OptimizerState, Parameter,
     Sequential, Slot, TrainingState,
 };
-use crate::tensor::Tensor;
+use crate::tensor::{Aligned, Tensor};
 
 /// A network with its parameters, and, once compiled, what training remembers.
 ///
@@ -20,7 +20,7 @@ use crate::tensor::Tensor;
 pub struct Model {
     graph: Graph,
     layout: Layout,
-    parameters: Vec<f32>,
+    parameters: Aligned,
     predictor: Predictor,
     pub(crate) seed: u64,
     /// Epochs finished in all calls of `fit` together.
@@ -40,7 +40,7 @@ pub(crate) struct Training {
     /// Steps done.
     pub(crate) step: u64,
     /// Per slot of the optimizer, laid out as the parameters.
-    pub(crate) slots: Vec<Vec<f32>>,
+    pub(crate) slots: Vec<Aligned>,
 }
 
 impl Sequential {
@@ -62,7 +62,7 @@ impl Model {
         Self::with_parameters(graph, layout, parameters, seed)
     }
 
-    fn with_parameters(graph: Graph, layout: Layout, parameters: Vec<f32>, seed: u64) -> Self {
+    fn with_parameters(graph: Graph, layout: Layout, parameters: Aligned, seed: u64) -> Self {
         Self {
             predictor: Predictor::new(&graph, &layout),
             graph,
@@ -235,7 +235,8 @@ impl Model {
 
 impl Training {
     pub(crate) fn new(settings: CompileSettings, layout: &Layout) -> Self {
-        let slots = settings.optimizer.slots().iter().map(|_| vec![0.0; layout.len()]).collect();
+        let slots =
+            settings.optimizer.slots().iter().map(|_| Aligned::zeros(layout.len())).collect();
         Self { settings, step: 0, slots }
     }
 
@@ -266,10 +267,10 @@ fn arrange<'a>(
     layout: &Layout,
     wanted: impl Iterator<Item = (&'a Parameter, Range<usize>)>,
     tensors: &[NamedTensor<'_>],
-) -> Result<Vec<f32>, ModelError> {
+) -> Result<Aligned, ModelError> {
     let mut by_name: BTreeMap<&str, &Tensor<'_>> =
         tensors.iter().map(|named| (named.name.as_str(), &named.tensor)).collect();
-    let mut values = vec![0.0; layout.len()];
+    let mut values = Aligned::zeros(layout.len());
     for (parameter, range) in wanted {
         let name = graph.tensor_name(parameter);
         let Some(tensor) = by_name.remove(name.as_str()) else {

@@ -4,6 +4,7 @@ use super::plan::{Op, Plan};
 use crate::kernels::LANES;
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{Moments, Scaling};
+use crate::tensor::Aligned;
 
 /// Samples in a shard, the unit of parallel work and of reduction: a constant, so that no result
 /// depends on the number of threads. It is kept in the training state.
@@ -13,23 +14,23 @@ pub const SHARD: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// Per value of the plan.
-    pub(super) values: Vec<Vec<f32>>,
+    pub(super) values: Vec<Aligned>,
     /// Per value: the gradient of the loss.
-    pub(super) gradients: Vec<Vec<f32>>,
+    pub(super) gradients: Vec<Aligned>,
     /// Per step: what went into the activation, where that is kept.
-    pub(super) before: Vec<Vec<f32>>,
+    pub(super) before: Vec<Aligned>,
     /// Per step: where each maximum came from.
     pub(super) argmax: Vec<Vec<u32>>,
     /// Per step: normalised values, or the factors of dropout.
-    pub(super) kept: Vec<Vec<f32>>,
+    pub(super) kept: Vec<Aligned>,
     /// Per step: what a normalisation by the batch found in this shard.
     pub(super) moments: Vec<Moments>,
     /// Per step: the same on the way back, Σ dy·n and Σ dy.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
     /// A gradient on its way to be added to another.
-    pub(super) scratch: Vec<f32>,
+    pub(super) scratch: Aligned,
     /// The same for a parameter.
-    pub(super) parameter_scratch: Vec<f32>,
+    pub(super) parameter_scratch: Aligned,
 }
 
 impl Workspace {
@@ -37,7 +38,7 @@ impl Workspace {
     pub(super) fn new(plan: &Plan, training: bool) -> Self {
         // Kernels read whole vectors, up to one vector past the last value.
         let room = |length: usize, wanted: bool| {
-            vec![0.0; if wanted { length * SHARD + LANES } else { 0 }]
+            Aligned::zeros(if wanted { length * SHARD + LANES } else { 0 })
         };
         let norm = |op: &Op| match op {
             Op::BatchNormalization(norm) if training && norm.by_batch => norm.channels,
@@ -69,10 +70,10 @@ impl Workspace {
             moments: steps().map(|step| Moments::new(norm(&step.op))).collect(),
             sums: steps().map(|step| std::array::from_fn(|_| vec![0.0; norm(&step.op)])).collect(),
             scratch: room(plan.longest(), training),
-            parameter_scratch: vec![
-                0.0;
-                if training { plan.longest_shared_parameter() } else { 0 }
-            ],
+            parameter_scratch: Aligned::zeros(match training {
+                true => plan.longest_shared_parameter(),
+                false => 0,
+            }),
         }
     }
 }
@@ -82,7 +83,7 @@ impl Workspace {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// Per step: the kernel as the input gradient reads it.
-    pub(super) transposed: Vec<Vec<f32>>,
+    pub(super) transposed: Vec<Aligned>,
     /// Per step: how a normalisation scales.
     pub(super) scalings: Vec<Scaling>,
     /// Per step: the sums over the batch on the way back, Σ dy·n and Σ dy, and the rows summed.
@@ -98,7 +99,7 @@ impl Prepared {
                 Op::Dense { geometry, .. } if wanted => geometry.transposed_length(),
                 _ => 0,
             };
-            vec![0.0; length]
+            Aligned::zeros(length)
         });
         let channels = |op: &Op| match op {
             Op::BatchNormalization(norm) => norm.channels,

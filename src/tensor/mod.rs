@@ -1,11 +1,13 @@
 //! Shapes, element types, and the three carriers of numbers: a stored [`Tensor`], the [`Samples`]
 //! a model is fed with, and the [`Targets`] it is trained towards.
 
+mod aligned;
 mod dtype;
 mod samples;
 mod shape;
 mod stored;
 
+pub(crate) use aligned::Aligned;
 pub use dtype::DType;
 pub use samples::{Samples, SamplesError, Targets};
 pub use shape::Shape;

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::kernels::reduce::sum_of_squares;
 use crate::kernels::{Isa, Kernel, LANES, Simd, math, scalar};
 use crate::model::{Adam, Clipping, Optimizer, OptimizerRule, RmsProp, Sgd};
+use crate::tensor::Aligned;
 
 /// Elements of a parameter updated by one task.
 const TASK: usize = 16 * 1024;
@@ -21,7 +22,7 @@ pub(super) fn step(
     optimizer: &Optimizer,
     step: u64,
     parameters: &mut [f32],
-    slots: &mut [Vec<f32>],
+    slots: &mut [Aligned],
     gradient: &mut [f32],
     ranges: &[Range<usize>],
 ) {
@@ -117,7 +118,7 @@ struct Shared<'a> {
     decay: f32,
     tasks: Vec<Range<usize>>,
     parameters: &'a mut [f32],
-    slots: &'a mut [Vec<f32>],
+    slots: &'a mut [Aligned],
     gradient: &'a [f32],
 }
 
@@ -130,7 +131,7 @@ struct Task<'a> {
 impl Shared<'_> {
     fn run(self, rule: impl Rule) {
         let Self { isa, decay, tasks, parameters, slots, gradient } = self;
-        let mut slots = slots.iter_mut().map(Vec::as_mut_slice);
+        let mut slots = slots.iter_mut().map(|slot| &mut **slot);
         let [first, second] = std::array::from_fn(|_| slots.next().unwrap_or_default());
         let parts = pieces(parameters, &tasks).into_iter();
         let slots = pieces(first, &tasks).into_iter().zip(pieces(second, &tasks));
