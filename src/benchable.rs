@@ -2,8 +2,9 @@
 
 use crate::kernels::{Isa, LANES, roof};
 use crate::model::Conv2d;
-use crate::ops::conv2d::{self, Geometry};
-use crate::tensor::Shape;
+use crate::ops::arrange;
+use crate::ops::conv2d::{self, Geometry, Parameters, Pass, Scratch};
+use crate::tensor::{Aligned, Shape};
 
 /// The name of the instruction set in use.
 pub fn isa() -> &'static str {
@@ -21,13 +22,14 @@ pub fn multiply_adds(rounds: u64) -> u64 {
 pub struct Convolution {
     geometry: Geometry,
     samples: usize,
-    transposed: Vec<f32>,
-    pub x: Vec<f32>,
-    pub kernel: Vec<f32>,
-    pub y: Vec<f32>,
-    pub dx: Vec<f32>,
-    pub dkernel: Vec<f32>,
-    pub dy: Vec<f32>,
+    transposed: Aligned,
+    scratch: Scratch,
+    pub x: Aligned,
+    pub kernel: Aligned,
+    pub y: Aligned,
+    pub dx: Aligned,
+    pub dkernel: Aligned,
+    pub dy: Aligned,
 }
 
 impl Convolution {
@@ -41,45 +43,54 @@ impl Convolution {
         let taps = window.kernel[0] * window.kernel[1];
         let y_length = samples * window.output[0] * window.output[1] * conv.filters;
         let kernel_length = taps * channels / conv.groups * conv.filters;
-        let geometry = Geometry::new(conv, input);
+        let geometry = Geometry::with_input_gradient(conv, input);
         let kernel = numbers(kernel_length, LANES);
-        let mut transposed = vec![0.0; geometry.transposed_length()];
-        conv2d::transpose_kernel(&mut transposed, &kernel, &geometry);
+        let mut transposed = Aligned::zeros(kernel_length + LANES);
+        if let Some(matrix) = geometry.matrix() {
+            arrange::transpose(&mut transposed, &kernel, matrix);
+        }
         Self {
+            scratch: Scratch::new([&geometry].into_iter(), true),
             geometry,
             samples,
             transposed,
-            x: numbers(samples * input.elements(), 0),
+            x: numbers(samples * input.elements(), LANES),
             kernel,
-            y: vec![0.0; y_length],
-            dx: vec![0.0; samples * input.elements()],
-            dkernel: vec![0.0; kernel_length],
+            y: Aligned::zeros(y_length),
+            dx: Aligned::zeros(samples * input.elements()),
+            dkernel: Aligned::zeros(kernel_length),
             dy: numbers(y_length, LANES),
         }
     }
 
     /// `y` of `x` and `kernel`.
     pub fn forward(&mut self) {
-        let Self { y, x, kernel, samples, geometry, .. } = self;
-        conv2d::forward(Isa::current(), y, x, kernel, None, *samples, geometry);
+        let Self { y, x, kernel, samples, geometry, scratch, .. } = self;
+        let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
+        conv2d::forward(pass, y, x, Parameters { kernel, bias: None }, false);
     }
 
     /// `dx` of `dy` and `kernel`.
     pub fn input_gradient(&mut self) {
-        let Self { dx, dy, kernel, transposed, samples, geometry, .. } = self;
-        conv2d::input_gradient(Isa::current(), dx, dy, kernel, transposed, *samples, geometry);
+        let Self { dx, dy, kernel, transposed, samples, geometry, scratch, .. } = self;
+        let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
+        conv2d::input_gradient(pass, dx, dy, kernel, transposed);
     }
 
     /// `dkernel` of `x` and `dy`.
     pub fn kernel_gradient(&mut self) {
-        let Self { dkernel, x, dy, samples, geometry, .. } = self;
-        conv2d::kernel_gradient(Isa::current(), dkernel, x, dy, *samples, geometry);
+        let Self { dkernel, x, dy, samples, geometry, scratch, .. } = self;
+        let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
+        conv2d::kernel_gradient(pass, dkernel, x, dy);
     }
 }
 
 /// Numbers whose period, a prime, divides no extent in use; then `zeros`.
-fn numbers(length: usize, zeros: usize) -> Vec<f32> {
+fn numbers(length: usize, zeros: usize) -> Aligned {
     const PERIOD: usize = 251;
-    let number = |index: usize| (index * 97 % PERIOD) as f32 / PERIOD as f32 - 0.5;
-    (0..length).map(number).chain(std::iter::repeat_n(0.0, zeros)).collect()
+    let mut numbers = Aligned::zeros(length + zeros);
+    for (index, number) in numbers[..length].iter_mut().enumerate() {
+        *number = (index * 97 % PERIOD) as f32 / PERIOD as f32 - 0.5;
+    }
+    numbers
 }

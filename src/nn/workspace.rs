@@ -4,6 +4,7 @@ use super::plan::{Op, Plan};
 use crate::kernels::LANES;
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{Moments, Scaling};
+use crate::ops::{arrange, conv2d};
 use crate::tensor::Aligned;
 
 /// Samples in a shard, the unit of parallel work and of reduction: a constant, so that no result
@@ -27,6 +28,10 @@ pub(crate) struct Workspace {
     pub(super) moments: Vec<Moments>,
     /// Per step: the same on the way back, Σ dy·n and Σ dy.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
+    /// Per step: which pixels passed through a pooling that is fused with a convolution.
+    pub(super) winners: Vec<Vec<u16>>,
+    /// What convolutions need besides.
+    pub(super) convolution: conv2d::Scratch,
     /// A gradient on its way to be added to another.
     pub(super) scratch: Aligned,
     /// The same for a parameter.
@@ -61,6 +66,13 @@ impl Workspace {
                     vec![0; if max { plan.lengths[step.output] * SHARD } else { 0 }]
                 })
                 .collect(),
+            winners: steps()
+                .map(|step| match &step.op {
+                    Op::Conv2d { geometry, .. } if training => vec![0; geometry.winners() * SHARD],
+                    _ => Vec::new(),
+                })
+                .collect(),
+            convolution: conv2d::Scratch::new(plan.convolutions(), training),
             kept: steps()
                 .map(|step| {
                     let kept = matches!(step.op, Op::BatchNormalization(_) | Op::Dropout { .. });
@@ -94,12 +106,8 @@ impl Prepared {
     pub(super) fn new(plan: &Plan, training: bool) -> Self {
         let transposed = plan.steps.iter().map(|step| {
             let wanted = training && step.inputs.first().is_some_and(|input| input.backward);
-            let length = match &step.op {
-                Op::Conv2d { geometry, .. } if wanted => geometry.transposed_length(),
-                Op::Dense { geometry, .. } if wanted => geometry.transposed_length(),
-                _ => 0,
-            };
-            Aligned::zeros(length)
+            let matrix = step.op.matrix().filter(|_| wanted);
+            Aligned::zeros(matrix.map_or(0, |[rows, columns]| rows * columns + LANES))
         });
         let channels = |op: &Op| match op {
             Op::BatchNormalization(norm) => norm.channels,
@@ -117,23 +125,14 @@ impl Prepared {
 
     /// Derives everything from the parameters, with the moving averages for normalisations.
     pub(super) fn refresh(&mut self, plan: &Plan, parameters: &[f32]) {
-        use crate::ops::{conv2d, dense};
         for (index, step) in plan.steps.iter().enumerate() {
             let transposed = &mut self.transposed[index];
             match &step.op {
-                Op::Conv2d { geometry, kernel, .. } if !transposed.is_empty() => {
-                    conv2d::transpose_kernel(
-                        transposed,
-                        &parameters[kernel.range.clone()],
-                        geometry,
-                    );
-                }
-                Op::Dense { geometry, kernel, .. } if !transposed.is_empty() => {
-                    dense::transpose_kernel(
-                        transposed,
-                        &parameters[kernel.range.clone()],
-                        geometry,
-                    );
+                Op::Conv2d { kernel, .. } | Op::Dense { kernel, .. } => {
+                    if let (Some(matrix), false) = (step.op.matrix(), transposed.is_empty()) {
+                        let kernel = &parameters[kernel.range.clone()];
+                        arrange::transpose(transposed, kernel, matrix);
+                    }
                 }
                 Op::BatchNormalization(norm) => {
                     let mean = &parameters[norm.moving_mean.clone()];

@@ -53,6 +53,16 @@ impl Geometry {
     }
 }
 
+/// Whether no window reaches past the image, so that each has all of its cells.
+pub(crate) fn stays_inside(pool: &Pool2d, input: &Shape) -> bool {
+    let (height, width, _) = input.as_image().expect("checked with the graph");
+    let size = [height, width];
+    let window = Window2d::new(size, pool.pool, pool.strides, pool.padding, [1; 2])
+        .expect("checked with the graph");
+    let extent = window.extent();
+    (0..2).all(|axis| window.before[axis] == 0 && extent[axis] <= size[axis])
+}
+
 struct Forward<'a> {
     y: &'a mut [f32],
     /// Empty where nothing is to be remembered.
