@@ -3,6 +3,7 @@
 use crate::kernels::{Isa, LANES, roof};
 use crate::model::Conv2d;
 use crate::ops::conv2d::{self, Geometry};
+use crate::ops::dense;
 use crate::tensor::Shape;
 
 /// The name of the instruction set in use.
@@ -74,6 +75,58 @@ impl Convolution {
     pub fn kernel_gradient(&mut self) {
         let Self { dkernel, x, dy, samples, geometry, .. } = self;
         conv2d::kernel_gradient(Isa::current(), dkernel, x, dy, *samples, geometry);
+    }
+}
+
+/// A dense layer with all its operands, as [`Convolution`].
+pub struct Dense {
+    geometry: dense::Geometry,
+    samples: usize,
+    transposed: Vec<f32>,
+    pub x: Vec<f32>,
+    pub kernel: Vec<f32>,
+    pub y: Vec<f32>,
+    pub dx: Vec<f32>,
+    pub dkernel: Vec<f32>,
+    pub dy: Vec<f32>,
+}
+
+impl Dense {
+    /// Fills the operands with numbers between −0.5 and 0.5.
+    pub fn new(inputs: usize, units: usize, samples: usize) -> Self {
+        let geometry = dense::Geometry::new(inputs, units);
+        let kernel = numbers(inputs * units, LANES);
+        let mut transposed = vec![0.0; geometry.transposed_length()];
+        dense::transpose_kernel(&mut transposed, &kernel, &geometry);
+        Self {
+            geometry,
+            samples,
+            transposed,
+            x: numbers(samples * inputs, 0),
+            kernel,
+            y: vec![0.0; samples * units],
+            dx: vec![0.0; samples * inputs],
+            dkernel: vec![0.0; inputs * units],
+            dy: numbers(samples * units, LANES),
+        }
+    }
+
+    /// `y` of `x` and `kernel`.
+    pub fn forward(&mut self) {
+        let Self { y, x, kernel, samples, geometry, .. } = self;
+        dense::forward(Isa::current(), y, x, kernel, None, *samples, geometry);
+    }
+
+    /// `dx` of `dy` and `kernel`.
+    pub fn input_gradient(&mut self) {
+        let Self { dx, dy, transposed, samples, geometry, .. } = self;
+        dense::input_gradient(Isa::current(), dx, dy, transposed, *samples, geometry);
+    }
+
+    /// `dkernel` of `x` and `dy`.
+    pub fn kernel_gradient(&mut self) {
+        let Self { dkernel, x, dy, samples, geometry, .. } = self;
+        dense::kernel_gradient(Isa::current(), dkernel, x, dy, *samples, geometry);
     }
 }
 
