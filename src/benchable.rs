@@ -3,7 +3,7 @@
 use crate::kernels::{Isa, LANES, roof};
 use crate::model::Conv2d;
 use crate::ops::conv2d::{self, Geometry, Parameters, Pass, Scratch};
-use crate::ops::{arrange, dense};
+use crate::ops::dense;
 use crate::tensor::{Aligned, Shape};
 
 /// The name of the instruction set in use.
@@ -22,7 +22,7 @@ pub fn multiply_adds(rounds: u64) -> u64 {
 pub struct Convolution {
     geometry: Geometry,
     samples: usize,
-    transposed: Aligned,
+    arranged: Aligned,
     scratch: Scratch,
     winners: Vec<u16>,
     pub x: Aligned,
@@ -56,16 +56,14 @@ impl Convolution {
         let y_length = samples * geometry.cells() * conv.filters;
         let kernel_length = conv.kernel[0] * conv.kernel[1] * channels / conv.groups * conv.filters;
         let kernel = numbers(kernel_length);
-        let mut transposed = Aligned::zeros(kernel_length + LANES);
-        if let Some(matrix) = geometry.matrix() {
-            arrange::transpose(&mut transposed, &kernel, matrix);
-        }
+        let mut arranged = Aligned::zeros(geometry.arranged_length());
+        conv2d::arrange_kernel(&mut arranged, &kernel, &geometry);
         Self {
             winners: vec![0; samples * geometry.winners()],
             scratch: Scratch::new([&geometry].into_iter(), true),
             geometry,
             samples,
-            transposed,
+            arranged,
             x: numbers(samples * input.elements()),
             kernel,
             y: Aligned::zeros(y_length),
@@ -89,13 +87,13 @@ impl Convolution {
 
     /// `dx` of `dy` and `kernel`.
     pub fn input_gradient(&mut self) {
-        let Self { dx, dy, kernel, transposed, samples, geometry, scratch, winners, .. } = self;
+        let Self { dx, dy, kernel, arranged, samples, geometry, scratch, winners, .. } = self;
         let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
         if geometry.is_pooled() {
             let gradient = conv2d::pooled::Gradient { dy, winners };
-            conv2d::pooled::input_gradient(pass, dx, gradient, transposed);
+            conv2d::pooled::input_gradient(pass, dx, gradient, arranged);
         } else {
-            conv2d::input_gradient(pass, dx, dy, kernel, transposed);
+            conv2d::input_gradient(pass, dx, dy, kernel, arranged);
         }
     }
 
@@ -116,7 +114,7 @@ impl Convolution {
 pub struct Dense {
     geometry: dense::Geometry,
     samples: usize,
-    transposed: Aligned,
+    arranged: Aligned,
     pub x: Aligned,
     pub kernel: Aligned,
     pub y: Aligned,
@@ -130,12 +128,12 @@ impl Dense {
     pub fn new(inputs: usize, units: usize, samples: usize) -> Self {
         let geometry = dense::Geometry::new(inputs, units);
         let kernel = numbers(inputs * units);
-        let mut transposed = Aligned::zeros(inputs * units + LANES);
-        arrange::transpose(&mut transposed, &kernel, geometry.matrix());
+        let mut arranged = Aligned::zeros(geometry.arranged_length());
+        dense::arrange_kernel(&mut arranged, &kernel, &geometry);
         Self {
             geometry,
             samples,
-            transposed,
+            arranged,
             x: numbers(samples * inputs),
             kernel,
             y: Aligned::zeros(samples * units),
@@ -154,8 +152,8 @@ impl Dense {
 
     /// `dx` of `dy` and `kernel`.
     pub fn input_gradient(&mut self) {
-        let Self { dx, dy, transposed, samples, geometry, .. } = self;
-        dense::input_gradient(Isa::current(), dx, dy, transposed, *samples, geometry);
+        let Self { dx, dy, arranged, samples, geometry, .. } = self;
+        dense::input_gradient(Isa::current(), dx, dy, arranged, *samples, geometry);
     }
 
     /// `dkernel` of `x` and `dy`.

@@ -96,6 +96,10 @@ impl Simd for Avx512 {
         avx512!(_mm512_mask_blend_ps(mask, b, a))
     }
     #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        avx512!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
     fn mask_bits(self, mask: Self::M) -> u16 {
         mask
     }

@@ -140,19 +140,14 @@ impl GatherMatmul<'_> {
                     let window = rows[p].sample * windows + rows[p].cell / WINDOW;
                     let mut largest = [simd.splat(0.0); V];
                     for v in 0..V {
-                        let candidates = std::array::from_fn(|pixel| sums[p + pixel][v]);
-                        let (best, won) = winner(simd, candidates);
-                        largest[v] = if *with_relu { relu(simd, best) } else { best };
-                        if winners.is_empty() || width <= v * LANES {
-                            continue;
-                        }
-                        let alive = match with_relu {
-                            true => simd.mask_bits(simd.gt(best, simd.splat(0.0))),
-                            false => u16::MAX,
-                        };
-                        for pixel in 0..WINDOW {
-                            let word = (window * WINDOW + pixel) * words + column / LANES + v;
-                            winners[word] = won[pixel] & alive;
+                        let pixels = std::array::from_fn(|pixel| sums[p + pixel][v]);
+                        let won;
+                        (largest[v], won) = pool(simd, pixels, *with_relu);
+                        if !winners.is_empty() && width > v * LANES {
+                            let first = window * WINDOW * words + column / LANES + v;
+                            for pixel in 0..WINDOW {
+                                winners[first + pixel * words] = won[pixel];
+                            }
                         }
                     }
                     store(simd, largest, &mut self.y[target(rows[p])..][..stored]);
@@ -239,10 +234,34 @@ fn relu<S: Simd>(simd: S, x: S::F) -> S::F {
     simd.select(simd.ge(zero, x), zero, x)
 }
 
-/// The first of the largest of each lane, or its first NaN; and for each candidate the lanes that it
-/// won.
+/// The first of the largest of each lane, or its first NaN, and then relu, if it is asked for; and for
+/// each pixel the lanes in which it won and, with relu, is above zero.
 #[inline(always)]
-fn winner<S: Simd>(simd: S, [a, b, c, d]: [S::F; WINDOW]) -> (S::F, [u16; WINDOW]) {
+fn pool<S: Simd>(simd: S, [a, b, c, d]: [S::F; WINDOW], with_relu: bool) -> (S::F, [u16; WINDOW]) {
+    let zero = simd.splat(0.0);
+    let sum = simd.add(simd.add(a, b), simd.add(c, d));
+    if simd.mask_bits(simd.eq(sum, sum)) != u16::MAX {
+        return pool_with_nan(simd, [a, b, c, d], with_relu);
+    }
+    // No NaN, or the sum would be one. Of equals, the first is kept.
+    let largest = simd.max(d, simd.max(c, simd.max(b, a)));
+    let alive = if with_relu { simd.mask_bits(simd.gt(largest, zero)) } else { u16::MAX };
+    let among = |pixel: S::F, left: u16| simd.mask_bits(simd.eq(pixel, largest)) & left;
+    let first = among(a, alive);
+    let second = among(b, alive & !first);
+    let third = among(c, alive & !first & !second);
+    let last = alive & !first & !second & !third;
+    let y = if with_relu { simd.max(largest, zero) } else { largest };
+    (y, [first, second, third, last])
+}
+
+/// The same where values may be NaN, or their sum is.
+#[inline(always)]
+fn pool_with_nan<S: Simd>(
+    simd: S,
+    [a, b, c, d]: [S::F; WINDOW],
+    with_relu: bool,
+) -> (S::F, [u16; WINDOW]) {
     // Taken unless y ≤ x or x is NaN already.
     let taken = |x: S::F, y: S::F| simd.mask_bits(simd.eq(x, x)) & !simd.mask_bits(simd.ge(x, y));
     let (over_a, over_c) = (taken(a, b), taken(c, d));
@@ -250,5 +269,10 @@ fn winner<S: Simd>(simd: S, [a, b, c, d]: [S::F; WINDOW]) -> (S::F, [u16; WINDOW
     let cd = simd.select(simd.mask(over_c), d, c);
     let over_ab = taken(ab, cd);
     let best = simd.select(simd.mask(over_ab), cd, ab);
-    (best, [!over_ab & !over_a, !over_ab & over_a, over_ab & !over_c, over_ab & over_c])
+    let won = [!over_ab & !over_a, !over_ab & over_a, over_ab & !over_c, over_ab & over_c];
+    if !with_relu {
+        return (best, won);
+    }
+    let alive = simd.mask_bits(simd.gt(best, simd.splat(0.0)));
+    (relu(simd, best), won.map(|won| won & alive))
 }

@@ -31,7 +31,7 @@ struct Window<'a> {
     /// One value per filter, and more behind them.
     dy: &'a [f32],
     /// Per pixel: words of 16 filters.
-    winners: [&'a [u16]; WINDOW],
+    winners: &'a [u16],
 }
 
 impl<'a> Pooled<'a> {
@@ -49,20 +49,46 @@ impl<'a> Pooled<'a> {
     }
 
     /// The windows of one sample.
-    #[inline(always)]
-    fn of_sample(self, sample: usize) -> impl Iterator<Item = Window<'a>> {
-        let words = self.filters.div_ceil(LANES);
+    fn of_sample(self, sample: usize) -> Windows<'a> {
         let first = sample * self.windows();
-        let (cells, _) = self.gather.cells().as_chunks::<WINDOW>();
-        cells.iter().enumerate().map(move |(window, &cells)| {
-            let at = first + window;
-            let word = |pixel| (at * WINDOW + pixel) * words;
-            Window {
-                cells,
-                dy: &self.dy[at * self.filters..],
-                winners: std::array::from_fn(|pixel| &self.winners[word(pixel)..][..words]),
-            }
-        })
+        let words = self.filters.div_ceil(LANES);
+        Windows {
+            cells: self.gather.cells().as_chunks().0,
+            dy: &self.dy[first * self.filters..],
+            winners: &self.winners[first * WINDOW * words..],
+            filters: self.filters,
+        }
+    }
+}
+
+/// The windows of a sample that are left.
+struct Windows<'a> {
+    cells: &'a [[Cell; WINDOW]],
+    dy: &'a [f32],
+    winners: &'a [u16],
+    filters: usize,
+}
+
+impl<'a> Iterator for Windows<'a> {
+    type Item = Window<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Window<'a>> {
+        let (&cells, left) = self.cells.split_first()?;
+        let (winners, later) = self.winners.split_at(WINDOW * self.filters.div_ceil(LANES));
+        let window = Window { cells, dy: self.dy, winners };
+        (self.cells, self.winners) = (left, later);
+        self.dy = &self.dy[self.filters..];
+        Some(window)
+    }
+}
+
+impl<'a> Window<'a> {
+    /// The words of 16 filters that say where `pixel` won.
+    #[inline(always)]
+    fn won(&self, pixel: usize) -> &'a [u16] {
+        let words = self.winners.len() / WINDOW;
+        &self.winners[pixel * words..][..words]
     }
 }
 
@@ -84,9 +110,8 @@ pub(crate) struct WinnersMatmul<'a> {
     pub(crate) dx: &'a mut [f32],
     pub(crate) sample: usize,
     pub(crate) pooled: Pooled<'a>,
-    /// Filter n, row r at `n·rows + r`, and [`LANES`] values behind the last.
+    /// The weights pass by pass, and within it filter by filter: a vector for each stretch.
     pub(crate) w: &'a [f32],
-    pub(crate) rows: usize,
     /// What a cell reads, in passes: no value of the image is touched in two of them.
     pub(crate) passes: &'a [Vec<Stretch>],
 }
@@ -98,39 +123,43 @@ impl WinnersMatmul<'_> {
         isa.run(self);
     }
 
-    /// Adds to `T` stretches what the filters in `alive`, counted from `first` on, pass on.
+    /// Adds to `T` stretches what the filters in `alive` pass on. `w` are the weights of the first of
+    /// these filters' block, from the first stretch on, `stride` from filter to filter.
     #[inline(always)]
     fn tile<S: Simd, const T: usize>(
         &mut self,
         simd: S,
         cell: Cell,
         stretches: &[Stretch; T],
-        dy: &[f32; FILTER_BLOCK],
+        dy: &[f32],
         alive: u64,
-        first: usize,
+        w: &[f32],
+        stride: usize,
     ) {
-        let place = stretches.map(|stretch| {
-            let start = (cell.source + stretch.source) as usize;
-            start..start + stretch.length as usize
-        });
-        let mut sums: [S::F; T] =
-            std::array::from_fn(|t| simd.load_partial(&self.dx[place[t].clone()]));
-        let rows = stretches.map(|stretch| stretch.row as usize);
+        assert!((dy.len() - 1) * stride + T * LANES <= w.len(), "weights are missing");
+        assert!(alive >> (dy.len() - 1) <= 1, "winners are filters");
+        let mut sums = [simd.splat(0.0); T];
+        for t in 0..T {
+            let start = (cell.source + stretches[t].source) as usize;
+            sums[t] = simd.load_partial(&self.dx[start..start + stretches[t].length as usize]);
+        }
         let mut left = alive;
         while left != 0 {
             let filter = left.trailing_zeros() as usize;
             left &= left - 1;
-            let dy = simd.splat(dy[filter % FILTER_BLOCK]);
-            let w = self.w.as_ptr().wrapping_add((first + filter) * self.rows);
+            // SAFETY: no bit of `alive` lies past the last of `dy`.
+            let dy = simd.splat(unsafe { *dy.as_ptr().wrapping_add(filter) });
+            let w = w.as_ptr().wrapping_add(filter * stride);
             for t in 0..T {
-                // SAFETY: `run` has checked that LANES values follow the last row of the last
-                // filter; winners are filters, and a stretch starts within the rows.
-                let w = unsafe { simd.load_ptr(w.wrapping_add(rows[t])) };
+                // SAFETY: the weights have T vectors for each of `dy`.
+                let w = unsafe { simd.load_ptr(w.wrapping_add(t * LANES)) };
                 sums[t] = simd.mul_add(dy, w, sums[t]);
             }
         }
         for t in 0..T {
-            simd.store_partial(sums[t], &mut self.dx[place[t].clone()]);
+            let start = (cell.source + stretches[t].source) as usize;
+            let dx = &mut self.dx[start..start + stretches[t].length as usize];
+            simd.store_partial(sums[t], dx);
         }
     }
 }
@@ -148,31 +177,35 @@ impl Kernel for WinnersMatmul<'_> {
     fn run<S: Simd>(mut self, simd: S) {
         let pooled = self.pooled;
         pooled.check(self.sample + 1);
-        assert!(pooled.filters * self.rows + LANES <= self.w.len(), "room behind the weights");
-        let reached = |stretch: &Stretch| (stretch.row as usize) < self.rows;
-        assert!(self.passes.iter().flatten().all(reached), "stretches of the rows");
         self.dx.fill(0.0);
+        let mut weights = self.w;
         for stretches in self.passes {
+            let stride = stretches.len() * LANES;
+            let (w, rest) = weights.split_at(pooled.filters * stride);
+            weights = rest;
             for first in (0..pooled.filters).step_by(FILTER_BLOCK) {
                 let words =
                     first / LANES..(first + FILTER_BLOCK).min(pooled.filters).div_ceil(LANES);
                 let real = (pooled.filters - first).min(FILTER_BLOCK);
                 let mask = u64::MAX >> (FILTER_BLOCK - real);
                 for window in pooled.of_sample(self.sample) {
-                    let mut dy = [0.0; FILTER_BLOCK];
-                    dy[..real].copy_from_slice(&window.dy[first..first + real]);
+                    let dy = &window.dy[first..first + real];
                     for pixel in 0..WINDOW {
-                        let alive = bits(&window.winners[pixel][words.clone()]) & mask;
+                        let alive = bits(&window.won(pixel)[words.clone()]) & mask;
                         if alive == 0 {
                             continue;
                         }
                         let cell = window.cells[pixel];
                         let mut left = stretches.as_slice();
                         while !left.is_empty() {
+                            let done = (stretches.len() - left.len()) * LANES;
+                            let w = &w[first * stride + done..];
                             macro_rules! tile {
                                 ($stretches:literal) => {{
                                     let (part, rest) = left.split_first_chunk().expect("as many");
-                                    self.tile::<S, $stretches>(simd, cell, part, &dy, alive, first);
+                                    self.tile::<S, $stretches>(
+                                        simd, cell, part, dy, alive, w, stride,
+                                    );
                                     left = rest;
                                 }};
                             }
@@ -239,14 +272,15 @@ impl WinnersOuterTransposed<'_> {
         let room = self.pooled.windows();
         let mut counts = [0; LANES];
         for window in self.pooled.of_sample(sample) {
-            let masks = window.winners.map(|words| words[word]);
-            let sources = window.cells.map(|cell| simd.float(simd.splat_bits(cell.source)));
-            let mut source = sources[0];
-            for pixel in 1..WINDOW {
-                source = simd.select(simd.mask(masks[pixel]), sources[pixel], source);
+            let mut source = simd.splat(0.0);
+            let mut alive = 0;
+            for pixel in 0..WINDOW {
+                let won = window.won(pixel)[word];
+                let here = simd.float(simd.splat_bits(window.cells[pixel].source));
+                source = simd.select(simd.mask(won), here, source);
+                alive |= won;
             }
             let source = simd.to_array(source);
-            let alive = masks.into_iter().fold(0, |all, mask| all | mask);
             let dy = &window.dy[word * LANES..][..LANES];
             for lane in 0..LANES {
                 let count = &mut counts[lane];
@@ -381,9 +415,8 @@ impl WinnersOuter<'_> {
                 let dy: [S::F; V] =
                     std::array::from_fn(|v| simd.load_partial(&window.dy[filter + v * LANES..]));
                 for pixel in 0..WINDOW {
-                    let words = &window.winners[pixel][filter / LANES..];
-                    let won: [S::M; V] =
-                        std::array::from_fn(|v| simd.mask(words.get(v).copied().unwrap_or(0)));
+                    let words = &window.won(pixel)[filter / LANES..][..V];
+                    let won: [S::M; V] = std::array::from_fn(|v| simd.mask(words[v]));
                     let cell = window.cells[pixel].source as usize;
                     for p in 0..P {
                         // SAFETY: `run` has checked that each cell of each sample has all its runs.

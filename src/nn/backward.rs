@@ -63,15 +63,15 @@ impl Shard<'_> {
                     column_sums(isa, db, samples, geometry.cells(), Plain(dy));
                 });
                 let weights = &self.parameters[kernel.range.start..];
-                let transposed = &self.prepared.transposed[index];
+                let arranged = &self.prepared.arranged[index];
                 self.input_gradient(step, 0, |shard, dx| {
                     let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
                     if geometry.is_pooled() {
                         let winners = &shard.workspace.winners[index];
                         let pooled = conv2d::pooled::Gradient { dy: &dy_and_room, winners };
-                        conv2d::pooled::input_gradient(pass, dx, pooled, transposed);
+                        conv2d::pooled::input_gradient(pass, dx, pooled, arranged);
                     } else {
-                        conv2d::input_gradient(pass, dx, &dy_and_room, weights, transposed);
+                        conv2d::input_gradient(pass, dx, &dy_and_room, weights, arranged);
                     }
                 });
                 self.workspace.convolution = scratch;
@@ -84,9 +84,9 @@ impl Shard<'_> {
                 gradient.of_bias(bias.as_ref(), first, |db| {
                     column_sums(isa, db, samples, *rows, Plain(dy));
                 });
-                let transposed = &self.prepared.transposed[index];
+                let arranged = &self.prepared.arranged[index];
                 self.input_gradient(step, 0, |_, dx| {
-                    dense::input_gradient(isa, dx, dy, transposed, samples * rows, geometry);
+                    dense::input_gradient(isa, dx, dy, arranged, samples * rows, geometry);
                 });
             }
             Op::Pool2d(geometry) => self.input_gradient(step, 0, |shard, dx| {

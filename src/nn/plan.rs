@@ -183,12 +183,12 @@ impl Plan {
 }
 
 impl Op {
-    /// Rows and columns of the kernel whose transpose the input gradient reads, where there is one.
-    pub(super) fn matrix(&self) -> Option<[usize; 2]> {
+    /// Values of the kernel as the input gradient reads it.
+    pub(super) fn arranged_length(&self) -> usize {
         match self {
-            Self::Conv2d { geometry, .. } => geometry.matrix(),
-            Self::Dense { geometry, .. } => Some(geometry.matrix()),
-            _ => None,
+            Self::Conv2d { geometry, .. } => geometry.arranged_length(),
+            Self::Dense { geometry, .. } => geometry.arranged_length(),
+            _ => 0,
         }
     }
 

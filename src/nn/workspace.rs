@@ -4,7 +4,7 @@ use super::plan::{Op, Plan};
 use crate::kernels::LANES;
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{Moments, Scaling};
-use crate::ops::{arrange, conv2d};
+use crate::ops::{conv2d, dense};
 use crate::tensor::Aligned;
 
 /// Samples in a shard, the unit of parallel work and of reduction: a constant, so that no result
@@ -95,7 +95,7 @@ impl Workspace {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// Per step: the kernel as the input gradient reads it.
-    pub(super) transposed: Vec<Aligned>,
+    pub(super) arranged: Vec<Aligned>,
     /// Per step: how a normalisation scales.
     pub(super) scalings: Vec<Scaling>,
     /// Per step: the sums over the batch on the way back, Σ dy·n and Σ dy, and the rows summed.
@@ -104,10 +104,9 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(plan: &Plan, training: bool) -> Self {
-        let transposed = plan.steps.iter().map(|step| {
+        let arranged = plan.steps.iter().map(|step| {
             let wanted = training && step.inputs.first().is_some_and(|input| input.backward);
-            let matrix = step.op.matrix().filter(|_| wanted);
-            Aligned::zeros(matrix.map_or(0, |[rows, columns]| rows * columns + LANES))
+            Aligned::zeros(if wanted { step.op.arranged_length() } else { 0 })
         });
         let channels = |op: &Op| match op {
             Op::BatchNormalization(norm) => norm.channels,
@@ -115,7 +114,7 @@ impl Prepared {
         };
         let steps = || plan.steps.iter().map(|step| channels(&step.op));
         Self {
-            transposed: transposed.collect(),
+            arranged: arranged.collect(),
             scalings: steps().map(Scaling::new).collect(),
             sums: steps()
                 .map(|channels| (std::array::from_fn(|_| vec![0.0; channels]), 0.0))
@@ -126,18 +125,19 @@ impl Prepared {
     /// Derives everything from the parameters, with the moving averages for normalisations.
     pub(super) fn refresh(&mut self, plan: &Plan, parameters: &[f32]) {
         for (index, step) in plan.steps.iter().enumerate() {
-            let transposed = &mut self.transposed[index];
+            let arranged = &mut self.arranged[index];
             match &step.op {
-                Op::Conv2d { kernel, .. } | Op::Dense { kernel, .. } => {
-                    if let (Some(matrix), false) = (step.op.matrix(), transposed.is_empty()) {
-                        let kernel = &parameters[kernel.range.clone()];
-                        arrange::transpose(transposed, kernel, matrix);
-                    }
-                }
                 Op::BatchNormalization(norm) => {
                     let mean = &parameters[norm.moving_mean.clone()];
                     let variance = &parameters[norm.moving_variance.clone()];
                     self.scalings[index].set(mean, |channel| variance[channel], norm.epsilon);
+                }
+                _ if arranged.is_empty() => {}
+                Op::Conv2d { geometry, kernel, .. } => {
+                    conv2d::arrange_kernel(arranged, &parameters[kernel.range.clone()], geometry);
+                }
+                Op::Dense { geometry, kernel, .. } => {
+                    dense::arrange_kernel(arranged, &parameters[kernel.range.clone()], geometry);
                 }
                 _ => {}
             }

@@ -1,7 +1,8 @@
 //! y = x · kernel + bias over the last axis. `rows` counts the vectors of a shard: its samples times
 //! the axes before the last.
 
-use crate::kernels::{Finish, Gather, GatherMatmul, GatherOuter, Isa, Source, Weights};
+use super::arrange::transpose;
+use crate::kernels::{Finish, Gather, GatherMatmul, GatherOuter, Isa, LANES, Source, Weights};
 
 /// What a dense layer needs to know, worked out once.
 #[derive(Clone, Debug)]
@@ -18,10 +19,15 @@ impl Geometry {
         Self { inputs, units, row: Gather::single(inputs), result: Gather::single(units) }
     }
 
-    /// Rows and columns of the kernel, whose transpose the input gradient reads.
-    pub(crate) fn matrix(&self) -> [usize; 2] {
-        [self.inputs, self.units]
+    /// Values of the kernel as the input gradient reads it, and room for a vector behind them.
+    pub(crate) fn arranged_length(&self) -> usize {
+        self.inputs * self.units + LANES
     }
+}
+
+/// The kernel as the input gradient reads it: (units, inputs).
+pub(crate) fn arrange_kernel(arranged: &mut [f32], kernel: &[f32], geometry: &Geometry) {
+    transpose(arranged, kernel, [geometry.inputs, geometry.units]);
 }
 
 /// The kernel and the bias of a dense layer. Behind the last value of the kernel lie [`LANES`](crate::kernels::LANES)
@@ -70,12 +76,12 @@ pub(crate) fn forward(
 
 /// `dx` (rows, inputs) of `dy` (rows, units): one accumulator each, from +0.0 on, over the units.
 ///
-/// `transposed` is the kernel as (units, inputs), with [`LANES`](crate::kernels::LANES) readable values behind its last.
+/// `arranged` is what [`arrange_kernel`] makes of the kernel.
 pub(crate) fn input_gradient(
     isa: Isa,
     dx: &mut [f32],
     dy: &[f32],
-    transposed: &[f32],
+    arranged: &[f32],
     rows: usize,
     geometry: &Geometry,
 ) {
@@ -86,7 +92,7 @@ pub(crate) fn input_gradient(
         y_offset: 0,
         init: None,
         x: source(dy, rows, g.units, &g.result),
-        w: weights(transposed, g.inputs),
+        w: weights(arranged, g.inputs),
         columns: g.inputs,
         finish: Finish::Store,
     }

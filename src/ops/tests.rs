@@ -2,7 +2,7 @@
 
 use super::conv2d::pooled;
 use super::conv2d::{Pass, Scratch};
-use super::{arrange, conv2d, dense};
+use super::{conv2d, dense};
 use crate::kernels::reference::{self, Convolution, assert_same_bits};
 use crate::kernels::{Isa, LANES};
 use crate::model::{Conv2d, Padding};
@@ -83,7 +83,8 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, kernel: Vec<f
     let unbiased = twin.forward(&x, &kernel, None);
     let dx_expected = twin.input_gradient(&dy, &kernel);
     let dw_expected = twin.kernel_gradient(&x, &dy);
-    let transposed = transposed(&kernel, geometry.matrix());
+    let mut arranged = vec![0.0; geometry.arranged_length()];
+    conv2d::arrange_kernel(&mut arranged, &kernel, &geometry);
     let (x, dy, kernel) = (with_room(x), with_room(dy), with_room(kernel));
     for isa in Isa::available() {
         let case = (isa, twin);
@@ -104,7 +105,7 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, kernel: Vec<f
             }
         }
         let mut dx = vec![f32::NAN; dx_expected.len()];
-        conv2d::input_gradient(pass!(), &mut dx, &dy, &kernel, &transposed);
+        conv2d::input_gradient(pass!(), &mut dx, &dy, &kernel, &arranged);
         assert_same_bits(&dx, &dx_expected, &("input gradient", case));
         let mut dw = vec![f32::NAN; dw_expected.len()];
         conv2d::kernel_gradient(pass!(), &mut dw, &x, &dy);
@@ -131,8 +132,8 @@ fn check_pooled(
         let dy = with_room(reference::values(y_expected.len(), 5));
         let dx_expected = twin.input_gradient_pooled(&dy, &winners_expected, kernel);
         let dw_expected = twin.kernel_gradient_pooled(x, &dy, &winners_expected);
-        let weights = &kernel[..kernel.len() - LANES];
-        let transposed = transposed(weights, geometry.matrix());
+        let mut arranged = vec![0.0; geometry.arranged_length()];
+        conv2d::arrange_kernel(&mut arranged, &kernel[..kernel.len() - LANES], &geometry);
         for isa in Isa::available() {
             let case = (isa, relu, twin);
             let mut scratch = Scratch::new([&geometry].into_iter(), true);
@@ -151,7 +152,7 @@ fn check_pooled(
             assert_same_bits(&y, &y_expected, &("pooled without winners", case));
             let gradient = pooled::Gradient { dy: &dy, winners: &winners };
             let mut dx = vec![f32::NAN; dx_expected.len()];
-            pooled::input_gradient(pass!(), &mut dx, gradient, &transposed);
+            pooled::input_gradient(pass!(), &mut dx, gradient, &arranged);
             assert_same_bits(&dx, &dx_expected, &("pooled input gradient", case));
             let mut dw = vec![f32::NAN; dw_expected.len()];
             pooled::kernel_gradient(pass!(), &mut dw, x, gradient);
@@ -162,14 +163,6 @@ fn check_pooled(
 
 fn relu(values: &[f32]) -> Vec<f32> {
     values.iter().map(|&value| if 0.0 >= value { 0.0 } else { value }).collect()
-}
-
-/// The transpose of `values`, with room behind it.
-fn transposed(values: &[f32], matrix: Option<[usize; 2]>) -> Vec<f32> {
-    let Some(matrix) = matrix else { return Vec::new() };
-    let mut transposed = vec![f32::NAN; values.len()];
-    arrange::transpose(&mut transposed, values, matrix);
-    with_room(transposed)
 }
 
 #[test]
@@ -224,7 +217,8 @@ fn check_dense(inputs: usize, rows: usize, units: usize) {
     let unbiased = reference::dense(&x, &kernel, None, units);
     let dx_expected = reference::dense_input_gradient(&dy, &kernel, units);
     let dw_expected = reference::dense_kernel_gradient(&x, &dy, inputs, units);
-    let transposed = transposed(&kernel, Some(geometry.matrix()));
+    let mut arranged = vec![f32::NAN; geometry.arranged_length()];
+    dense::arrange_kernel(&mut arranged, &kernel, &geometry);
     let (kernel, dy) = (with_room(kernel), with_room(dy));
     for isa in Isa::available() {
         let case = (isa, rows, inputs, units);
@@ -238,7 +232,7 @@ fn check_dense(inputs: usize, rows: usize, units: usize) {
         }
         let mut dx = vec![f32::NAN; dx_expected.len()];
         let dy_alone = &dy[..rows * units];
-        dense::input_gradient(isa, &mut dx, dy_alone, &transposed, rows, &geometry);
+        dense::input_gradient(isa, &mut dx, dy_alone, &arranged, rows, &geometry);
         assert_same_bits(&dx, &dx_expected, &("input gradient", case));
         let mut dw = vec![f32::NAN; dw_expected.len()];
         dense::kernel_gradient(isa, &mut dw, &x, &dy, rows, &geometry);

@@ -166,10 +166,14 @@ impl Geometry {
         windows * WINDOW * self.filters.div_ceil(LANES)
     }
 
-    /// The kernel as a matrix of one column per filter, whose transpose the input gradients read;
-    /// nothing for a depthwise convolution.
-    pub(crate) fn matrix(&self) -> Option<[usize; 2]> {
-        (!self.is_depthwise()).then_some([self.taps * self.group_channels, self.filters])
+    /// Values of the kernel as the input gradients read it, and room for a vector behind them.
+    pub(crate) fn arranged_length(&self) -> usize {
+        let vectors = |pooling: &Pooling| pooling.passes.iter().map(Vec::len).sum::<usize>();
+        match &self.pooled {
+            _ if self.is_depthwise() => 0,
+            Some(pooling) => vectors(pooling) * self.filters * LANES,
+            None => self.taps * self.group_channels * self.filters + LANES,
+        }
     }
 
     /// Values per sample as the kernels read it: in its padding.

@@ -8,6 +8,7 @@ pub(crate) mod pooled;
 
 pub(crate) use geometry::{Geometry, Scratch};
 
+use super::arrange::transpose;
 use crate::kernels::{
     DepthwiseForward, DepthwiseKernel, Finish, GatherMatmul, GatherOuter, Isa, Source, Weights,
 };
@@ -79,17 +80,28 @@ pub(crate) fn forward(
     });
 }
 
+/// The kernel as the input gradient of `geometry` reads it: for a pooled convolution in vectors; else
+/// (co, kh, kw, ci / groups); nothing for a depthwise one. It has the length that `geometry` says.
+pub(crate) fn arrange_kernel(arranged: &mut [f32], kernel: &[f32], geometry: &Geometry) {
+    let g = geometry;
+    if g.is_pooled() {
+        pooled::pack(arranged, kernel, g);
+    } else if !g.is_depthwise() {
+        transpose(arranged, kernel, [g.taps * g.group_channels, g.filters]);
+    }
+}
+
 /// `dx` (n, ih, iw, ci) of `dy` (n, oh, ow, co): one accumulator each, from +0.0 on, over
 /// (kh, kw, co), leaving out what the stride or the border keeps from the cell.
 ///
-/// `transposed` is the kernel as (co, kh, kw, ci / groups), with room for a vector behind its last; a depthwise convolution reads `kernel` instead,
-/// and `LANES` values behind the last of `dy`.
+/// `arranged` is what [`arrange_kernel`] makes of the kernel; a depthwise convolution reads `kernel`
+/// instead, with [`LANES`](crate::kernels::LANES) values behind its last and behind the last of `dy`.
 pub(crate) fn input_gradient(
     pass: Pass<'_>,
     dx: &mut [f32],
     dy: &[f32],
     kernel: &[f32],
-    transposed: &[f32],
+    arranged: &[f32],
 ) {
     let Pass { isa, geometry: g, samples, .. } = pass;
     for gather in &g.input_gradient {
@@ -108,7 +120,7 @@ pub(crate) fn input_gradient(
                 y_offset: group * g.group_channels,
                 x: Source { offset: filters, ..x },
                 w: Weights {
-                    values: transposed,
+                    values: arranged,
                     start: filters * stride,
                     tap_stride: g.group_channels,
                     stride,

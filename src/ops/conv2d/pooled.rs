@@ -3,7 +3,7 @@
 //! Of each window of the pooling at most one pixel has a gradient, so the way back walks the windows
 //! and skips all other products: each would be one with zero.
 
-use super::geometry::{Pooling, Scratch};
+use super::geometry::{Geometry, Pooling, Scratch};
 use super::{Parameters, Pass};
 use crate::kernels::{
     Finish, GatherMatmul, LANES, Pooled, Source, Weights, WinnersMatmul, WinnersOuter,
@@ -63,22 +63,38 @@ pub(crate) struct Gradient<'a> {
     pub(crate) winners: &'a [u16],
 }
 
+/// The kernel as [`input_gradient`] reads it: pass by pass, filter by filter, in whole vectors, so that
+/// what a pass needs is contiguous and spreads over all sets of the cache.
+pub(super) fn pack(packed: &mut [f32], kernel: &[f32], geometry: &Geometry) {
+    let filters = geometry.filters;
+    let mut vectors = packed.as_chunks_mut::<LANES>().0.iter_mut();
+    for pass in &geometry.pooling().passes {
+        for filter in 0..filters {
+            for (stretch, vector) in pass.iter().zip(&mut vectors) {
+                let first = stretch.row as usize;
+                for (row, lane) in (first..first + stretch.length as usize).zip(vector) {
+                    *lane = kernel[row * filters + filter];
+                }
+            }
+        }
+    }
+}
+
 /// `dx` (n, ih, iw, ci): from +0.0 on, over blocks of 64 filters, windows, and the filters of the
 /// block: those whose winner reads this cell.
 ///
-/// `transposed` is the kernel as (co, kh, kw, ci), with room for a vector behind its last.
+/// `packed` is what [`arrange_kernel`](super::arrange_kernel) makes of the kernel.
 pub(crate) fn input_gradient(
     pass: Pass<'_>,
     dx: &mut [f32],
     Gradient { dy, winners }: Gradient<'_>,
-    transposed: &[f32],
+    packed: &[f32],
 ) {
     let Pass { isa, geometry: g, samples, scratch } = pass;
     let Pooling { gather, passes, .. } = g.pooling();
     let pooled = Pooled { dy, winners, filters: g.filters, gather };
-    let rows = g.taps * g.group_channels;
     for (sample, dx) in dx.chunks_exact_mut(g.x_length).enumerate().take(samples) {
-        let matmul = |dx| WinnersMatmul { dx, sample, pooled, w: transposed, rows, passes };
+        let matmul = |dx| WinnersMatmul { dx, sample, pooled, w: packed, passes };
         match g.padding {
             None => matmul(dx).run(isa),
             Some(padding) => {
