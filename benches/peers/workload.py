@@ -58,7 +58,7 @@ def seconds(work, repetitions):
 
 def report(options, one, **passes):
     """Prints images per second of `passes`, each over all images, and microseconds of `one` image."""
-    count, repetitions = NETS[options.net]["images"], 1 if options.quick else 5
+    count, repetitions = NETS[options.net]["images"], 1 if options.quick else 3
     speed = {name: round(count / seconds(work, repetitions), 1) for name, work in passes.items()}
     speed["one_us"] = round(1e6 * seconds(one, 10 if options.quick else 300), 1)
     print(json.dumps(speed))
