@@ -1,7 +1,7 @@
 //! Depthwise convolution: each channel has a filter of its own, so vectors lie along the channels.
 //! The sums are those of [`GatherMatmul`](super::GatherMatmul) with one value per tap.
 
-use super::gather::{Row, Source};
+use super::gather::{Source, Walk};
 use super::isa::{Isa, Kernel};
 use super::matmul::{fits, height};
 use super::simd::{LANES, Simd};
@@ -40,16 +40,15 @@ impl DepthwiseForward<'_> {
         isa.run(self);
     }
 
-    /// `P` cells from `first` on in up to 16 channels. Gives the cell behind the last.
+    /// The next `P` cells in up to 16 channels.
     #[inline(always)]
-    fn tile<S: Simd, const P: usize>(&mut self, simd: S, first: Row, channel: usize) -> Row {
-        let cells = self.x.gather.cells();
+    fn tile<S: Simd, const P: usize>(&mut self, simd: S, walk: &mut Walk<'_>, channel: usize) {
+        let (starts, targets) = walk.next::<P>();
         let width = LANES.min(self.channels - channel);
-        let (rows, next) = first.take::<P>(cells.len());
-        let sources = rows.map(|row| {
-            let start = row.sample * self.x.length + cells[row.cell].source as usize + channel;
-            self.x.values.as_ptr().wrapping_add(start)
-        });
+        let mut sources = [self.x.values.as_ptr(); P];
+        for p in 0..P {
+            sources[p] = sources[p].wrapping_add(starts[p] + channel);
+        }
         let mut sums = match self.init {
             Some(init) => [simd.load_partial(&init[channel..][..width]); P],
             None => [simd.splat(0.0); P],
@@ -67,10 +66,8 @@ impl DepthwiseForward<'_> {
             }
         }
         for p in 0..P {
-            let start = rows[p].sample * self.y_length + cells[rows[p].cell].target as usize;
-            simd.store_partial(sums[p], &mut self.y[start + channel..][..width]);
+            simd.store_partial(sums[p], &mut self.y[targets[p] + channel..][..width]);
         }
-        next
     }
 }
 
@@ -83,17 +80,17 @@ impl Kernel for DepthwiseForward<'_> {
         let taps = self.x.gather.last_tap() + 1;
         assert!(taps * self.channels + LANES <= self.kernel.len(), "room behind the weights");
         for channel in (0..self.channels).step_by(LANES) {
-            let mut row = Row::default();
+            let walk = &mut Walk::new(self.x, self.y_length);
             let mut left = self.x.rows();
             while left > 0 {
                 let height = height::<S>(left, 1, 1);
-                row = match height {
-                    12 if const { fits::<S>(12, 1) } => self.tile::<S, 12>(simd, row, channel),
-                    6 if const { fits::<S>(6, 1) } => self.tile::<S, 6>(simd, row, channel),
-                    4 if const { fits::<S>(4, 1) } => self.tile::<S, 4>(simd, row, channel),
-                    2 if const { fits::<S>(2, 1) } => self.tile::<S, 2>(simd, row, channel),
-                    _ => self.tile::<S, 1>(simd, row, channel),
-                };
+                match height {
+                    12 if const { fits::<S>(12, 1) } => self.tile::<S, 12>(simd, walk, channel),
+                    6 if const { fits::<S>(6, 1) } => self.tile::<S, 6>(simd, walk, channel),
+                    4 if const { fits::<S>(4, 1) } => self.tile::<S, 4>(simd, walk, channel),
+                    2 if const { fits::<S>(2, 1) } => self.tile::<S, 2>(simd, walk, channel),
+                    _ => self.tile::<S, 1>(simd, walk, channel),
+                }
                 left -= height;
             }
         }
@@ -118,7 +115,10 @@ impl DepthwiseKernel<'_> {
         if self.resume {
             sums = std::array::from_fn(|p| simd.load_partial(&self.dkernel[place(p)..][..width]));
         }
-        let sources = taps.map(|tap| tap.source as usize + channel);
+        let mut sources = [0; P];
+        for p in 0..P {
+            sources[p] = taps[p].source as usize + channel;
+        }
         for sample in 0..self.x.samples {
             let x = self.x.values.as_ptr().wrapping_add(sample * self.x.length);
             let dy = self.dy.as_ptr().wrapping_add(sample * self.dy_length + channel);

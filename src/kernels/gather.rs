@@ -100,30 +100,52 @@ impl Source<'_> {
     }
 }
 
-/// A cell of a sample.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Row {
-    pub(super) sample: usize,
-    pub(super) cell: usize,
+/// A walk over the cells of all samples, in their order.
+#[derive(Clone, Copy)]
+pub(super) struct Walk<'a> {
+    cells: &'a [Cell],
+    /// The next cell, and where its sample starts in what is read and what is written.
+    cell: usize,
+    source: usize,
+    target: usize,
+    /// Values per sample of what is read and what is written.
+    lengths: [usize; 2],
 }
 
-impl Row {
-    /// This and the following ones, where each sample has so many `cells`; and what comes after them.
+impl<'a> Walk<'a> {
+    pub(super) fn new(x: Source<'a>, y_length: usize) -> Self {
+        let (cells, lengths) = (x.gather.cells.as_slice(), [x.length, y_length]);
+        Self { cells, cell: 0, source: x.offset, target: 0, lengths }
+    }
+
+    /// Where the next `P` cells read, and where they write.
+    // Plain loops: closures are compiled without the caller's instruction set when not inlined.
     #[inline(always)]
-    pub(super) fn take<const P: usize>(self, cells: usize) -> ([Self; P], Self) {
-        if self.cell + P < cells {
-            let rows = std::array::from_fn(|p| Self { cell: self.cell + p, ..self });
-            return (rows, Self { cell: self.cell + P, ..self });
-        }
-        let mut next = self;
-        let rows = std::array::from_fn(|_| {
-            let row = next;
-            next.cell += 1;
-            if next.cell == cells {
-                next = Self { sample: next.sample + 1, cell: 0 };
+    pub(super) fn next<const P: usize>(&mut self) -> ([usize; P], [usize; P]) {
+        let (mut sources, mut targets) = ([0; P], [0; P]);
+        if let Some(cells) = self.cells[self.cell..].first_chunk::<P>() {
+            for p in 0..P {
+                sources[p] = self.source + cells[p].source as usize;
+                targets[p] = self.target + cells[p].target as usize;
             }
-            row
-        });
-        (rows, next)
+            self.advance(P);
+        } else {
+            for p in 0..P {
+                sources[p] = self.source + self.cells[self.cell].source as usize;
+                targets[p] = self.target + self.cells[self.cell].target as usize;
+                self.advance(1);
+            }
+        }
+        (sources, targets)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, cells: usize) {
+        self.cell += cells;
+        if self.cell == self.cells.len() {
+            self.cell = 0;
+            self.source += self.lengths[0];
+            self.target += self.lengths[1];
+        }
     }
 }

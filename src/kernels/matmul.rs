@@ -3,7 +3,7 @@
 //! A tile of the result lives in registers for the whole sum, so each element is **one
 //! accumulator** whose order of summation depends neither on the tile nor on the instruction set.
 
-use super::gather::{Row, Source};
+use super::gather::{Source, Walk};
 use super::isa::{Isa, Kernel};
 use super::simd::{LANES, Simd};
 
@@ -74,39 +74,43 @@ impl GatherMatmul<'_> {
         assert!(!windows || x.gather.cells().len().is_multiple_of(WINDOW), "whole windows");
     }
 
-    /// One tile of `P` rows from `first` on × `V` vectors of columns from `column` on. Gives the row
-    /// behind the last.
+    /// One tile of the next `P` cells, of which `done` are done, × `V` vectors of columns from
+    /// `column` on.
     #[inline(always)]
     fn tile<S: Simd, const P: usize, const V: usize>(
         &mut self,
         simd: S,
-        first: Row,
+        walk: &mut Walk<'_>,
+        done: usize,
         column: usize,
-    ) -> Row {
-        let cells = self.x.gather.cells();
-        let (rows, next) = first.take::<P>(cells.len());
+    ) {
+        let (starts, targets) = walk.next::<P>();
         let width = self.columns - column;
-        let start: [S::F; V] = std::array::from_fn(|v| match self.init {
-            Some(init) if width > v * LANES => simd.load_partial(&init[column + v * LANES..]),
-            _ => simd.splat(0.0),
-        });
+        let mut start = [simd.splat(0.0); V];
+        if let Some(init) = self.init {
+            for v in 0..V {
+                if width > v * LANES {
+                    start[v] = simd.load_partial(&init[column + v * LANES..]);
+                }
+            }
+        }
         let mut sums = [start; P];
-        let x = self.x.values.as_ptr();
-        let sources = rows.map(|row| {
-            let start = row.sample * self.x.length + self.x.offset;
-            x.wrapping_add(start + cells[row.cell].source as usize)
-        });
+        let mut sources = [self.x.values.as_ptr(); P];
+        for p in 0..P {
+            sources[p] = sources[p].wrapping_add(starts[p]);
+        }
         let stride = self.w.stride;
         for run in self.x.gather.runs() {
             let start = self.w.start + run.tap as usize * self.w.tap_stride + column;
             let mut weights = self.w.values.as_ptr().wrapping_add(start);
             let begin = run.source as usize;
             for k in begin..begin + run.length as usize {
-                let w: [S::F; V] = std::array::from_fn(|v| {
+                let mut w = [simd.splat(0.0); V];
+                for v in 0..V {
                     // SAFETY: `check` has seen that LANES values follow the last column of the last
                     // row of the last tap, and V vectors reach less than one past the last column.
-                    unsafe { simd.load_ptr(weights.wrapping_add(v * LANES)) }
-                });
+                    w[v] = unsafe { simd.load_ptr(weights.wrapping_add(v * LANES)) };
+                }
                 weights = weights.wrapping_add(stride);
                 for p in 0..P {
                     // SAFETY: `check` has seen that each cell of each sample has all of its runs.
@@ -117,63 +121,67 @@ impl GatherMatmul<'_> {
                 }
             }
         }
-        let target = |row: Row| {
-            row.sample * self.y_length + cells[row.cell].target as usize + self.y_offset + column
-        };
         let stored = width.min(V * LANES);
+        let place = |p: usize| {
+            let start = targets[p] + self.y_offset + column;
+            start..start + stored
+        };
         match &mut self.finish {
             Finish::Store => {
                 for p in 0..P {
-                    store(simd, sums[p], &mut self.y[target(rows[p])..][..stored]);
+                    store(simd, sums[p], &mut self.y[place(p)]);
                 }
             }
             Finish::Relu => {
                 for p in 0..P {
-                    let y = sums[p].map(|sum| relu(simd, sum));
-                    store(simd, y, &mut self.y[target(rows[p])..][..stored]);
+                    for v in 0..V {
+                        sums[p][v] = relu(simd, sums[p][v]);
+                    }
+                    store(simd, sums[p], &mut self.y[place(p)]);
                 }
             }
-            Finish::MaxPool { relu: with_relu, winners } => {
+            Finish::MaxPool { relu, winners } => {
                 let words = self.columns.div_ceil(LANES);
-                let windows = cells.len() / WINDOW;
-                for p in (0..P - P % WINDOW).step_by(WINDOW) {
-                    let window = rows[p].sample * windows + rows[p].cell / WINDOW;
-                    let mut largest = [simd.splat(0.0); V];
-                    for v in 0..V {
-                        let pixels = std::array::from_fn(|pixel| sums[p + pixel][v]);
-                        let won;
-                        (largest[v], won) = pool(simd, pixels, *with_relu);
-                        if !winners.is_empty() && width > v * LANES {
-                            let first = window * WINDOW * words + column / LANES + v;
-                            for pixel in 0..WINDOW {
-                                winners[first + pixel * words] = won[pixel];
-                            }
-                        }
-                    }
-                    store(simd, largest, &mut self.y[target(rows[p])..][..stored]);
+                let first = done * words + column / LANES;
+                // Written out, so that the sums never leave the registers.
+                macro_rules! pool {
+                    ($p:expr, $pixels:expr) => {
+                        let winners = winners.get_mut(first + $p * words..).unwrap_or_default();
+                        pool_window(simd, &mut self.y[place($p)], winners, $pixels, words, *relu);
+                    };
+                }
+                let (windows, _) = sums.as_chunks::<WINDOW>();
+                if let [pixels, ..] = windows {
+                    pool!(0, *pixels);
+                }
+                if let [_, pixels, ..] = windows {
+                    pool!(WINDOW, *pixels);
+                }
+                if let [_, _, pixels, ..] = windows {
+                    pool!(2 * WINDOW, *pixels);
                 }
             }
         }
-        next
     }
 
     /// All rows of `V` vectors of columns.
     #[inline(always)]
     fn columns<S: Simd, const V: usize>(&mut self, simd: S, column: usize) {
-        let mut left = self.x.rows();
         // A window is never cut.
         let whole = if matches!(self.finish, Finish::MaxPool { .. }) { WINDOW } else { 1 };
-        let mut row = Row::default();
-        while left > 0 {
-            let height = height::<S>(left, V, whole);
-            row = match height {
-                12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, row, column),
-                6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, row, column),
-                4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, row, column),
-                2 if const { fits::<S>(2, V) } => self.tile::<S, 2, V>(simd, row, column),
-                _ => self.tile::<S, 1, V>(simd, row, column),
-            };
-            left -= height;
+        let mut walk = Walk::new(self.x, self.y_length);
+        let (rows, mut done) = (self.x.rows(), 0);
+        while done < rows {
+            let height = height::<S>(rows - done, V, whole);
+            let walk = &mut walk;
+            match height {
+                12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, walk, done, column),
+                6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, walk, done, column),
+                4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, walk, done, column),
+                2 if const { fits::<S>(2, V) } => self.tile::<S, 2, V>(simd, walk, done, column),
+                _ => self.tile::<S, 1, V>(simd, walk, done, column),
+            }
+            done += height;
         }
     }
 }
@@ -234,6 +242,31 @@ fn relu<S: Simd>(simd: S, x: S::F) -> S::F {
     simd.select(simd.ge(zero, x), zero, x)
 }
 
+/// Stores one window's row of `y`, and who won it in the words of `winners`, if there are any:
+/// `words` for each pixel.
+#[inline(always)]
+fn pool_window<S: Simd, const V: usize>(
+    simd: S,
+    y: &mut [f32],
+    winners: &mut [u16],
+    pixels: [[S::F; V]; WINDOW],
+    words: usize,
+    relu: bool,
+) {
+    let mut largest = [simd.splat(0.0); V];
+    for v in 0..V {
+        let lanes = [pixels[0][v], pixels[1][v], pixels[2][v], pixels[3][v]];
+        let won;
+        (largest[v], won) = pool(simd, lanes, relu);
+        if y.len() > v * LANES && !winners.is_empty() {
+            for pixel in 0..WINDOW {
+                winners[pixel * words + v] = won[pixel];
+            }
+        }
+    }
+    store(simd, largest, y);
+}
+
 /// The first of the largest of each lane, or its first NaN, and then relu, if it is asked for; and for
 /// each pixel the lanes in which it won and, with relu, is above zero.
 #[inline(always)]
@@ -274,5 +307,6 @@ fn pool_with_nan<S: Simd>(
         return (best, won);
     }
     let alive = simd.mask_bits(simd.gt(best, simd.splat(0.0)));
-    (relu(simd, best), won.map(|won| won & alive))
+    let [first, second, third, last] = won;
+    (relu(simd, best), [first & alive, second & alive, third & alive, last & alive])
 }

@@ -68,22 +68,26 @@ impl GatherOuter<'_> {
         }
         for sample in 0..self.x.samples {
             let x_start = sample * self.x.length + self.x.offset;
-            let x = sources.map(|source| self.x.values.as_ptr().wrapping_add(x_start + source));
+            let mut x = [self.x.values.as_ptr().wrapping_add(x_start); P];
+            for p in 0..P {
+                x[p] = x[p].wrapping_add(sources[p]);
+            }
             let dy_start = sample * self.dy_length + self.dy_offset + column;
             let dy = self.dy.as_ptr().wrapping_add(dy_start);
             for cell in self.x.gather.cells() {
                 let dy = dy.wrapping_add(cell.target as usize);
-                let dy: [S::F; V] = std::array::from_fn(|v| {
+                let mut part = [simd.splat(0.0); V];
+                for v in 0..V {
                     // SAFETY: `check` has seen that LANES values follow the last column of the last
                     // sample, and V vectors reach less than one past the last column.
-                    unsafe { simd.load_ptr(dy.wrapping_add(v * LANES)) }
-                });
+                    part[v] = unsafe { simd.load_ptr(dy.wrapping_add(v * LANES)) };
+                }
                 let source = cell.source as usize;
                 for p in 0..P {
                     // SAFETY: `check` has seen that each cell of each sample has all of its runs.
                     let x = simd.splat(unsafe { *x[p].wrapping_add(source) });
                     for v in 0..V {
-                        sums[p][v] = simd.mul_add(x, dy[v], sums[p][v]);
+                        sums[p][v] = simd.mul_add(x, part[v], sums[p][v]);
                     }
                 }
             }

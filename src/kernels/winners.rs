@@ -302,10 +302,15 @@ impl WinnersOuterTransposed<'_> {
         first: usize,
         dw: usize,
     ) {
-        let sources: [usize; T] =
-            std::array::from_fn(|t| self.stretches[first + t].source as usize);
+        let mut sources = [0; T];
+        for t in 0..T {
+            sources[t] = self.stretches[first + t].source as usize;
+        }
         let dw = &mut self.dw[dw..dw + T * LANES];
-        let mut sums: [S::F; T] = std::array::from_fn(|t| simd.load(&dw[t * LANES..]));
+        let mut sums = [simd.splat(0.0); T];
+        for t in 0..T {
+            sums[t] = simd.load(&dw[t * LANES..]);
+        }
         for winner in &self.list[winners] {
             let dy = simd.splat(winner.dy);
             let x = self.x.values.as_ptr().wrapping_add(x + winner.source as usize);
@@ -410,13 +415,21 @@ impl WinnersOuter<'_> {
         }
         for sample in 0..self.x.samples {
             let start = sample * self.x.length + self.x.offset;
-            let x = sources.map(|source| self.x.values.as_ptr().wrapping_add(start + source));
+            let mut x = [self.x.values.as_ptr().wrapping_add(start); P];
+            for p in 0..P {
+                x[p] = x[p].wrapping_add(sources[p]);
+            }
             for window in self.pooled.of_sample(sample) {
-                let dy: [S::F; V] =
-                    std::array::from_fn(|v| simd.load_partial(&window.dy[filter + v * LANES..]));
+                let mut dy = [simd.splat(0.0); V];
+                for v in 0..V {
+                    dy[v] = simd.load_partial(&window.dy[filter + v * LANES..]);
+                }
                 for pixel in 0..WINDOW {
                     let words = &window.won(pixel)[filter / LANES..][..V];
-                    let won: [S::M; V] = std::array::from_fn(|v| simd.mask(words[v]));
+                    let mut won = [simd.mask(0); V];
+                    for v in 0..V {
+                        won[v] = simd.mask(words[v]);
+                    }
                     let cell = window.cells[pixel].source as usize;
                     for p in 0..P {
                         // SAFETY: `run` has checked that each cell of each sample has all its runs.
