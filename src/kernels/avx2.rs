@@ -176,6 +176,13 @@ impl Simd for Avx2 {
         avx2!([_mm256_cvtps_epi32(a[0]), _mm256_cvtps_epi32(a[1])])
     }
     #[inline(always)]
+    unsafe fn store_ptr(self, a: Self::F, target: *mut f32) {
+        // SAFETY: the caller vouches for 16 f32 at `target`; the store needs no alignment.
+        unsafe { _mm256_storeu_ps(target, a[0]) };
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_ps(target.wrapping_add(8), a[1]) }
+    }
+    #[inline(always)]
     unsafe fn load_ptr(self, source: *const f32) -> Self::F {
         // SAFETY: the caller vouches for 16 f32 at `source`; the load needs no alignment.
         let low = unsafe { _mm256_loadu_ps(source) };

@@ -160,6 +160,11 @@ impl Simd for Avx512 {
         avx512!(_mm512_cvtps_epi32(a))
     }
     #[inline(always)]
+    unsafe fn store_ptr(self, a: Self::F, target: *mut f32) {
+        // SAFETY: the caller vouches for 16 f32 at `target`; the store needs no alignment.
+        unsafe { _mm512_storeu_ps(target, a) }
+    }
+    #[inline(always)]
     unsafe fn load_ptr(self, source: *const f32) -> Self::F {
         // SAFETY: the caller vouches for 16 f32 at `source`; the load needs no alignment.
         unsafe { _mm512_loadu_ps(source) }

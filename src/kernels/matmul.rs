@@ -66,6 +66,9 @@ impl GatherMatmul<'_> {
     fn check(&self) {
         let Self { x, w, .. } = self;
         x.check(0);
+        assert!(x.samples * self.y_length <= self.y.len(), "the result is too short");
+        let row_end = x.gather.target_end() + self.y_offset + self.columns;
+        assert!(row_end <= self.y_length + 1, "a row reaches past its sample");
         let rows = x.gather.runs().iter().map(|run| run.length as usize).max().unwrap_or(0);
         let last = x.gather.last_tap() * w.tap_stride + rows.saturating_sub(1) * w.stride;
         let end = w.start + last + self.columns + LANES;
@@ -127,17 +130,29 @@ impl GatherMatmul<'_> {
             start..start + stored
         };
         match &mut self.finish {
-            Finish::Store => {
-                for p in 0..P {
-                    store(simd, sums[p], &mut self.y[place(p)]);
-                }
-            }
-            Finish::Relu => {
-                for p in 0..P {
-                    for v in 0..V {
-                        sums[p][v] = relu(simd, sums[p][v]);
+            Finish::Store | Finish::Relu => {
+                if matches!(self.finish, Finish::Relu) {
+                    for p in 0..P {
+                        for v in 0..V {
+                            sums[p][v] = relu(simd, sums[p][v]);
+                        }
                     }
-                    store(simd, sums[p], &mut self.y[place(p)]);
+                }
+                if stored == V * LANES {
+                    for p in 0..P {
+                        let y = self.y.as_mut_ptr().wrapping_add(place(p).start);
+                        for v in 0..V {
+                            // SAFETY: `check` has seen that each cell of each sample has its columns,
+                            // and here V vectors of them are left.
+                            unsafe { simd.store_ptr(sums[p][v], y.wrapping_add(v * LANES)) };
+                        }
+                    }
+                } else {
+                    let rows = arrays(simd, &sums);
+                    for p in 0..P {
+                        let row = rows[p].as_flattened();
+                        self.y[place(p)].copy_from_slice(&row[..stored]);
+                    }
                 }
             }
             Finish::MaxPool { relu, winners } => {
@@ -224,6 +239,22 @@ pub(super) fn height<S: Simd>(left: usize, vectors: usize, whole: usize) -> usiz
 /// that those which can never run are not compiled.
 pub(super) const fn fits<S: Simd>(height: usize, vectors: usize) -> bool {
     height * vectors <= S::ACCUMULATORS
+}
+
+/// The sums in memory, where they can be indexed: in registers they cannot, and stay there only if
+/// nothing else ever does.
+#[inline(always)]
+fn arrays<S: Simd, const P: usize, const V: usize>(
+    simd: S,
+    sums: &[[S::F; V]; P],
+) -> [[[f32; LANES]; V]; P] {
+    let mut arrays = [[[0.0; LANES]; V]; P];
+    for p in 0..P {
+        for v in 0..V {
+            arrays[p][v] = simd.to_array(sums[p][v]);
+        }
+    }
+    arrays
 }
 
 /// The sums of one row to their place, which may end within a vector.

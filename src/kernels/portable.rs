@@ -134,6 +134,11 @@ impl Simd for Portable {
         map(a, |a| (a.round_ties_even() as i32).cast_unsigned())
     }
     #[inline(always)]
+    unsafe fn store_ptr(self, a: Self::F, target: *mut f32) {
+        // SAFETY: the caller vouches for 16 f32; an array of f32 has no stricter alignment.
+        unsafe { target.cast::<[f32; LANES]>().write(a) }
+    }
+    #[inline(always)]
     unsafe fn load_ptr(self, source: *const f32) -> Self::F {
         // SAFETY: the caller vouches for 16 f32; an array of f32 has no stricter alignment.
         unsafe { source.cast::<[f32; LANES]>().read() }

@@ -74,6 +74,12 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
     /// `source` is valid for reads of 16 f32.
     unsafe fn load_ptr(self, source: *const f32) -> Self::F;
 
+    /// Writes 16 values to `target`.
+    ///
+    /// # Safety
+    /// `target` is valid for writes of 16 f32.
+    unsafe fn store_ptr(self, a: Self::F, target: *mut f32);
+
     /// a·b + c where the mask is set, else c.
     #[inline(always)]
     fn mul_add_where(self, mask: Self::M, a: Self::F, b: Self::F, c: Self::F) -> Self::F {

@@ -36,7 +36,10 @@ impl Kernel for Operations {
         s.store(a, &mut stored);
         let mut stored_partly = [0.0; LANES];
         s.store_partial(a, &mut stored_partly[..5]);
+        let mut written = [0.0; LANES];
         // SAFETY: the array has 16 values.
+        unsafe { s.store_ptr(a, written.as_mut_ptr()) };
+        // SAFETY: as above.
         let loaded = unsafe { s.load_ptr(self.a.as_ptr()) };
         vec![
             ("splat", Same::Bits, lanes(s.splat(self.a[0]))),
@@ -64,6 +67,7 @@ impl Kernel for Operations {
             ("shr", Same::Bits, integers(s.shr::<23>(i))),
             ("i32_to_f32", Same::Bits, lanes(s.i32_to_f32(i))),
             ("round_to_i32", Same::IfItFits, integers(s.round_to_i32(a))),
+            ("store_ptr", Same::Bits, written.map(f32::to_bits)),
             ("load_ptr", Same::Bits, lanes(loaded)),
             ("load", Same::Bits, lanes(s.load(&self.a))),
             ("load_partial", Same::Bits, lanes(s.load_partial(&self.a[..7]))),
