@@ -73,13 +73,19 @@ impl Shard<'_> {
                     dense::input_gradient(isa, dx, dy, transposed, samples * rows, geometry);
                 });
             }
-            Op::Pool2d(geometry) => self.input_gradient(step, 0, |shard, dx| {
-                let argmax = &shard.workspace.argmax[index];
-                match geometry.kind {
-                    PoolKind::Max => pool2d::max_gradient(dx, argmax, dy, samples, geometry),
-                    PoolKind::Average => pool2d::average_gradient(isa, dx, dy, samples, geometry),
-                }
-            }),
+            Op::Pool2d(geometry) => {
+                let mut shares = take(&mut self.workspace.kept[index]);
+                self.input_gradient(step, 0, |shard, dx| match geometry.kind {
+                    PoolKind::Max => {
+                        let winners = &shard.workspace.winners[index];
+                        pool2d::max_gradient(isa, dx, winners, dy, samples, geometry);
+                    }
+                    PoolKind::Average => {
+                        pool2d::average_gradient(isa, dx, &mut shares, dy, samples, geometry);
+                    }
+                });
+                self.workspace.kept[index] = shares;
+            }
             Op::GlobalPool2d { kind, geometry } => self.input_gradient(step, 0, |shard, dx| {
                 let argmax = &shard.workspace.argmax[index];
                 match kind {

@@ -91,10 +91,10 @@ impl Shard<'_> {
                 dense::forward(isa, y, x, kernel, bias, samples * rows, geometry);
             }
             Op::Pool2d(geometry) => {
-                let mut argmax = take(&mut self.workspace.argmax[index]);
+                let mut winners = take(&mut self.workspace.winners[index]);
                 let x = self.value(step.inputs[0].value);
-                pool2d::forward(isa, y, &mut argmax, x, samples, geometry);
-                self.workspace.argmax[index] = argmax;
+                pool2d::forward(isa, y, &mut winners, x, samples, geometry);
+                self.workspace.winners[index] = winners;
             }
             Op::GlobalPool2d { kind: PoolKind::Average, geometry } => {
                 global_pool2d::average(isa, y, self.value(step.inputs[0].value), *geometry);

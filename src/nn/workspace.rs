@@ -19,9 +19,11 @@ pub(crate) struct Workspace {
     pub(super) gradients: Vec<Aligned>,
     /// Per step: what went into the activation, where that is kept.
     pub(super) before: Vec<Aligned>,
-    /// Per step: where each maximum came from.
+    /// Per step: where each maximum over whole images came from.
     pub(super) argmax: Vec<Vec<u32>>,
-    /// Per step: normalised values, or the factors of dropout.
+    /// Per step: which cells of the windows of max pooling won.
+    pub(super) winners: Vec<Vec<u16>>,
+    /// Per step: normalised values, the factors of dropout, or a sample's shares of average pooling.
     pub(super) kept: Vec<Aligned>,
     /// Per step: what a normalisation by the batch found in this shard.
     pub(super) moments: Vec<Moments>,
@@ -51,20 +53,31 @@ impl Workspace {
             gradients: lengths().map(|&length| room(length, training)).collect(),
             before: steps().map(|step| room(plan.lengths[step.output], step.keep_before)).collect(),
             argmax: steps()
-                .map(|step| {
-                    let max = match &step.op {
-                        Op::Pool2d(geometry) => training && geometry.kind == PoolKind::Max,
-                        // Global max pooling always says where.
-                        Op::GlobalPool2d { kind, .. } => *kind == PoolKind::Max,
-                        _ => false,
-                    };
-                    vec![0; if max { plan.lengths[step.output] * SHARD } else { 0 }]
+                .map(|step| match &step.op {
+                    // It always says where.
+                    Op::GlobalPool2d { kind: PoolKind::Max, .. } => {
+                        vec![0; plan.lengths[step.output] * SHARD]
+                    }
+                    _ => Vec::new(),
+                })
+                .collect(),
+            winners: steps()
+                .map(|step| match &step.op {
+                    Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Max => {
+                        vec![0; geometry.winners() * SHARD]
+                    }
+                    _ => Vec::new(),
                 })
                 .collect(),
             kept: steps()
-                .map(|step| {
-                    let kept = matches!(step.op, Op::BatchNormalization(_) | Op::Dropout { .. });
-                    room(plan.lengths[step.output], training && kept)
+                .map(|step| match &step.op {
+                    Op::BatchNormalization(_) | Op::Dropout { .. } => {
+                        room(plan.lengths[step.output], training)
+                    }
+                    Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Average => {
+                        Aligned::zeros(plan.lengths[step.output])
+                    }
+                    _ => Aligned::default(),
                 })
                 .collect(),
             moments: steps().map(|step| Moments::new(norm(&step.op))).collect(),
