@@ -29,6 +29,10 @@ pub(crate) struct Workspace {
     pub(super) moments: Vec<Moments>,
     /// Per step: the same on the way back, Σ dy·n and Σ dy.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
+    /// What one sample of an output is compared with.
+    pub(super) target: Aligned,
+    /// The gradient of one sample's loss, where there is no way back.
+    pub(super) unwanted: Aligned,
     /// A gradient on its way to be added to another.
     pub(super) scratch: Aligned,
     /// The same for a parameter.
@@ -46,6 +50,8 @@ impl Workspace {
             Op::BatchNormalization(norm) if training && norm.by_batch => norm.channels,
             _ => 0,
         };
+        let outputs = plan.outputs.iter().map(|output| plan.lengths[output.value]);
+        let longest_output = outputs.max().unwrap_or(0);
         let lengths = || plan.lengths.iter();
         let steps = || plan.steps.iter();
         Self {
@@ -82,6 +88,8 @@ impl Workspace {
                 .collect(),
             moments: steps().map(|step| Moments::new(norm(&step.op))).collect(),
             sums: steps().map(|step| std::array::from_fn(|_| vec![0.0; norm(&step.op)])).collect(),
+            target: Aligned::zeros(longest_output),
+            unwanted: Aligned::zeros(longest_output),
             scratch: room(plan.longest(), training),
             parameter_scratch: Aligned::zeros(match training {
                 true => plan.longest_shared_parameter(),
