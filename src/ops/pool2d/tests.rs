@@ -3,6 +3,7 @@
 use super::*;
 use crate::kernels::reference::{self, Pooling, assert_same_bits};
 use crate::model::Padding;
+use crate::ops::global_pool2d;
 
 /// Image, window, strides, padding.
 const WINDOWS: [([usize; 2], [usize; 2], [usize; 2], Padding); 12] = [
@@ -93,6 +94,37 @@ fn all_windows_at_all_widths() {
             for channels in [1, 3, 6, 15, 16, 17, 32, 33] {
                 let pool = Pool2d { kind, pool, strides, padding };
                 check(&pool, &Shape::image(image[0], image[1], channels), 3);
+            }
+        }
+    }
+}
+
+/// Pooling of whole images is pooling by one window, but its gradients are not sums.
+#[test]
+fn whole_images_are_one_window() {
+    for channels in [1, 6, 16, 33] {
+        let twin = Pooling {
+            samples: 3,
+            input: [5, 4],
+            output: [1, 1],
+            window: [5, 4],
+            strides: [1, 1],
+            before: [0, 0],
+            channels,
+        };
+        let geometry = global_pool2d::Geometry { cells: 20, channels };
+        for x in [with_ties(60 * channels, 5), with_strangers(60 * channels)] {
+            let (expected, places) = twin.largest(&x);
+            for isa in Isa::available() {
+                let mut y = vec![f32::NAN; 3 * channels];
+                let mut argmax = vec![u32::MAX; 3 * channels];
+                global_pool2d::max(isa, &mut y, &mut argmax, &x, geometry);
+                assert_same_bits(&y, &expected, &(isa, channels));
+                let of_sample = |(index, &place): (usize, &u32)| {
+                    index / channels * 20 * channels + place as usize
+                };
+                let found: Vec<usize> = argmax.iter().enumerate().map(of_sample).collect();
+                assert_eq!(found, places, "{isa:?}, {channels}");
             }
         }
     }
