@@ -30,4 +30,5 @@ pub(crate) use depthwise::{DepthwiseForward, DepthwiseKernel};
 pub use environment::FloatEnvironmentError;
 pub(crate) use gather::{Block, Gather, GatherMatmul, GatherOuter, Source};
 pub(crate) use isa::{Isa, Kernel};
+pub use isa::{IsaError, instruction_set};
 pub(crate) use simd::{LANES, Simd};
