@@ -1,28 +1,27 @@
-//! Training, prediction, saving and loading of W1 as a user meets them, beside the roof of the
-//! machine.
+//! Training and prediction of W1 and of networks of other shapes, saving and loading, beside the
+//! roof of the machine.
 //!
 //! ```text
-//! cargo bench --bench mnist                     a table
-//! cargo bench --bench mnist -- --json           one JSON object
-//! cargo bench --bench mnist -- --threads 1
+//! cargo bench --bench mnist                       a table
+//! cargo bench --bench mnist -- --json             one JSON object
+//! cargo bench --bench mnist -- --net vgg --json   of one network alone
+//! cargo bench --bench mnist -- --isa avx2 --threads 1
 //! ```
 //!
-//! Every number but the roof is the median of several repetitions, over the embedded images.
+//! Every number but the roof is the median of several repetitions. `docs/BENCHMARKS.md` says what
+//! each is.
 
 mod measure;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use clap::Parser;
-use keepnet::benchable;
-use keepnet::train::data::mnist;
-use keepnet::{Dataset, FitOptions, Model, Samples};
-use serde_json::{Value, json};
+use keepnet::benchable::{self, Convolution};
+use keepnet::nn::SHARD;
+use keepnet::{Conv2d, Model, Shape};
+use serde_json::{Map, Value, json};
 
-/// Samples per training step, and per call of `predict`.
-const BATCH: usize = 128;
-const PREDICTED: usize = 500;
+use measure::{Effort, NETS, Net, Roof, Speed, median, share_of_peak};
 
 #[derive(Parser)]
 struct Options {
@@ -35,92 +34,125 @@ struct Options {
     /// Worker threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
+    /// The instruction set to run on [default: the machine's best]
+    #[arg(long, value_parser = ["portable", "avx2", "avx512"])]
+    isa: Option<String>,
+    /// Measure this network alone
+    #[arg(long, value_parser = NETS.map(|net| net.name))]
+    net: Option<String>,
     /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How much is measured.
-struct Effort {
-    repetitions: usize,
-    images: usize,
-    /// Calls of `predict` with one image.
-    calls: usize,
-    peak_seconds: f64,
-}
+/// A figure: its name in JSON, its value, and what it is.
+type Figure = (&'static str, Value, &'static str);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
+    measure::isa::settle(options.isa.as_deref())?;
     if let Some(threads) = options.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
-    let effort = if options.quick {
-        Effort { repetitions: 1, images: 2 * PREDICTED, calls: 10, peak_seconds: 0.01 }
-    } else {
-        Effort { repetitions: 7, images: 8_000, calls: 2_000, peak_seconds: 0.1 }
-    };
+    let effort = Effort { repetitions: if options.quick { 1 } else { 7 }, quick: options.quick };
     let threads = rayon::current_num_threads();
-    let images = mnist::embedded()?.train.take(effort.images);
-    let mut model = measure::w1(0)?;
-    let train = train_rate(&mut model, &images, &effort)?;
-    let infer = infer_rate(&model, &images, &effort)?;
-    let latency = latency(&model, &images, &effort)?;
-    let [save, load] = save_and_load(&model, &effort)?;
-    let peak = |threads| round(peak(threads, &effort) / 1e9, 1);
-
-    let results = [
-        ("isa", json!(benchable::isa()), ""),
-        ("threads", json!(threads), ""),
-        ("batch", json!(BATCH), "images"),
-        ("train_images_per_s", round(train, 0), "images/s"),
-        ("infer_images_per_s", round(infer, 0), "images/s, 500 at a time"),
-        ("latency_us_p50", round(latency * 1e6, 1), "µs for one image"),
-        ("peak_gflops_1t", peak(1), "GFLOP/s, multiply-adds on registers alone"),
-        ("peak_gflops_all", peak(threads), "GFLOP/s, the same on all threads"),
-        ("save_ms", round(save * 1e3, 2), "ms, optimizer and proof included"),
-        ("load_ms", round(load * 1e3, 2), "ms"),
-        (
-            "rss_mib",
-            measure::peak_rss_mib().map_or(Value::Null, |mib| round(mib, 1)),
-            "MiB at most",
-        ),
-    ];
+    let roof = Roof::new(threads, if effort.quick { 0.01 } else { 0.2 });
+    let net = NETS.iter().find(|net| options.net.as_deref() == Some(net.name));
+    let mut figures: Vec<Figure> =
+        vec![("isa", json!(benchable::isa()), ""), ("threads", json!(threads), "")];
+    figures.extend(match net {
+        Some(net) => of_one(net, roof, &effort)?.into(),
+        None => of_all(roof, &effort)?,
+    });
     if options.json {
-        let object: serde_json::Map<_, _> =
-            results.into_iter().map(|(name, value, _)| (name.to_owned(), value)).collect();
-        println!("{}", Value::from(object));
+        println!("{}", object(figures));
     } else {
-        for (name, value, unit) in results {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            println!("{name:<20}{value:>10}  {unit}");
-        }
+        figures.iter().for_each(print);
     }
     Ok(())
 }
 
-/// Images per second of an epoch. The first, in which memory is touched for the first time, does
-/// not count.
-fn train_rate(model: &mut Model, images: &Dataset, effort: &Effort) -> Result<f64, keepnet::Error> {
-    let options = FitOptions { batch_size: BATCH, ..FitOptions::default() };
-    model.fit(images, &options)?;
-    let seconds = median(effort.repetitions, || model.fit(images, &options))?;
-    Ok(images.len() as f64 / seconds)
+fn of_all(mut roof: Roof, effort: &Effort) -> Result<Vec<Figure>, Box<dyn std::error::Error>> {
+    let [w1, others @ ..] = &NETS;
+    roof.look();
+    let mut model = w1.model()?;
+    let w1_speed = measure::speed(w1, &mut model, effort)?;
+    let [save, load] = save_and_load(&model, effort)?;
+    let rss = measure::peak_rss_mib();
+    roof.look();
+    let kernels = kernel_figures(effort);
+    let mut speeds = Vec::new();
+    for net in others {
+        speeds.push((net.name, measure::speed(net, &mut net.model()?, effort)?));
+        roof.look();
+    }
+
+    let nets = speeds.iter().map(|(name, speed)| (*name, object(net_figures(speed, &roof)), ""));
+    let nets = object(nets);
+    let [train, infer, latency, train_share, infer_share, _] = net_figures(&w1_speed, &roof);
+    let mut figures = vec![
+        ("batch", json!(w1.batch), "images"),
+        ("train_images_per_s", train.1, "images/s"),
+        ("infer_images_per_s", infer.1, "images/s, 500 at a time"),
+        ("latency_us_p50", latency.1, "µs for one image"),
+        train_share,
+        infer_share,
+        ("peak_gflops_1t", round(roof.one_thread / 1e9, 1), "GFLOP/s, multiply-adds on registers"),
+        ("peak_gflops_all", round(roof.all_threads / 1e9, 1), "GFLOP/s, the same on all threads"),
+    ];
+    figures.extend(kernels);
+    figures.extend([
+        ("save_ms", round(save * 1e3, 2), "ms, optimizer and proof included"),
+        ("load_ms", round(load * 1e3, 2), "ms"),
+        ("rss_mib", rss.map_or(Value::Null, |mib| round(mib, 1)), "MiB at most, with W1"),
+        ("nets", nets, ""),
+    ]);
+    Ok(figures)
 }
 
-fn infer_rate(model: &Model, images: &Dataset, effort: &Effort) -> Result<f64, keepnet::Error> {
-    let indices: Vec<usize> = (0..images.len()).collect();
-    let batches: Vec<Samples> =
-        indices.chunks(PREDICTED).map(|indices| images.inputs()[0].select(indices)).collect();
-    let pass =
-        || batches.iter().try_for_each(|batch| model.predict(batch).map(|y| drop(black_box(y))));
-    pass()?;
-    Ok(images.len() as f64 / median(effort.repetitions, pass)?)
+/// One network alone, in the words of `benches/peers`.
+fn of_one(net: &Net, mut roof: Roof, effort: &Effort) -> Result<[Figure; 6], keepnet::Error> {
+    roof.look();
+    let speed = measure::speed(net, &mut net.model()?, effort)?;
+    roof.look();
+    Ok(net_figures(&speed, &roof))
 }
 
-/// Seconds to predict one image.
-fn latency(model: &Model, images: &Dataset, effort: &Effort) -> Result<f64, keepnet::Error> {
-    let image = images.inputs()[0].select(&[0]);
-    Ok(median(effort.calls, || model.predict(&image).map(|y| drop(black_box(y))))?)
+fn net_figures(speed: &Speed, roof: &Roof) -> [Figure; 6] {
+    [
+        ("train", round(speed.train, 0), "images/s"),
+        ("infer", round(speed.infer, 0), "images/s"),
+        ("one_us", round(speed.latency * 1e6, 1), "µs for one image"),
+        ("train_pct_limit", round(speed.train_share(roof), 1), "% of the dense f32 limit"),
+        ("infer_pct_limit", round(speed.infer_share(roof), 1), "% of the dense f32 limit"),
+        ("forward_mflop", round(speed.forward_flops as f64 / 1e6, 2), "MFLOP for one image"),
+    ]
+}
+
+/// How near W1's second convolution comes to the roof of one thread, in each direction.
+fn kernel_figures(effort: &Effort) -> [Figure; 9] {
+    let (conv, input) = (Conv2d::new(64, 3), Shape::image(13, 13, 32));
+    let mut data = Convolution::new(&conv, &input, SHARD);
+    let operations = 2 * (data.y.len() * 9 * 32) as u64;
+    let pairs = if effort.quick { 3 } else { 600 };
+    let mut share = |direction: fn(&mut Convolution)| {
+        let share = share_of_peak(operations, pairs, || direction(&mut data));
+        [round(share.median, 1), round(share.best, 1), round(share.flops / 1e9, 1)]
+    };
+    let [fwd, fwd_best, fwd_gflops] = share(Convolution::forward);
+    let [dx, dx_best, dx_gflops] = share(Convolution::input_gradient);
+    let [dw, dw_best, dw_gflops] = share(Convolution::kernel_gradient);
+    [
+        ("conv_fwd_pct_peak", fwd, "% of one thread's peak, 13×13×32 → 64 of 3×3"),
+        ("conv_fwd_pct_peak_best", fwd_best, "% at best"),
+        ("conv_fwd_gflops", fwd_gflops, "GFLOP/s"),
+        ("conv_dx_pct_peak", dx, "%, the input gradient"),
+        ("conv_dx_pct_peak_best", dx_best, "% at best"),
+        ("conv_dx_gflops", dx_gflops, "GFLOP/s"),
+        ("conv_dw_pct_peak", dw, "%, the kernel gradient"),
+        ("conv_dw_pct_peak_best", dw_best, "% at best"),
+        ("conv_dw_gflops", dw_gflops, "GFLOP/s"),
+    ]
 }
 
 /// Seconds to write the model with its whole training state to a disk file, and to read it.
@@ -133,37 +165,25 @@ fn save_and_load(model: &Model, effort: &Effort) -> Result<[f64; 2], Box<dyn std
     Ok([save, load])
 }
 
-/// Floating-point operations per second of `threads` threads that do nothing but multiply and add,
-/// at best: it is a roof.
-fn peak(threads: usize, effort: &Effort) -> f64 {
-    const ROUNDS: u64 = 1 << 16;
-    let work = || {
-        let start = Instant::now();
-        let mut operations = benchable::multiply_adds(ROUNDS);
-        while start.elapsed().as_secs_f64() < effort.peak_seconds {
-            operations += benchable::multiply_adds(ROUNDS);
-        }
-        operations as f64 / start.elapsed().as_secs_f64()
-    };
-    let together = |_| -> f64 {
-        std::thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            running.into_iter().map(|thread| thread.join().expect("does not panic")).sum()
-        })
-    };
-    (0..effort.repetitions).map(together).max_by(f64::total_cmp).expect("one or more")
+fn object(figures: impl IntoIterator<Item = Figure>) -> Value {
+    figures
+        .into_iter()
+        .map(|(name, value, _)| (name.to_owned(), value))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
-/// The median of the seconds that `work` takes.
-fn median<T, E>(repetitions: usize, mut work: impl FnMut() -> Result<T, E>) -> Result<f64, E> {
-    let mut seconds = Vec::with_capacity(repetitions);
-    for _ in 0..repetitions {
-        let start = Instant::now();
-        work()?;
-        seconds.push(start.elapsed().as_secs_f64());
+/// A line, or one for each member of an object.
+fn print((name, value, unit): &Figure) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(member, value)| {
+            println!("{name} {member}: {value}");
+        }),
+        value => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            println!("{name:<24}{text:>10}  {unit}");
+        }
     }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds[repetitions / 2])
 }
 
 /// A JSON number of so many decimals.

@@ -2,8 +2,9 @@
 
 use crate::kernels::{Isa, LANES, roof};
 use crate::model::Conv2d;
-use crate::ops::conv2d::{self, Geometry};
-use crate::tensor::Shape;
+use crate::ops::conv2d::{self, Geometry, Parameters, Pass, Scratch};
+use crate::ops::{arrange, dense};
+use crate::tensor::{Aligned, Shape};
 
 /// The name of the instruction set in use.
 pub fn isa() -> &'static str {
@@ -16,18 +17,20 @@ pub fn multiply_adds(rounds: u64) -> u64 {
     roof::multiply_adds(Isa::current(), rounds)
 }
 
-/// A convolution with all its operands, in NHWC and HWIO. `kernel` and `dy` are followed by a
+/// A convolution with all its operands, in NHWC and HWIO. `x`, `kernel` and `dy` are followed by a
 /// vector of zeros, which the kernels may read.
 pub struct Convolution {
     geometry: Geometry,
     samples: usize,
-    transposed: Vec<f32>,
-    pub x: Vec<f32>,
-    pub kernel: Vec<f32>,
-    pub y: Vec<f32>,
-    pub dx: Vec<f32>,
-    pub dkernel: Vec<f32>,
-    pub dy: Vec<f32>,
+    transposed: Aligned,
+    scratch: Scratch,
+    winners: Vec<u16>,
+    pub x: Aligned,
+    pub kernel: Aligned,
+    pub y: Aligned,
+    pub dx: Aligned,
+    pub dkernel: Aligned,
+    pub dy: Aligned,
 }
 
 impl Convolution {
@@ -36,50 +39,138 @@ impl Convolution {
     /// # Panics
     /// If `conv` cannot take `input`.
     pub fn new(conv: &Conv2d, input: &Shape, samples: usize) -> Self {
-        let window = conv.window(input).expect("an image that the convolution can take");
+        let geometry = Geometry::with_input_gradient(conv, input);
+        Self::with_geometry(conv, input, samples, geometry)
+    }
+
+    /// One with relu and max pooling of 2 × 2 behind it: `y` and `dy` are those of the pooled result.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn pooled(conv: &Conv2d, input: &Shape, samples: usize) -> Self {
+        Self::with_geometry(conv, input, samples, Geometry::pooled(conv, input))
+    }
+
+    fn with_geometry(conv: &Conv2d, input: &Shape, samples: usize, geometry: Geometry) -> Self {
         let (_, _, channels) = input.as_image().expect("as above");
-        let taps = window.kernel[0] * window.kernel[1];
-        let y_length = samples * window.output[0] * window.output[1] * conv.filters;
-        let kernel_length = taps * channels / conv.groups * conv.filters;
-        let geometry = Geometry::new(conv, input);
-        let kernel = numbers(kernel_length, LANES);
-        let mut transposed = vec![0.0; geometry.transposed_length()];
-        conv2d::transpose_kernel(&mut transposed, &kernel, &geometry);
+        let y_length = samples * geometry.cells() * conv.filters;
+        let kernel_length = conv.kernel[0] * conv.kernel[1] * channels / conv.groups * conv.filters;
+        let kernel = numbers(kernel_length);
+        let mut transposed = Aligned::zeros(kernel_length + LANES);
+        if let Some(matrix) = geometry.matrix() {
+            arrange::transpose(&mut transposed, &kernel, matrix);
+        }
+        Self {
+            winners: vec![0; samples * geometry.winners()],
+            scratch: Scratch::new([&geometry].into_iter(), true),
+            geometry,
+            samples,
+            transposed,
+            x: numbers(samples * input.elements()),
+            kernel,
+            y: Aligned::zeros(y_length),
+            dx: Aligned::zeros(samples * input.elements()),
+            dkernel: Aligned::zeros(kernel_length),
+            dy: numbers(y_length),
+        }
+    }
+
+    /// `y` of `x` and `kernel`.
+    pub fn forward(&mut self) {
+        let Self { y, x, kernel, samples, geometry, scratch, winners, .. } = self;
+        let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
+        let parameters = Parameters { kernel, bias: None };
+        if geometry.is_pooled() {
+            conv2d::pooled::forward(pass, y, winners, x, parameters, true);
+        } else {
+            conv2d::forward(pass, y, x, parameters, false);
+        }
+    }
+
+    /// `dx` of `dy` and `kernel`.
+    pub fn input_gradient(&mut self) {
+        let Self { dx, dy, kernel, transposed, samples, geometry, scratch, winners, .. } = self;
+        let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
+        if geometry.is_pooled() {
+            let gradient = conv2d::pooled::Gradient { dy, winners };
+            conv2d::pooled::input_gradient(pass, dx, gradient, transposed);
+        } else {
+            conv2d::input_gradient(pass, dx, dy, kernel, transposed);
+        }
+    }
+
+    /// `dkernel` of `x` and `dy`.
+    pub fn kernel_gradient(&mut self) {
+        let Self { dkernel, x, dy, samples, geometry, scratch, winners, .. } = self;
+        let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
+        if geometry.is_pooled() {
+            let gradient = conv2d::pooled::Gradient { dy, winners };
+            conv2d::pooled::kernel_gradient(pass, dkernel, x, gradient);
+        } else {
+            conv2d::kernel_gradient(pass, dkernel, x, dy);
+        }
+    }
+}
+
+/// A dense layer with all its operands, as [`Convolution`].
+pub struct Dense {
+    geometry: dense::Geometry,
+    samples: usize,
+    transposed: Aligned,
+    pub x: Aligned,
+    pub kernel: Aligned,
+    pub y: Aligned,
+    pub dx: Aligned,
+    pub dkernel: Aligned,
+    pub dy: Aligned,
+}
+
+impl Dense {
+    /// Fills the operands with numbers between −0.5 and 0.5.
+    pub fn new(inputs: usize, units: usize, samples: usize) -> Self {
+        let geometry = dense::Geometry::new(inputs, units);
+        let kernel = numbers(inputs * units);
+        let mut transposed = Aligned::zeros(inputs * units + LANES);
+        arrange::transpose(&mut transposed, &kernel, geometry.matrix());
         Self {
             geometry,
             samples,
             transposed,
-            x: numbers(samples * input.elements(), 0),
+            x: numbers(samples * inputs),
             kernel,
-            y: vec![0.0; y_length],
-            dx: vec![0.0; samples * input.elements()],
-            dkernel: vec![0.0; kernel_length],
-            dy: numbers(y_length, LANES),
+            y: Aligned::zeros(samples * units),
+            dx: Aligned::zeros(samples * inputs),
+            dkernel: Aligned::zeros(inputs * units),
+            dy: numbers(samples * units),
         }
     }
 
     /// `y` of `x` and `kernel`.
     pub fn forward(&mut self) {
         let Self { y, x, kernel, samples, geometry, .. } = self;
-        conv2d::forward(Isa::current(), y, x, kernel, None, *samples, geometry);
+        let parameters = dense::Parameters { kernel, bias: None };
+        dense::forward(Isa::current(), y, x, parameters, false, *samples, geometry);
     }
 
     /// `dx` of `dy` and `kernel`.
     pub fn input_gradient(&mut self) {
-        let Self { dx, dy, kernel, transposed, samples, geometry, .. } = self;
-        conv2d::input_gradient(Isa::current(), dx, dy, kernel, transposed, *samples, geometry);
+        let Self { dx, dy, transposed, samples, geometry, .. } = self;
+        dense::input_gradient(Isa::current(), dx, dy, transposed, *samples, geometry);
     }
 
     /// `dkernel` of `x` and `dy`.
     pub fn kernel_gradient(&mut self) {
         let Self { dkernel, x, dy, samples, geometry, .. } = self;
-        conv2d::kernel_gradient(Isa::current(), dkernel, x, dy, *samples, geometry);
+        dense::kernel_gradient(Isa::current(), dkernel, x, dy, *samples, geometry);
     }
 }
 
-/// Numbers whose period, a prime, divides no extent in use; then `zeros`.
-fn numbers(length: usize, zeros: usize) -> Vec<f32> {
+/// Numbers whose period, a prime, divides no extent in use; then a vector of zeros.
+fn numbers(length: usize) -> Aligned {
     const PERIOD: usize = 251;
-    let number = |index: usize| (index * 97 % PERIOD) as f32 / PERIOD as f32 - 0.5;
-    (0..length).map(number).chain(std::iter::repeat_n(0.0, zeros)).collect()
+    let mut numbers = Aligned::zeros(length + LANES);
+    for (index, number) in numbers[..length].iter_mut().enumerate() {
+        *number = (index * 97 % PERIOD) as f32 / PERIOD as f32 - 0.5;
+    }
+    numbers
 }

@@ -1,113 +1,169 @@
 //! Depthwise convolution: each channel has a filter of its own, so vectors lie along the channels.
-//! The sums are those of [`GatherMatmul`](super::GatherMatmul) with one value per row.
+//! The sums are those of [`GatherMatmul`](super::GatherMatmul) with one value per tap.
 
-use super::gather::Gather;
+use super::gather::{Row, Source};
 use super::isa::{Isa, Kernel};
+use super::matmul::{fits, height};
 use super::simd::{LANES, Simd};
 
 /// `y[s][c][ch] = init[ch] + Σ_tap x[s][c][tap][ch] · kernel[tap][ch]`, from +0.0 without `init`. It
 /// gives the input gradient too, gathering from `dy`.
 pub(crate) struct DepthwiseForward<'a> {
     pub(crate) y: &'a mut [f32],
-    pub(crate) x: &'a [f32],
+    /// Values of `y` per sample.
+    pub(crate) y_length: usize,
+    /// Its runs are as long as there are channels. Read by whole vectors, as is `kernel`: both need
+    /// [`LANES`] values behind their last.
+    pub(crate) x: Source<'a>,
     pub(crate) kernel: &'a [f32],
     pub(crate) init: Option<&'a [f32]>,
-    pub(crate) samples: usize,
-    pub(crate) gather: &'a Gather,
     pub(crate) channels: usize,
 }
 
 /// `dkernel[tap][ch] = Σ_s Σ_c x[s][c][tap][ch] · dy[s][c][ch]`, from +0.0.
 pub(crate) struct DepthwiseKernel<'a> {
     pub(crate) dkernel: &'a mut [f32],
-    pub(crate) x: &'a [f32],
+    /// Whether `dkernel` already holds the sum over earlier samples, which these continue.
+    pub(crate) resume: bool,
+    /// As in [`DepthwiseForward`]; `dy` too needs [`LANES`] values behind its last.
+    pub(crate) x: Source<'a>,
     pub(crate) dy: &'a [f32],
-    pub(crate) samples: usize,
-    pub(crate) gather: &'a Gather,
+    /// Values of `dy` per sample.
+    pub(crate) dy_length: usize,
     pub(crate) channels: usize,
 }
 
-struct WithLengths<K> {
-    kernel: K,
-    /// Values per sample of what is written by cell and of what is gathered from, as the caller
-    /// names them.
-    lengths: [usize; 2],
-}
-
 impl DepthwiseForward<'_> {
-    /// `lengths`: values per sample of `y` and of `x`.
-    pub(crate) fn run(self, isa: Isa, lengths: [usize; 2]) {
-        isa.run(WithLengths { kernel: self, lengths });
+    /// # Panics
+    /// If the slices are too short for what is asked.
+    pub(crate) fn run(self, isa: Isa) {
+        isa.run(self);
+    }
+
+    /// `P` cells from `first` on in up to 16 channels. Gives the cell behind the last.
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize>(&mut self, simd: S, first: Row, channel: usize) -> Row {
+        let cells = self.x.gather.cells();
+        let width = LANES.min(self.channels - channel);
+        let (rows, next) = first.take::<P>(cells.len());
+        let sources = rows.map(|row| {
+            let start = row.sample * self.x.length + cells[row.cell].source as usize + channel;
+            self.x.values.as_ptr().wrapping_add(start)
+        });
+        let mut sums = match self.init {
+            Some(init) => [simd.load_partial(&init[channel..][..width]); P],
+            None => [simd.splat(0.0); P],
+        };
+        for run in self.x.gather.runs() {
+            let weights = run.tap as usize * self.channels + channel;
+            // SAFETY: `run` has checked that LANES values follow the channels of the last tap.
+            let w = unsafe { simd.load_ptr(self.kernel.as_ptr().wrapping_add(weights)) };
+            for p in 0..P {
+                let x = sources[p].wrapping_add(run.source as usize);
+                // SAFETY: `run` has checked that LANES values follow the channels of every tap of
+                // every cell of every sample.
+                let x = unsafe { simd.load_ptr(x) };
+                sums[p] = simd.mul_add(x, w, sums[p]);
+            }
+        }
+        for p in 0..P {
+            let start = rows[p].sample * self.y_length + cells[rows[p].cell].target as usize;
+            simd.store_partial(sums[p], &mut self.y[start + channel..][..width]);
+        }
+        next
     }
 }
 
-impl DepthwiseKernel<'_> {
-    /// `lengths`: values per sample of `x` and of `dy`.
-    pub(crate) fn run(self, isa: Isa, lengths: [usize; 2]) {
-        isa.run(WithLengths { kernel: self, lengths });
-    }
-}
-
-/// Up to 16 channels of the row that starts at `source` of a sample, or zeros in the padding.
-#[inline(always)]
-fn row<S: Simd>(simd: S, sample: &[f32], source: u32, channel: usize, width: usize) -> S::F {
-    if source == Gather::PADDING {
-        return simd.splat(0.0);
-    }
-    simd.load_partial(&sample[source as usize + channel..][..width])
-}
-
-impl Kernel for WithLengths<DepthwiseForward<'_>> {
+impl Kernel for DepthwiseForward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let DepthwiseForward { y, x, kernel, init, samples, gather, channels } = self.kernel;
-        let [y_length, x_length] = self.lengths;
-        for sample in 0..samples {
-            let x = &x[sample * x_length..][..x_length];
-            let y = &mut y[sample * y_length..][..y_length];
-            for (sources, target) in gather.rows() {
-                for channel in (0..channels).step_by(LANES) {
-                    let width = LANES.min(channels - channel);
-                    let mut sum = match init {
-                        Some(init) => simd.load_partial(&init[channel..][..width]),
-                        None => simd.splat(0.0),
-                    };
-                    for (&source, &tap) in sources.iter().zip(gather.taps()) {
-                        let w = &kernel[tap as usize * channels + channel..][..width];
-                        let x = row(simd, x, source, channel, width);
-                        sum = simd.mul_add(x, simd.load_partial(w), sum);
-                    }
-                    simd.store_partial(sum, &mut y[target as usize + channel..][..width]);
-                }
+    fn run<S: Simd>(mut self, simd: S) {
+        self.x.check(LANES);
+        let taps = self.x.gather.last_tap() + 1;
+        assert!(taps * self.channels + LANES <= self.kernel.len(), "room behind the weights");
+        for channel in (0..self.channels).step_by(LANES) {
+            let mut row = Row::default();
+            let mut left = self.x.rows();
+            while left > 0 {
+                let height = height::<S>(left, 1, 1);
+                row = match height {
+                    12 if const { fits::<S>(12, 1) } => self.tile::<S, 12>(simd, row, channel),
+                    6 if const { fits::<S>(6, 1) } => self.tile::<S, 6>(simd, row, channel),
+                    4 if const { fits::<S>(4, 1) } => self.tile::<S, 4>(simd, row, channel),
+                    2 if const { fits::<S>(2, 1) } => self.tile::<S, 2>(simd, row, channel),
+                    _ => self.tile::<S, 1>(simd, row, channel),
+                };
+                left -= height;
             }
         }
     }
 }
 
-impl Kernel for WithLengths<DepthwiseKernel<'_>> {
+impl DepthwiseKernel<'_> {
+    /// # Panics
+    /// If the slices are too short for what is asked.
+    pub(crate) fn run(self, isa: Isa) {
+        isa.run(self);
+    }
+
+    /// `P` taps from number `first` of the runs on, in up to 16 channels.
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize>(&mut self, simd: S, first: usize, channel: usize) {
+        let gather = self.x.gather;
+        let width = LANES.min(self.channels - channel);
+        let taps: [_; P] = std::array::from_fn(|p| gather.runs()[first + p]);
+        let place = |p: usize| taps[p].tap as usize * self.channels + channel;
+        let mut sums = [simd.splat(0.0); P];
+        if self.resume {
+            sums = std::array::from_fn(|p| simd.load_partial(&self.dkernel[place(p)..][..width]));
+        }
+        let sources = taps.map(|tap| tap.source as usize + channel);
+        for sample in 0..self.x.samples {
+            let x = self.x.values.as_ptr().wrapping_add(sample * self.x.length);
+            let dy = self.dy.as_ptr().wrapping_add(sample * self.dy_length + channel);
+            for cell in gather.cells() {
+                // SAFETY: `run` has checked that LANES values follow the channels of every cell.
+                let dy = unsafe { simd.load_ptr(dy.wrapping_add(cell.target as usize)) };
+                let x = x.wrapping_add(cell.source as usize);
+                for p in 0..P {
+                    // SAFETY: `run` has checked that LANES values follow the channels of every tap
+                    // of every cell of every sample.
+                    let x = unsafe { simd.load_ptr(x.wrapping_add(sources[p])) };
+                    sums[p] = simd.mul_add(x, dy, sums[p]);
+                }
+            }
+        }
+        for p in 0..P {
+            let place = place(p);
+            simd.store_partial(sums[p], &mut self.dkernel[place..place + width]);
+        }
+    }
+}
+
+impl Kernel for DepthwiseKernel<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let DepthwiseKernel { dkernel, x, dy, samples, gather, channels } = self.kernel;
-        let [x_length, dy_length] = self.lengths;
-        for (column, &tap) in gather.taps().iter().enumerate() {
-            for channel in (0..channels).step_by(LANES) {
-                let width = LANES.min(channels - channel);
-                let mut sum = simd.splat(0.0);
-                for sample in 0..samples {
-                    let x = &x[sample * x_length..][..x_length];
-                    let dy = &dy[sample * dy_length..][..dy_length];
-                    for (sources, target) in gather.rows() {
-                        let x = row(simd, x, sources[column], channel, width);
-                        let dy = &dy[target as usize + channel..][..width];
-                        sum = simd.mul_add(x, simd.load_partial(dy), sum);
-                    }
+    fn run<S: Simd>(mut self, simd: S) {
+        self.x.check(LANES);
+        let row_end = self.x.gather.target_end() + self.channels;
+        assert!(row_end <= self.dy_length + 1, "a row reaches past its sample");
+        let end = self.x.samples * self.dy_length + LANES;
+        assert!(end <= self.dy.len(), "gradients are missing, or room behind them");
+        let taps = self.x.gather.runs().len();
+        for channel in (0..self.channels).step_by(LANES) {
+            let mut tap = 0;
+            while tap < taps {
+                let height = height::<S>(taps - tap, 1, 1);
+                match height {
+                    12 if const { fits::<S>(12, 1) } => self.tile::<S, 12>(simd, tap, channel),
+                    6 if const { fits::<S>(6, 1) } => self.tile::<S, 6>(simd, tap, channel),
+                    4 if const { fits::<S>(4, 1) } => self.tile::<S, 4>(simd, tap, channel),
+                    2 if const { fits::<S>(2, 1) } => self.tile::<S, 2>(simd, tap, channel),
+                    _ => self.tile::<S, 1>(simd, tap, channel),
                 }
-                let target = tap as usize * channels + channel;
-                simd.store_partial(sum, &mut dkernel[target..][..width]);
+                tap += height;
             }
         }
     }

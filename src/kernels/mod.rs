@@ -5,6 +5,8 @@
 //! compiles the whole loop nest for it, so `Portable`, `Avx2` and `Avx512` give the same bits.
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn, clippy::multiple_unsafe_ops_per_block)]
+// A tile's rows and vectors are counted, as in the formulas they compute.
+#![allow(clippy::needless_range_loop)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -16,8 +18,10 @@ pub(crate) mod environment;
 mod gather;
 mod isa;
 pub(crate) mod math;
+mod matmul;
 #[cfg(test)]
 mod oracle;
+mod outer;
 mod portable;
 pub(crate) mod reduce;
 #[cfg(test)]
@@ -25,10 +29,16 @@ pub(crate) mod reference;
 pub(crate) mod roof;
 pub(crate) mod scalar;
 mod simd;
+mod winners;
 
 pub(crate) use depthwise::{DepthwiseForward, DepthwiseKernel};
 pub use environment::FloatEnvironmentError;
-pub(crate) use gather::{Block, Gather, GatherMatmul, GatherOuter, Source};
+pub(crate) use gather::{Cell, Gather, Run, Source};
 pub(crate) use isa::{Isa, Kernel};
 pub use isa::{IsaError, instruction_set};
+pub(crate) use matmul::{Finish, GatherMatmul, WINDOW, Weights};
+pub(crate) use outer::GatherOuter;
 pub(crate) use simd::{LANES, Simd};
+pub(crate) use winners::{
+    Pooled, Stretch, Winner, WinnersMatmul, WinnersOuter, WinnersOuterTransposed,
+};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Block, Gather, GatherMatmul, Isa, LANES, Source};
+use super::{Finish, Gather, GatherMatmul, Isa, LANES, Source, Weights};
 
 /// x (rows, depth) · w (depth, columns) in f64.
 fn product(x: &[f32], w: &[f32], [rows, depth, columns]: [usize; 3]) -> Vec<f64> {
@@ -41,11 +41,11 @@ proptest! {
         let x: Vec<f32> = (0..rows * depth).map(value).collect();
         let w: Vec<f32> = (0..depth * columns + LANES).map(|i| value(i + 7_919)).collect();
         let expected = product(&x, &w, [rows, depth, columns]);
-        let gather = Gather::single();
+        let gather = Gather::single(depth);
         for isa in Isa::available() {
             let mut y = vec![0.0; rows * columns];
             let source = Source {
-                values: &x, samples: rows, length: depth, offset: 0, width: depth, gather: &gather,
+                values: &x, samples: rows, length: depth, offset: 0, gather: &gather,
             };
             GatherMatmul {
                 y: &mut y,
@@ -53,9 +53,9 @@ proptest! {
                 y_offset: 0,
                 init: None,
                 x: source,
-                w: &w,
-                w_block: Block { start: 0, tap_stride: 0, stride: columns },
+                w: Weights { values: &w, start: 0, tap_stride: 0, stride: columns },
                 columns,
+                finish: Finish::Store,
             }
             .run(isa);
             for (y, expected) in y.iter().zip(&expected) {

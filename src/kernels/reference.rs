@@ -40,8 +40,8 @@ impl Convolution {
         y
     }
 
-    /// `dx` (n, ih, iw, ci): from +0.0 on, over (kh, kw, co), leaving out taps that the stride keeps
-    /// from the cell, dy being +0.0 outside the output.
+    /// `dx` (n, ih, iw, ci): from +0.0 on, over (kh, kw, co), leaving out taps that the stride or the
+    /// border keeps from the cell.
     pub(crate) fn input_gradient(&self, dy: &[f32], kernel: &[f32]) -> Vec<f32> {
         let mut dx = Vec::new();
         for (sample, at) in cells(self.samples, self.input) {
@@ -56,14 +56,12 @@ impl Convolution {
                         (from % stride == 0).then_some(from / stride)
                     };
                     let (Some(row), Some(column)) = (position(0), position(1)) else { continue };
+                    let Some([row, column]) = inside([row, column], self.output) else { continue };
+                    let cell = (sample * self.output[0] + row) * self.output[1] + column;
                     for filter in 0..self.group_filters() {
                         let filter = group * self.group_filters() + filter;
-                        let place = inside([row, column], self.output);
-                        let dy = place.map_or(0.0, |[row, column]| {
-                            let cell = (sample * self.output[0] + row) * self.output[1] + column;
-                            dy[cell * self.filters + filter]
-                        });
                         let inner = channel % self.group_channels();
+                        let dy = dy[cell * self.filters + filter];
                         sum = dy.mul_add(kernel[self.weight(tap, inner, filter)], sum);
                     }
                 }
@@ -91,6 +89,102 @@ impl Convolution {
         dkernel
     }
 
+    /// `y` (n, oh / 2, ow / 2, co) pooled by windows of 2 × 2 cells: the first of the largest, or the
+    /// first NaN; then relu. And for each the pixel that won, if it is alive.
+    pub(crate) fn forward_pooled(
+        &self,
+        x: &[f32],
+        kernel: &[f32],
+        bias: Option<&[f32]>,
+        relu: bool,
+    ) -> (Vec<f32>, Vec<Option<usize>>) {
+        let unpooled = self.forward(x, kernel, bias);
+        let (mut y, mut winners) = (Vec::new(), Vec::new());
+        for (sample, window) in cells(self.samples, self.output.map(|cells| cells / 2)) {
+            for filter in 0..self.filters {
+                let value = |pixel| {
+                    let [row, column] = pixel_of(window, pixel);
+                    let cell = (sample * self.output[0] + row) * self.output[1] + column;
+                    unpooled[cell * self.filters + filter]
+                };
+                let mut best = 0;
+                for pixel in 1..4 {
+                    let (x, y) = (value(best), value(pixel));
+                    if !x.is_nan() && (y.is_nan() || y > x) {
+                        best = pixel;
+                    }
+                }
+                let largest = value(best);
+                let dead = relu && largest <= 0.0;
+                y.push(if dead { 0.0 } else { largest });
+                winners.push((!relu || largest > 0.0).then_some(best));
+            }
+        }
+        (y, winners)
+    }
+
+    /// `dx` of a pooled convolution: from +0.0 on, over blocks of 64 filters, windows, pixels, filters.
+    pub(crate) fn input_gradient_pooled(
+        &self,
+        dy: &[f32],
+        winners: &[Option<usize>],
+        kernel: &[f32],
+    ) -> Vec<f32> {
+        let mut dx = vec![0.0; self.samples * self.input[0] * self.input[1] * self.channels];
+        for first in (0..self.filters).step_by(64) {
+            let windows = cells(self.samples, self.output.map(|cells| cells / 2));
+            for (at, (sample, window)) in windows.enumerate() {
+                for (pixel, filter) in (0..4).flat_map(|pixel| {
+                    (first..self.filters.min(first + 64)).map(move |filter| (pixel, filter))
+                }) {
+                    let result = at * self.filters + filter;
+                    if winners[result] != Some(pixel) {
+                        continue;
+                    }
+                    for tap in taps(self.kernel) {
+                        let from = self.position(pixel_of(window, pixel), tap);
+                        let Some([row, column]) = inside(from, self.input) else { continue };
+                        let cell = (sample * self.input[0] + row) * self.input[1] + column;
+                        for channel in 0..self.channels {
+                            let weight = kernel[self.weight(tap, channel, filter)];
+                            let dx = &mut dx[cell * self.channels + channel];
+                            *dx = dy[result].mul_add(weight, *dx);
+                        }
+                    }
+                }
+            }
+        }
+        dx
+    }
+
+    /// `dkernel` of a pooled convolution: from +0.0 on, over samples and windows, leaving out those
+    /// where no pixel is alive.
+    pub(crate) fn kernel_gradient_pooled(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        winners: &[Option<usize>],
+    ) -> Vec<f32> {
+        let mut dkernel = Vec::new();
+        for tap in taps(self.kernel) {
+            for channel in 0..self.channels {
+                for filter in 0..self.filters {
+                    let mut sum = 0.0;
+                    let windows = cells(self.samples, self.output.map(|cells| cells / 2));
+                    for (at, (sample, window)) in windows.enumerate() {
+                        let result = at * self.filters + filter;
+                        let Some(pixel) = winners[result] else { continue };
+                        let cell = (sample, pixel_of(window, pixel));
+                        let x = self.x(x, cell, tap, filter, channel);
+                        sum = x.mul_add(dy[result], sum);
+                    }
+                    dkernel.push(sum);
+                }
+            }
+        }
+        dkernel
+    }
+
     fn group_channels(&self) -> usize {
         self.channels / self.groups
     }
@@ -105,6 +199,14 @@ impl Convolution {
         (tap * self.group_channels() + channel) * self.filters + filter
     }
 
+    /// The place in the input, or outside, under `tap` of the window at an output cell.
+    fn position(&self, cell: [usize; 2], tap: [usize; 2]) -> [i64; 2] {
+        [0, 1].map(|axis| {
+            (cell[axis] * self.strides[axis] + tap[axis] * self.dilation[axis]) as i64
+                - self.before[axis] as i64
+        })
+    }
+
     /// The input under `tap` of the window at an output cell, in `channel` of the group of `filter`.
     fn x(
         &self,
@@ -114,12 +216,8 @@ impl Convolution {
         filter: usize,
         channel: usize,
     ) -> f32 {
-        let position = |axis: usize| {
-            (cell[axis] * self.strides[axis] + tap[axis] * self.dilation[axis]) as i64
-                - self.before[axis] as i64
-        };
         let channel = filter / self.group_filters() * self.group_channels() + channel;
-        inside([position(0), position(1)], self.input).map_or(0.0, |[row, column]| {
+        inside(self.position(cell, tap), self.input).map_or(0.0, |[row, column]| {
             let cell = (sample * self.input[0] + row) * self.input[1] + column;
             x[cell * self.channels + channel]
         })
@@ -130,6 +228,11 @@ impl Convolution {
 fn cells(samples: usize, [height, width]: [usize; 2]) -> impl Iterator<Item = (usize, [usize; 2])> {
     let place = move |cell: usize| (cell / width / height, [cell / width % height, cell % width]);
     (0..samples * height * width).map(place)
+}
+
+/// The cell of pixel `pixel` of a window of 2 × 2.
+fn pixel_of(window: [usize; 2], pixel: usize) -> [usize; 2] {
+    [2 * window[0] + pixel / 2, 2 * window[1] + pixel % 2]
 }
 
 fn taps([height, width]: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {

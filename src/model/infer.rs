@@ -122,6 +122,30 @@ impl Window2d {
         (first..end.min(self.kernel[axis])).map(move |tap| start + tap * dilation - before)
     }
 
+    /// The output rows (axis 0) or columns (axis 1) whose windows reach input `source`, each behind the
+    /// tap that does, in the order of the taps.
+    pub fn outputs(
+        &self,
+        axis: usize,
+        source: usize,
+    ) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (dilation, stride) = (self.dilation[axis], self.strides[axis]);
+        let (position, output) = (source + self.before[axis], self.output[axis]);
+        (0..self.kernel[axis]).filter_map(move |tap| {
+            let start = position.checked_sub(tap * dilation)?;
+            let reached = start.is_multiple_of(stride) && start / stride < output;
+            reached.then_some((tap, start / stride))
+        })
+    }
+
+    /// Rows and columns that all windows together reach over, padding included.
+    pub fn extent(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            let last = (self.output[axis] - 1) * self.strides[axis];
+            last + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+        })
+    }
+
     /// Refuses a window of so many `taps` that what it meets could not be counted.
     fn countable(&self, taps: [usize; 2]) -> Result<(), Rule> {
         let product = |sizes: [usize; 2]| sizes[0].checked_mul(sizes[1]);

@@ -50,18 +50,34 @@ impl Shard<'_> {
         let first = step.first_for_parameters;
         match &step.op {
             Op::Conv2d { geometry, kernel, bias } => {
-                let x = self.value(step.inputs[0].value);
+                let mut scratch = take(&mut self.workspace.convolution);
+                let x = &self.workspace.values[step.inputs[0].value];
+                let winners = &self.workspace.winners[index];
+                let pooled = conv2d::pooled::Gradient { dy: &dy_and_room, winners };
                 gradient.of(kernel, first, |dw| {
-                    conv2d::kernel_gradient(isa, dw, x, &dy_and_room, samples, geometry);
+                    let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
+                    if geometry.is_pooled() {
+                        conv2d::pooled::kernel_gradient(pass, dw, x, pooled);
+                    } else {
+                        conv2d::kernel_gradient(pass, dw, x, &dy_and_room);
+                    }
                 });
                 gradient.of_bias(bias.as_ref(), first, |db| {
                     column_sums(isa, db, samples, geometry.cells(), Plain(dy));
                 });
-                let weights = &self.parameters[kernel.range.clone()];
+                let weights = &self.parameters[kernel.range.start..];
                 let transposed = &self.prepared.transposed[index];
-                self.input_gradient(step, 0, |_, dx| {
-                    conv2d::input_gradient(isa, dx, dy, weights, transposed, samples, geometry);
+                self.input_gradient(step, 0, |shard, dx| {
+                    let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
+                    if geometry.is_pooled() {
+                        let winners = &shard.workspace.winners[index];
+                        let pooled = conv2d::pooled::Gradient { dy: &dy_and_room, winners };
+                        conv2d::pooled::input_gradient(pass, dx, pooled, transposed);
+                    } else {
+                        conv2d::input_gradient(pass, dx, &dy_and_room, weights, transposed);
+                    }
                 });
+                self.workspace.convolution = scratch;
             }
             Op::Dense { geometry, rows, kernel, bias } => {
                 let x = self.value(step.inputs[0].value);

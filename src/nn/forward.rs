@@ -68,7 +68,9 @@ impl Shard<'_> {
             self.workspace.before[index] = before;
         } else {
             self.compute(index, step, &mut y[..length]);
-            activation::apply(self.isa, step.activation, &mut y[..length], step.width);
+            if !step.has_own_relu() {
+                activation::apply(self.isa, step.activation, &mut y[..length], step.width);
+            }
         }
         self.workspace.values[step.output] = y;
     }
@@ -79,16 +81,31 @@ impl Shard<'_> {
         let lengths = &self.plan.lengths;
         match &step.op {
             Op::Conv2d { geometry, kernel, bias } => {
-                let bias = bias.as_ref().map(|bias| &parameters[bias.range.clone()]);
-                let kernel = &parameters[kernel.range.start..];
-                let x = self.value(step.inputs[0].value);
-                conv2d::forward(isa, y, x, kernel, bias, samples, geometry);
+                let parameters = conv2d::Parameters {
+                    kernel: &parameters[kernel.range.start..],
+                    bias: bias.as_ref().map(|bias| &parameters[bias.range.clone()]),
+                };
+                let mut scratch = take(&mut self.workspace.convolution);
+                let mut winners = take(&mut self.workspace.winners[index]);
+                let x = &self.workspace.values[step.inputs[0].value];
+                let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
+                let relu = step.has_own_relu();
+                if geometry.is_pooled() {
+                    conv2d::pooled::forward(pass, y, &mut winners, x, parameters, relu);
+                } else {
+                    conv2d::forward(pass, y, x, parameters, relu);
+                }
+                self.workspace.convolution = scratch;
+                self.workspace.winners[index] = winners;
             }
             Op::Dense { geometry, rows, kernel, bias } => {
-                let bias = bias.as_ref().map(|bias| &parameters[bias.range.clone()]);
-                let kernel = &parameters[kernel.range.start..];
+                let parameters = dense::Parameters {
+                    kernel: &parameters[kernel.range.start..],
+                    bias: bias.as_ref().map(|bias| &parameters[bias.range.clone()]),
+                };
                 let x = self.value(step.inputs[0].value);
-                dense::forward(isa, y, x, kernel, bias, samples * rows, geometry);
+                let relu = step.has_own_relu();
+                dense::forward(isa, y, x, parameters, relu, samples * rows, geometry);
             }
             Op::Pool2d(geometry) => {
                 let mut winners = take(&mut self.workspace.winners[index]);

@@ -26,4 +26,4 @@ pub use transfer::{LoadReport, Mismatch};
 pub use workspace::SHARD;
 
 /// Raised by any change that can alter one bit of any result (see `docs/DETERMINISM.md`).
-pub const ARITHMETIC_REVISION: u32 = 1;
+pub const ARITHMETIC_REVISION: u32 = 2;

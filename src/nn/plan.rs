@@ -152,6 +152,9 @@ impl Plan {
                 first_for_parameters: true,
             });
         }
+        let named: Vec<usize> = graph.outputs().iter().map(|id| value_of[id.node.0]).collect();
+        fuse_poolings(graph, &mut steps, &mut lengths, &named);
+        prepare_input_gradients(graph, &mut steps);
         let inputs = graph.inputs().iter().map(|id| value_of[id.0]).collect();
         let outputs = plan_outputs(graph, &value_of, &mut steps, losses);
         mark_first_writers(graph, &mut steps, &outputs, lengths.len());
@@ -165,6 +168,13 @@ impl Plan {
         self.lengths.iter().copied().max().unwrap_or(0)
     }
 
+    pub(super) fn convolutions(&self) -> impl Iterator<Item = &conv2d::Geometry> {
+        self.steps.iter().filter_map(|step| match &step.op {
+            Op::Conv2d { geometry, .. } => Some(&**geometry),
+            _ => None,
+        })
+    }
+
     /// Values in the largest parameter that more than one step writes a gradient for.
     pub(super) fn longest_shared_parameter(&self) -> usize {
         let shared = self.steps.iter().filter(|step| !step.first_for_parameters);
@@ -173,6 +183,15 @@ impl Plan {
 }
 
 impl Op {
+    /// Rows and columns of the kernel whose transpose the input gradient reads, where there is one.
+    pub(super) fn matrix(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Conv2d { geometry, .. } => geometry.matrix(),
+            Self::Dense { geometry, .. } => Some(geometry.matrix()),
+            _ => None,
+        }
+    }
+
     fn parameters(&self) -> impl Iterator<Item = &Weights> {
         let (first, second) = match self {
             Self::Conv2d { kernel, bias, .. } | Self::Dense { kernel, bias, .. } => {
@@ -193,6 +212,16 @@ impl Op {
 }
 
 impl Step {
+    /// Whether the operation applies the activation, a relu, itself.
+    pub(super) fn has_own_relu(&self) -> bool {
+        let able = match &self.op {
+            Op::Conv2d { geometry, .. } => !geometry.is_depthwise(),
+            Op::Dense { .. } => true,
+            _ => false,
+        };
+        able && self.activation == Activation::Relu
+    }
+
     fn is_barrier(&self) -> bool {
         matches!(&self.op, Op::BatchNormalization(norm) if norm.by_batch)
     }
@@ -312,6 +341,68 @@ fn operation(
             Op::Concatenate(slots.collect())
         }
     })
+}
+
+/// Makes one step of a convolution and the max pooling behind it, where nobody else reads between
+/// them, no window overlaps another or reaches past the image, and what happens between is a relu or
+/// nothing. On the way back, such a pair has an order of summation of its own.
+fn fuse_poolings(graph: &Graph, steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize]) {
+    let mut pooling = 0;
+    while pooling < steps.len() {
+        let fused = fusible(graph, steps, pooling, named);
+        let Some((convolution, geometry)) = fused else {
+            pooling += 1;
+            continue;
+        };
+        let pool = steps.remove(pooling);
+        let step = &mut steps[convolution];
+        if let Op::Conv2d { geometry: unpooled, .. } = &mut step.op {
+            **unpooled = geometry;
+        }
+        lengths[step.output] = 0;
+        step.output = pool.output;
+    }
+}
+
+/// The convolution that the step `pooling` can be fused with, and what they need together.
+fn fusible(
+    graph: &Graph,
+    steps: &[Step],
+    pooling: usize,
+    named: &[usize],
+) -> Option<(usize, conv2d::Geometry)> {
+    let spec = |step: &Step| {
+        let node = &graph.nodes()[step.node];
+        (&graph.layers()[node.layer].spec, graph.shape(*node.inputs.first().expect("one input")))
+    };
+    let (LayerSpec::Pool2d(pool), image) = spec(&steps[pooling]) else { return None };
+    let value = steps[pooling].inputs[0].value;
+    let convolution = steps[..pooling].iter().position(|step| step.output == value)?;
+    let (LayerSpec::Conv2d(conv), input) = spec(&steps[convolution]) else { return None };
+    let readers = steps.iter().flat_map(|step| &step.inputs).filter(|input| input.value == value);
+    // A reshape in between shares the buffer, but the windows are others.
+    let direct = graph.nodes()[steps[pooling].node].inputs[0] == NodeId(steps[convolution].node);
+    let alone = direct && readers.count() == 1 && !named.contains(&value);
+    let simple =
+        conv.groups == 1 && matches!(conv.activation, Activation::Relu | Activation::Linear);
+    let (alone, two) = (alone && simple, pool.pool == [2, 2] && pool.strides == [2, 2]);
+    let inside = pool2d::stays_inside(pool, image);
+    (alone && two && inside && pool.kind == PoolKind::Max)
+        .then(|| (convolution, conv2d::Geometry::pooled(conv, input)))
+}
+
+/// Prepares the convolutions that pass a gradient on to what they read.
+fn prepare_input_gradients(graph: &Graph, steps: &mut [Step]) {
+    for step in steps.iter_mut().filter(|step| step.backward && step.inputs[0].backward) {
+        let node = &graph.nodes()[step.node];
+        let spec = &graph.layers()[node.layer].spec;
+        if let (Op::Conv2d { geometry, .. }, LayerSpec::Conv2d(conv)) = (&mut step.op, spec)
+            && !geometry.is_pooled()
+        {
+            let input = graph.shape(node.inputs[0]);
+            **geometry = conv2d::Geometry::with_input_gradient(conv, input);
+        }
+    }
 }
 
 /// Decides for each output whether its loss and the activation before it are computed as one: where

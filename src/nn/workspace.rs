@@ -4,6 +4,7 @@ use super::plan::{Op, Plan};
 use crate::kernels::LANES;
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{Moments, Scaling};
+use crate::ops::{arrange, conv2d};
 use crate::tensor::Aligned;
 
 /// Samples in a shard, the unit of parallel work and of reduction: a constant, so that no result
@@ -21,7 +22,7 @@ pub(crate) struct Workspace {
     pub(super) before: Vec<Aligned>,
     /// Per step: where each maximum over whole images came from.
     pub(super) argmax: Vec<Vec<u32>>,
-    /// Per step: which cells of the windows of max pooling won.
+    /// Per step: which cells won the windows of max pooling, fused with a convolution or not.
     pub(super) winners: Vec<Vec<u16>>,
     /// Per step: normalised values, the factors of dropout, or a sample's shares of average pooling.
     pub(super) kept: Vec<Aligned>,
@@ -29,6 +30,8 @@ pub(crate) struct Workspace {
     pub(super) moments: Vec<Moments>,
     /// Per step: the same on the way back, Σ dy·n and Σ dy.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
+    /// What convolutions need besides.
+    pub(super) convolution: conv2d::Scratch,
     /// What one sample of an output is compared with.
     pub(super) target: Aligned,
     /// The gradient of one sample's loss, where there is no way back.
@@ -69,12 +72,14 @@ impl Workspace {
                 .collect(),
             winners: steps()
                 .map(|step| match &step.op {
+                    Op::Conv2d { geometry, .. } if training => vec![0; geometry.winners() * SHARD],
                     Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Max => {
                         vec![0; geometry.winners() * SHARD]
                     }
                     _ => Vec::new(),
                 })
                 .collect(),
+            convolution: conv2d::Scratch::new(plan.convolutions(), training),
             kept: steps()
                 .map(|step| match &step.op {
                     Op::BatchNormalization(_) | Op::Dropout { .. } => {
@@ -115,12 +120,8 @@ impl Prepared {
     pub(super) fn new(plan: &Plan, training: bool) -> Self {
         let transposed = plan.steps.iter().map(|step| {
             let wanted = training && step.inputs.first().is_some_and(|input| input.backward);
-            let length = match &step.op {
-                Op::Conv2d { geometry, .. } if wanted => geometry.transposed_length(),
-                Op::Dense { geometry, .. } if wanted => geometry.transposed_length(),
-                _ => 0,
-            };
-            Aligned::zeros(length)
+            let matrix = step.op.matrix().filter(|_| wanted);
+            Aligned::zeros(matrix.map_or(0, |[rows, columns]| rows * columns + LANES))
         });
         let channels = |op: &Op| match op {
             Op::BatchNormalization(norm) => norm.channels,
@@ -138,23 +139,14 @@ impl Prepared {
 
     /// Derives everything from the parameters, with the moving averages for normalisations.
     pub(super) fn refresh(&mut self, plan: &Plan, parameters: &[f32]) {
-        use crate::ops::{conv2d, dense};
         for (index, step) in plan.steps.iter().enumerate() {
             let transposed = &mut self.transposed[index];
             match &step.op {
-                Op::Conv2d { geometry, kernel, .. } if !transposed.is_empty() => {
-                    conv2d::transpose_kernel(
-                        transposed,
-                        &parameters[kernel.range.clone()],
-                        geometry,
-                    );
-                }
-                Op::Dense { geometry, kernel, .. } if !transposed.is_empty() => {
-                    dense::transpose_kernel(
-                        transposed,
-                        &parameters[kernel.range.clone()],
-                        geometry,
-                    );
+                Op::Conv2d { kernel, .. } | Op::Dense { kernel, .. } => {
+                    if let (Some(matrix), false) = (step.op.matrix(), transposed.is_empty()) {
+                        let kernel = &parameters[kernel.range.clone()];
+                        arrange::transpose(transposed, kernel, matrix);
+                    }
                 }
                 Op::BatchNormalization(norm) => {
                     let mean = &parameters[norm.moving_mean.clone()];

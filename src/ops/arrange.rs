@@ -1,4 +1,6 @@
-//! Layers that only move values: zero padding and joining along an axis.
+//! What only moves values: zero padding, joining along an axis, and transposing.
+
+use rayon::prelude::*;
 
 /// An image and the zeros around it.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,25 @@ pub(crate) fn unpad(dx: &mut [f32], dy: &[f32], geometry: PaddingGeometry) {
     for (to, from) in rows {
         dx[to..to + length].copy_from_slice(&dy[from..from + length]);
     }
+}
+
+/// `out` (columns, rows) of `values` (rows, columns).
+pub(crate) fn transpose(out: &mut [f32], values: &[f32], [rows, columns]: [usize; 2]) {
+    const TILE: usize = 16; // both sides of a tile stay in the first-level cache
+    const TASK: usize = 16 * 1024; // values: enough work to be worth a task
+    let band = (TASK / rows.max(1)).next_multiple_of(TILE).max(TILE);
+    let bands = out[..rows * columns].par_chunks_mut(band * rows.max(1)).enumerate();
+    bands.for_each(|(number, out)| {
+        let first = number * band;
+        for first_row in (0..rows).step_by(TILE) {
+            for (column, out) in out.chunks_exact_mut(rows).enumerate() {
+                let column = first + column;
+                for (row, out) in (first_row..).zip(out[first_row..].iter_mut().take(TILE)) {
+                    *out = values[row * columns + column];
+                }
+            }
+        }
+    });
 }
 
 /// Where an input of a concatenation lies in its output: blocks of `length` values, `stride` apart

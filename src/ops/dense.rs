@@ -1,45 +1,56 @@
 //! y = x · kernel + bias over the last axis. `rows` counts the vectors of a shard: its samples times
 //! the axes before the last.
 
-use crate::kernels::{Block, Gather, GatherMatmul, GatherOuter, Isa, LANES, Source};
+use crate::kernels::{Finish, Gather, GatherMatmul, GatherOuter, Isa, Source, Weights};
 
 /// What a dense layer needs to know, worked out once.
 #[derive(Clone, Debug)]
 pub(crate) struct Geometry {
     inputs: usize,
     units: usize,
-    gather: Gather,
+    /// All inputs of a row, and all units.
+    row: Gather,
+    result: Gather,
 }
 
 impl Geometry {
     pub(crate) fn new(inputs: usize, units: usize) -> Self {
-        Self { inputs, units, gather: Gather::single() }
+        Self { inputs, units, row: Gather::single(inputs), result: Gather::single(units) }
     }
 
-    /// How many values the transposed kernel takes, with room for a vector load behind the last.
-    pub(crate) fn transposed_length(&self) -> usize {
-        self.inputs * self.units + LANES
-    }
-
-    fn source<'a>(&'a self, values: &'a [f32], rows: usize, width: usize) -> Source<'a> {
-        Source { values, samples: rows, length: width, offset: 0, width, gather: &self.gather }
-    }
-
-    fn block(stride: usize) -> Block {
-        Block { start: 0, tap_stride: 0, stride }
+    /// Rows and columns of the kernel, whose transpose the input gradient reads.
+    pub(crate) fn matrix(&self) -> [usize; 2] {
+        [self.inputs, self.units]
     }
 }
 
+/// The kernel and the bias of a dense layer. Behind the last value of the kernel lie [`LANES`](crate::kernels::LANES)
+/// readable ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameters<'a> {
+    /// (inputs, units)
+    pub(crate) kernel: &'a [f32],
+    /// (units)
+    pub(crate) bias: Option<&'a [f32]>,
+}
+
+/// Rows of `length` values, all read as `gather` says.
+fn source<'a>(values: &'a [f32], rows: usize, length: usize, gather: &'a Gather) -> Source<'a> {
+    Source { values, samples: rows, length, offset: 0, gather }
+}
+
+fn weights(values: &[f32], stride: usize) -> Weights<'_> {
+    Weights { values, start: 0, tap_stride: 0, stride }
+}
+
 /// `y` (rows, units) of `x` (rows, inputs), `kernel` (inputs, units) and `bias` (units): one
-/// accumulator each, from the bias on, over the inputs.
-///
-/// `kernel` has [`LANES`] readable values behind its last.
+/// accumulator each, from the bias on, over the inputs; then relu, if it is asked for.
 pub(crate) fn forward(
     isa: Isa,
     y: &mut [f32],
     x: &[f32],
-    kernel: &[f32],
-    bias: Option<&[f32]>,
+    Parameters { kernel, bias }: Parameters<'_>,
+    relu: bool,
     rows: usize,
     geometry: &Geometry,
 ) {
@@ -49,30 +60,17 @@ pub(crate) fn forward(
         y_length: g.units,
         y_offset: 0,
         init: bias,
-        x: g.source(x, rows, g.inputs),
-        w: kernel,
-        w_block: Geometry::block(g.units),
+        x: source(x, rows, g.inputs, &g.row),
+        w: weights(kernel, g.units),
         columns: g.units,
+        finish: if relu { Finish::Relu } else { Finish::Store },
     }
     .run(isa);
 }
 
-/// The kernel as [`input_gradient`] reads it: (units, inputs).
-pub(crate) fn transpose_kernel(transposed: &mut [f32], kernel: &[f32], geometry: &Geometry) {
-    const TILE: usize = 16; // keeps both sides of a tile in the first-level cache
-    let Geometry { inputs, units, .. } = *geometry;
-    for first in (0..inputs).step_by(TILE) {
-        for unit in 0..units {
-            for input in first..inputs.min(first + TILE) {
-                transposed[unit * inputs + input] = kernel[input * units + unit];
-            }
-        }
-    }
-}
-
 /// `dx` (rows, inputs) of `dy` (rows, units): one accumulator each, from +0.0 on, over the units.
 ///
-/// `transposed` is what [`transpose_kernel`] gives.
+/// `transposed` is the kernel as (units, inputs), with [`LANES`](crate::kernels::LANES) readable values behind its last.
 pub(crate) fn input_gradient(
     isa: Isa,
     dx: &mut [f32],
@@ -87,17 +85,17 @@ pub(crate) fn input_gradient(
         y_length: g.inputs,
         y_offset: 0,
         init: None,
-        x: g.source(dy, rows, g.units),
-        w: transposed,
-        w_block: Geometry::block(g.inputs),
+        x: source(dy, rows, g.units, &g.result),
+        w: weights(transposed, g.inputs),
         columns: g.inputs,
+        finish: Finish::Store,
     }
     .run(isa);
 }
 
 /// `dkernel` (inputs, units) of the rows given: one accumulator each, from +0.0 on, over the rows.
 ///
-/// `dy` has [`LANES`] readable values behind its last.
+/// `dy` has [`LANES`](crate::kernels::LANES) readable values behind its last.
 pub(crate) fn kernel_gradient(
     isa: Isa,
     dkernel: &mut [f32],
@@ -109,8 +107,10 @@ pub(crate) fn kernel_gradient(
     let g = geometry;
     GatherOuter {
         dw: dkernel,
-        dw_block: Geometry::block(g.units),
-        x: g.source(x, rows, g.inputs),
+        dw_start: 0,
+        dw_stride: g.units,
+        resume: false,
+        x: source(x, rows, g.inputs, &g.row),
         dy,
         dy_length: g.units,
         dy_offset: 0,

@@ -119,6 +119,16 @@ fn parts<'a, T>(values: &'a [T], ends: &'a [u32]) -> impl Iterator<Item = &'a [T
     starts.zip(ends).map(|(start, &end)| &values[start as usize..end as usize])
 }
 
+/// Whether no window reaches past the image, so that each has all of its cells.
+pub(crate) fn stays_inside(pool: &Pool2d, input: &Shape) -> bool {
+    let (height, width, _) = input.as_image().expect("checked with the graph");
+    let size = [height, width];
+    let window = Window2d::new(size, pool.pool, pool.strides, pool.padding, [1; 2])
+        .expect("checked with the graph");
+    let extent = window.extent();
+    (0..2).all(|axis| window.before[axis] == 0 && extent[axis] <= size[axis])
+}
+
 struct Forward<'a> {
     y: &'a mut [f32],
     /// Empty where nothing is to be remembered.

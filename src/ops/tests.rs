@@ -1,6 +1,8 @@
 //! Convolution and dense layers on every instruction set against plain loops, bit by bit.
 
-use super::{conv2d, dense};
+use super::conv2d::pooled;
+use super::conv2d::{Pass, Scratch};
+use super::{arrange, conv2d, dense};
 use crate::kernels::reference::{self, Convolution, assert_same_bits};
 use crate::kernels::{Isa, LANES};
 use crate::model::{Conv2d, Padding};
@@ -14,7 +16,7 @@ fn with_room(mut values: Vec<f32>) -> Vec<f32> {
 
 /// Input channels, filters, groups: 1, primes and the neighbours of vector widths; then groups of
 /// several sizes, and one per channel.
-const WIDTHS: [[usize; 3]; 16] = [
+const WIDTHS: [[usize; 3]; 17] = [
     [1, 1, 1],
     [1, 3, 1],
     [1, 32, 1],
@@ -23,6 +25,7 @@ const WIDTHS: [[usize; 3]; 16] = [
     [16, 15, 1],
     [17, 33, 1],
     [33, 1, 1],
+    [32, 67, 1], // more than one block of filters
     [4, 6, 2],
     [34, 32, 2],
     [6, 51, 3],
@@ -72,7 +75,7 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, kernel: Vec<f
         filters: conv.filters,
         groups: conv.groups,
     };
-    let geometry = conv2d::Geometry::new(conv, input);
+    let geometry = conv2d::Geometry::with_input_gradient(conv, input);
     let x = reference::values(samples * input.elements(), 2);
     let dy = reference::values(samples * geometry.cells() * conv.filters, 3);
     let bias = reference::values(conv.filters, 4);
@@ -80,32 +83,93 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, kernel: Vec<f
     let unbiased = twin.forward(&x, &kernel, None);
     let dx_expected = twin.input_gradient(&dy, &kernel);
     let dw_expected = twin.kernel_gradient(&x, &dy);
-    let (kernel_length, dy) = (kernel.len(), with_room(dy));
-    let kernel = with_room(kernel);
+    let transposed = transposed(&kernel, geometry.matrix());
+    let (x, dy, kernel) = (with_room(x), with_room(dy), with_room(kernel));
     for isa in Isa::available() {
         let case = (isa, twin);
+        let mut scratch = Scratch::new([&geometry].into_iter(), true);
+        macro_rules! pass {
+            () => {
+                Pass { isa, geometry: &geometry, samples, scratch: &mut scratch }
+            };
+        }
         for (bias, expected) in [(Some(&bias[..]), &biased), (None, &unbiased)] {
             let mut y = vec![f32::NAN; expected.len()];
-            conv2d::forward(isa, &mut y, &x, &kernel, bias, samples, &geometry);
+            let parameters = conv2d::Parameters { kernel: &kernel, bias };
+            conv2d::forward(pass!(), &mut y, &x, parameters, false);
             assert_same_bits(&y, expected, &("forward", case));
+            if !geometry.is_depthwise() {
+                conv2d::forward(pass!(), &mut y, &x, parameters, true);
+                assert_same_bits(&y, &relu(expected), &("forward with relu", case));
+            }
         }
-        let mut transposed = vec![f32::NAN; geometry.transposed_length()];
-        conv2d::transpose_kernel(&mut transposed, &kernel[..kernel_length], &geometry);
         let mut dx = vec![f32::NAN; dx_expected.len()];
-        conv2d::input_gradient(
-            isa,
-            &mut dx,
-            &dy[..dy.len() - LANES],
-            &kernel[..kernel_length],
-            &transposed,
-            samples,
-            &geometry,
-        );
+        conv2d::input_gradient(pass!(), &mut dx, &dy, &kernel, &transposed);
         assert_same_bits(&dx, &dx_expected, &("input gradient", case));
         let mut dw = vec![f32::NAN; dw_expected.len()];
-        conv2d::kernel_gradient(isa, &mut dw, &x, &dy, samples, &geometry);
+        conv2d::kernel_gradient(pass!(), &mut dw, &x, &dy);
         assert_same_bits(&dw, &dw_expected, &("kernel gradient", case));
     }
+    if conv.groups == 1 && window.output.iter().all(|&cells| cells >= 2) {
+        check_pooled(conv, input, &twin, &x, &kernel, &bias);
+    }
+}
+
+/// The same convolution with max pooling behind it, with and without relu.
+fn check_pooled(
+    conv: &Conv2d,
+    input: &Shape,
+    twin: &Convolution,
+    x: &[f32],
+    kernel: &[f32],
+    bias: &[f32],
+) {
+    let geometry = conv2d::Geometry::pooled(conv, input);
+    let samples = twin.samples;
+    for (relu, bias) in [(true, Some(bias)), (false, None)] {
+        let (y_expected, winners_expected) = twin.forward_pooled(x, kernel, bias, relu);
+        let dy = with_room(reference::values(y_expected.len(), 5));
+        let dx_expected = twin.input_gradient_pooled(&dy, &winners_expected, kernel);
+        let dw_expected = twin.kernel_gradient_pooled(x, &dy, &winners_expected);
+        let weights = &kernel[..kernel.len() - LANES];
+        let transposed = transposed(weights, geometry.matrix());
+        for isa in Isa::available() {
+            let case = (isa, relu, twin);
+            let mut scratch = Scratch::new([&geometry].into_iter(), true);
+            macro_rules! pass {
+                () => {
+                    Pass { isa, geometry: &geometry, samples, scratch: &mut scratch }
+                };
+            }
+            let mut y = vec![f32::NAN; y_expected.len()];
+            let mut winners = vec![u16::MAX; samples * geometry.winners()];
+            let parameters = conv2d::Parameters { kernel, bias };
+            pooled::forward(pass!(), &mut y, &mut winners, x, parameters, relu);
+            assert_same_bits(&y, &y_expected, &("pooled", case));
+            y.fill(f32::NAN);
+            pooled::forward(pass!(), &mut y, &mut [], x, parameters, relu);
+            assert_same_bits(&y, &y_expected, &("pooled without winners", case));
+            let gradient = pooled::Gradient { dy: &dy, winners: &winners };
+            let mut dx = vec![f32::NAN; dx_expected.len()];
+            pooled::input_gradient(pass!(), &mut dx, gradient, &transposed);
+            assert_same_bits(&dx, &dx_expected, &("pooled input gradient", case));
+            let mut dw = vec![f32::NAN; dw_expected.len()];
+            pooled::kernel_gradient(pass!(), &mut dw, x, gradient);
+            assert_same_bits(&dw, &dw_expected, &("pooled kernel gradient", case));
+        }
+    }
+}
+
+fn relu(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|&value| if 0.0 >= value { 0.0 } else { value }).collect()
+}
+
+/// The transpose of `values`, with room behind it.
+fn transposed(values: &[f32], matrix: Option<[usize; 2]>) -> Vec<f32> {
+    let Some(matrix) = matrix else { return Vec::new() };
+    let mut transposed = vec![f32::NAN; values.len()];
+    arrange::transpose(&mut transposed, values, matrix);
+    with_room(transposed)
 }
 
 #[test]
@@ -160,15 +224,17 @@ fn check_dense(inputs: usize, rows: usize, units: usize) {
     let unbiased = reference::dense(&x, &kernel, None, units);
     let dx_expected = reference::dense_input_gradient(&dy, &kernel, units);
     let dw_expected = reference::dense_kernel_gradient(&x, &dy, inputs, units);
-    let mut transposed = vec![f32::NAN; geometry.transposed_length()];
-    dense::transpose_kernel(&mut transposed, &kernel, &geometry);
+    let transposed = transposed(&kernel, Some(geometry.matrix()));
     let (kernel, dy) = (with_room(kernel), with_room(dy));
     for isa in Isa::available() {
         let case = (isa, rows, inputs, units);
         for (bias, expected) in [(Some(&bias[..]), &biased), (None, &unbiased)] {
             let mut y = vec![f32::NAN; expected.len()];
-            dense::forward(isa, &mut y, &x, &kernel, bias, rows, &geometry);
+            let parameters = dense::Parameters { kernel: &kernel, bias };
+            dense::forward(isa, &mut y, &x, parameters, false, rows, &geometry);
             assert_same_bits(&y, expected, &("forward", case));
+            dense::forward(isa, &mut y, &x, parameters, true, rows, &geometry);
+            assert_same_bits(&y, &relu(expected), &("forward with relu", case));
         }
         let mut dx = vec![f32::NAN; dx_expected.len()];
         let dy_alone = &dy[..rows * units];

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 /// Values that start at a multiple of 64 bytes, so that no vector of an aligned row straddles two
 /// cache lines: such loads take twice as long.
 #[derive(Debug, Default)]
-pub(crate) struct Aligned {
+pub struct Aligned {
     storage: Vec<f32>,
     start: usize,
     length: usize,

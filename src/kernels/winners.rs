@@ -1,0 +1,454 @@
+//! The way back through a convolution whose result was pooled: only the pixel that won its window
+//! has a gradient, for each filter another, and where the relu left none alive there is none at all.
+//! What is skipped would be a product with zero.
+
+use super::gather::{Cell, Gather, Source};
+use super::isa::{Isa, Kernel};
+use super::matmul::{WINDOW, fits, store};
+use super::outer;
+use super::simd::{LANES, Simd};
+
+/// Filters whose weights [`WinnersMatmul`] takes at a time, so that they stay in the first-level
+/// cache. It is part of the order of summation.
+pub(crate) const FILTER_BLOCK: usize = 64;
+
+/// The gradients of the pooled result: per sample and window, in rows of `filters` values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pooled<'a> {
+    /// With [`LANES`] values behind the last.
+    pub(crate) dy: &'a [f32],
+    /// As [`Finish::MaxPool`](super::Finish::MaxPool) left them.
+    pub(crate) winners: &'a [u16],
+    pub(crate) filters: usize,
+    /// The windows' cells.
+    pub(crate) gather: &'a Gather,
+}
+
+/// One window of a sample.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    cells: [Cell; WINDOW],
+    /// One value per filter, and more behind them.
+    dy: &'a [f32],
+    /// Per pixel: words of 16 filters.
+    winners: [&'a [u16]; WINDOW],
+}
+
+impl<'a> Pooled<'a> {
+    fn windows(&self) -> usize {
+        self.gather.cells().len() / WINDOW
+    }
+
+    /// # Panics
+    /// If values are missing for so many `samples`.
+    fn check(&self, samples: usize) {
+        let windows = samples * self.windows();
+        assert!(windows * self.filters + LANES <= self.dy.len(), "gradients, or room behind them");
+        let words = windows * WINDOW * self.filters.div_ceil(LANES);
+        assert!(words <= self.winners.len(), "winners are missing");
+    }
+
+    /// The windows of one sample.
+    #[inline(always)]
+    fn of_sample(self, sample: usize) -> impl Iterator<Item = Window<'a>> {
+        let words = self.filters.div_ceil(LANES);
+        let first = sample * self.windows();
+        let (cells, _) = self.gather.cells().as_chunks::<WINDOW>();
+        cells.iter().enumerate().map(move |(window, &cells)| {
+            let at = first + window;
+            let word = |pixel| (at * WINDOW + pixel) * words;
+            Window {
+                cells,
+                dy: &self.dy[at * self.filters..],
+                winners: std::array::from_fn(|pixel| &self.winners[word(pixel)..][..words]),
+            }
+        })
+    }
+}
+
+/// Up to 16 values that follow each other in memory: where they start within what a cell reads, and
+/// within the weights of a filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) source: u32,
+    pub(crate) row: u32,
+    pub(crate) length: u32,
+}
+
+/// The input gradient: for each sample, block of [`FILTER_BLOCK`] filters, window, pixel and filter n
+/// of the block that this pixel won, ascending:
+/// `dx[cell][r] += dy[window][n] · w[n][r]`, fused, for all r that the cell reads; from +0.0.
+#[derive(Debug)]
+pub(crate) struct WinnersMatmul<'a> {
+    /// Of one sample.
+    pub(crate) dx: &'a mut [f32],
+    pub(crate) sample: usize,
+    pub(crate) pooled: Pooled<'a>,
+    /// Filter n, row r at `n·rows + r`, and [`LANES`] values behind the last.
+    pub(crate) w: &'a [f32],
+    pub(crate) rows: usize,
+    /// What a cell reads, in passes: no value of the image is touched in two of them.
+    pub(crate) passes: &'a [Vec<Stretch>],
+}
+
+impl WinnersMatmul<'_> {
+    /// # Panics
+    /// If the slices are too short for what is asked.
+    pub(crate) fn run(self, isa: Isa) {
+        isa.run(self);
+    }
+
+    /// Adds to `T` stretches what the filters in `alive`, counted from `first` on, pass on.
+    #[inline(always)]
+    fn tile<S: Simd, const T: usize>(
+        &mut self,
+        simd: S,
+        cell: Cell,
+        stretches: &[Stretch; T],
+        dy: &[f32; FILTER_BLOCK],
+        alive: u64,
+        first: usize,
+    ) {
+        let place = stretches.map(|stretch| {
+            let start = (cell.source + stretch.source) as usize;
+            start..start + stretch.length as usize
+        });
+        let mut sums: [S::F; T] =
+            std::array::from_fn(|t| simd.load_partial(&self.dx[place[t].clone()]));
+        let rows = stretches.map(|stretch| stretch.row as usize);
+        let mut left = alive;
+        while left != 0 {
+            let filter = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let dy = simd.splat(dy[filter % FILTER_BLOCK]);
+            let w = self.w.as_ptr().wrapping_add((first + filter) * self.rows);
+            for t in 0..T {
+                // SAFETY: `run` has checked that LANES values follow the last row of the last
+                // filter; winners are filters, and a stretch starts within the rows.
+                let w = unsafe { simd.load_ptr(w.wrapping_add(rows[t])) };
+                sums[t] = simd.mul_add(dy, w, sums[t]);
+            }
+        }
+        for t in 0..T {
+            simd.store_partial(sums[t], &mut self.dx[place[t].clone()]);
+        }
+    }
+}
+
+/// The bits of up to 64 filters.
+#[inline(always)]
+fn bits(words: &[u16]) -> u64 {
+    words.iter().rev().fold(0, |bits, &word| bits << LANES | u64::from(word))
+}
+
+impl Kernel for WinnersMatmul<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let pooled = self.pooled;
+        pooled.check(self.sample + 1);
+        assert!(pooled.filters * self.rows + LANES <= self.w.len(), "room behind the weights");
+        let reached = |stretch: &Stretch| (stretch.row as usize) < self.rows;
+        assert!(self.passes.iter().flatten().all(reached), "stretches of the rows");
+        self.dx.fill(0.0);
+        for stretches in self.passes {
+            for first in (0..pooled.filters).step_by(FILTER_BLOCK) {
+                let words =
+                    first / LANES..(first + FILTER_BLOCK).min(pooled.filters).div_ceil(LANES);
+                let real = (pooled.filters - first).min(FILTER_BLOCK);
+                let mask = u64::MAX >> (FILTER_BLOCK - real);
+                for window in pooled.of_sample(self.sample) {
+                    let mut dy = [0.0; FILTER_BLOCK];
+                    dy[..real].copy_from_slice(&window.dy[first..first + real]);
+                    for pixel in 0..WINDOW {
+                        let alive = bits(&window.winners[pixel][words.clone()]) & mask;
+                        if alive == 0 {
+                            continue;
+                        }
+                        let cell = window.cells[pixel];
+                        let mut left = stretches.as_slice();
+                        while !left.is_empty() {
+                            macro_rules! tile {
+                                ($stretches:literal) => {{
+                                    let (part, rest) = left.split_first_chunk().expect("as many");
+                                    self.tile::<S, $stretches>(simd, cell, part, &dy, alive, first);
+                                    left = rest;
+                                }};
+                            }
+                            match width::<S>(left.len().min(9)) {
+                                9 if const { fits::<S>(9, 1) } => tile!(9),
+                                6 if const { fits::<S>(6, 1) } => tile!(6),
+                                4 if const { fits::<S>(4, 1) } => tile!(4),
+                                2 => tile!(2),
+                                _ => tile!(1),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How many stretches the next tile takes of those that are `left`.
+#[inline(always)]
+fn width<S: Simd>(left: usize) -> usize {
+    let possible = |&width: &usize| left >= width && fits::<S>(width, 1);
+    [18, 9, 6, 4, 2].into_iter().find(possible).unwrap_or(1)
+}
+
+/// A pixel that won its window for one filter: where its patch of the image starts, and the gradient.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Winner {
+    source: u32,
+    dy: f32,
+}
+
+/// The weight gradient, transposed: for each filter n and row r of the weights, over samples and
+/// then windows ascending, leaving out those where no pixel won,
+/// `dw[n][r] = Σ x[s][cell of the winner][r] · dy[s][window][n]`, each step fused, from +0.0.
+///
+/// For each filter the winners are listed first; then a row of the weights stays in registers while
+/// the list goes by.
+#[derive(Debug)]
+pub(crate) struct WinnersOuterTransposed<'a> {
+    /// Filter n, stretch t, lane l at `(n·stretches + t)·16 + l`: the sums so far, which these
+    /// continue.
+    pub(crate) dw: &'a mut [f32],
+    /// Read by whole vectors: needs [`LANES`] values behind the last sample.
+    pub(crate) x: Source<'a>,
+    pub(crate) pooled: Pooled<'a>,
+    /// All rows of the weights.
+    pub(crate) stretches: &'a [Stretch],
+    /// Room for 16 winners per window of a sample.
+    pub(crate) list: &'a mut [Winner],
+}
+
+impl WinnersOuterTransposed<'_> {
+    /// # Panics
+    /// If the slices are too short for what is asked.
+    pub(crate) fn run(self, isa: Isa) {
+        isa.run(self);
+    }
+
+    /// Lists the winners of 16 filters in a sample, filter after filter, in their order; gives how
+    /// many each has.
+    #[inline(always)]
+    fn list<S: Simd>(&mut self, simd: S, sample: usize, word: usize) -> [usize; LANES] {
+        let room = self.pooled.windows();
+        let mut counts = [0; LANES];
+        for window in self.pooled.of_sample(sample) {
+            let masks = window.winners.map(|words| words[word]);
+            let sources = window.cells.map(|cell| simd.float(simd.splat_bits(cell.source)));
+            let mut source = sources[0];
+            for pixel in 1..WINDOW {
+                source = simd.select(simd.mask(masks[pixel]), sources[pixel], source);
+            }
+            let source = simd.to_array(source);
+            let alive = masks.into_iter().fold(0, |all, mask| all | mask);
+            let dy = &window.dy[word * LANES..][..LANES];
+            for lane in 0..LANES {
+                let count = &mut counts[lane];
+                // Written in any case, so that there is no branch to foresee; kept if alive.
+                self.list[lane * room + *count] =
+                    Winner { source: source[lane].to_bits(), dy: dy[lane] };
+                *count += usize::from(alive >> lane & 1);
+            }
+        }
+        counts
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const T: usize>(
+        &mut self,
+        simd: S,
+        winners: std::ops::Range<usize>,
+        x: usize,
+        first: usize,
+        dw: usize,
+    ) {
+        let sources: [usize; T] =
+            std::array::from_fn(|t| self.stretches[first + t].source as usize);
+        let dw = &mut self.dw[dw..dw + T * LANES];
+        let mut sums: [S::F; T] = std::array::from_fn(|t| simd.load(&dw[t * LANES..]));
+        for winner in &self.list[winners] {
+            let dy = simd.splat(winner.dy);
+            let x = self.x.values.as_ptr().wrapping_add(x + winner.source as usize);
+            for t in 0..T {
+                // SAFETY: `run` has checked that LANES values follow what the last cell of the last
+                // sample reads; winners are cells, and a stretch is part of what they read.
+                let x = unsafe { simd.load_ptr(x.wrapping_add(sources[t])) };
+                sums[t] = simd.mul_add(x, dy, sums[t]);
+            }
+        }
+        for t in 0..T {
+            simd.store(sums[t], &mut dw[t * LANES..]);
+        }
+    }
+}
+
+impl Kernel for WinnersOuterTransposed<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        self.x.check(LANES);
+        self.pooled.check(self.x.samples);
+        assert!(std::ptr::eq(self.x.gather, self.pooled.gather), "one set of cells");
+        assert!(self.list.len() >= (self.pooled.windows() + 1) * LANES, "room for winners");
+        let reach = self.x.gather.runs().iter().map(|run| run.source + run.length).max();
+        let within = |stretch: &Stretch| Some(stretch.source + stretch.length) <= reach;
+        assert!(self.stretches.iter().all(within), "stretches of what the cells read");
+        let (filters, count) = (self.pooled.filters, self.stretches.len());
+        for sample in 0..self.x.samples {
+            let x = sample * self.x.length + self.x.offset;
+            for word in 0..filters.div_ceil(LANES) {
+                let counts = self.list(simd, sample, word);
+                for lane in 0..LANES.min(filters - word * LANES) {
+                    let start = lane * self.pooled.windows();
+                    let list = start..start + counts[lane];
+                    let mut first = 0;
+                    while first < count {
+                        let dw = ((word * LANES + lane) * count + first) * LANES;
+                        let width = width::<S>(count - first);
+                        macro_rules! tile {
+                            ($stretches:literal) => {
+                                self.tile::<S, $stretches>(simd, list.clone(), x, first, dw)
+                            };
+                        }
+                        match width {
+                            18 if const { fits::<S>(18, 1) } => tile!(18),
+                            9 if const { fits::<S>(9, 1) } => tile!(9),
+                            6 if const { fits::<S>(6, 1) } => tile!(6),
+                            4 if const { fits::<S>(4, 1) } => tile!(4),
+                            2 => tile!(2),
+                            _ => tile!(1),
+                        }
+                        first += width;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same sums as those of [`WinnersOuterTransposed`], for kernels whose rows are too short for
+/// vectors: these lie along the filters.
+#[derive(Debug)]
+pub(crate) struct WinnersOuter<'a> {
+    /// Row r, filter n at `r·filters + n`.
+    pub(crate) dw: &'a mut [f32],
+    /// Whether `dw` already holds the sum over earlier samples, which these continue.
+    pub(crate) resume: bool,
+    pub(crate) x: Source<'a>,
+    pub(crate) pooled: Pooled<'a>,
+}
+
+impl WinnersOuter<'_> {
+    /// # Panics
+    /// If the slices are too short for what is asked.
+    pub(crate) fn run(self, isa: Isa) {
+        isa.run(self);
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        sources: [usize; P],
+        row: usize,
+        filter: usize,
+    ) {
+        let filters = self.pooled.filters;
+        let width = (filters - filter).min(V * LANES);
+        let place = |p: usize| (row + p) * filters + filter;
+        let mut sums = [[simd.splat(0.0); V]; P];
+        if self.resume {
+            for p in 0..P {
+                let dw = &self.dw[place(p)..][..width];
+                for v in 0..V {
+                    if width > v * LANES {
+                        sums[p][v] = simd.load_partial(&dw[v * LANES..]);
+                    }
+                }
+            }
+        }
+        for sample in 0..self.x.samples {
+            let start = sample * self.x.length + self.x.offset;
+            let x = sources.map(|source| self.x.values.as_ptr().wrapping_add(start + source));
+            for window in self.pooled.of_sample(sample) {
+                let dy: [S::F; V] =
+                    std::array::from_fn(|v| simd.load_partial(&window.dy[filter + v * LANES..]));
+                for pixel in 0..WINDOW {
+                    let words = &window.winners[pixel][filter / LANES..];
+                    let won: [S::M; V] =
+                        std::array::from_fn(|v| simd.mask(words.get(v).copied().unwrap_or(0)));
+                    let cell = window.cells[pixel].source as usize;
+                    for p in 0..P {
+                        // SAFETY: `run` has checked that each cell of each sample has all its runs.
+                        let x = simd.splat(unsafe { *x[p].wrapping_add(cell) });
+                        for v in 0..V {
+                            sums[p][v] = simd.mul_add_where(won[v], x, dy[v], sums[p][v]);
+                        }
+                    }
+                }
+            }
+        }
+        for p in 0..P {
+            let place = place(p);
+            store(simd, sums[p], &mut self.dw[place..place + width]);
+        }
+    }
+
+    /// All rows of the weights, `V` vectors of filters wide.
+    #[inline(always)]
+    fn columns<S: Simd, const V: usize>(&mut self, simd: S, filter: usize) {
+        let gather = self.x.gather;
+        let rows: usize = gather.runs().iter().map(|run| run.length as usize).sum();
+        let mut sources = gather.runs().iter().flat_map(|run| {
+            let start = run.source as usize;
+            start..start + run.length as usize
+        });
+        let mut row = 0;
+        while row < rows {
+            let height = outer::height::<S>(rows - row, V);
+            macro_rules! tile {
+                ($height:literal) => {{
+                    let sources: [usize; $height] =
+                        std::array::from_fn(|_| sources.next().expect("one per row"));
+                    self.tile::<S, $height, V>(simd, sources, row, filter);
+                }};
+            }
+            match height {
+                9 if const { fits::<S>(9, V) } => tile!(9),
+                8 if const { fits::<S>(8, V) } => tile!(8),
+                4 if const { fits::<S>(4, V) } => tile!(4),
+                2 if const { fits::<S>(2, V) } => tile!(2),
+                _ => tile!(1),
+            }
+            row += height;
+        }
+    }
+}
+
+impl Kernel for WinnersOuter<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        self.x.check(0);
+        self.pooled.check(self.x.samples);
+        assert!(std::ptr::eq(self.x.gather, self.pooled.gather), "one set of cells");
+        let mut filter = 0;
+        while filter < self.pooled.filters {
+            if const { fits::<S>(6, 2) } && self.pooled.filters - filter > LANES {
+                self.columns::<S, 2>(simd, filter);
+                filter += 2 * LANES;
+            } else {
+                self.columns::<S, 1>(simd, filter);
+                filter += LANES;
+            }
+        }
+    }
+}

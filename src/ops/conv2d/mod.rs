@@ -1,0 +1,163 @@
+//! Two-dimensional convolution of NHWC images with HWIO kernels.
+//!
+//! Padding is explicit zeros: a tap in the padding is multiplied like any other, so a convolution
+//! with padding gives the bits of a zero padding followed by a convolution without.
+
+mod geometry;
+pub(crate) mod pooled;
+
+pub(crate) use geometry::{Geometry, Scratch};
+
+use crate::kernels::{
+    DepthwiseForward, DepthwiseKernel, Finish, GatherMatmul, GatherOuter, Isa, Source, Weights,
+};
+
+/// The kernel and the bias of a convolution. Behind the last value of the kernel lie
+/// [`LANES`](crate::kernels::LANES) readable ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameters<'a> {
+    /// (kh, kw, ci / groups, co)
+    pub(crate) kernel: &'a [f32],
+    /// (co)
+    pub(crate) bias: Option<&'a [f32]>,
+}
+
+/// One shard on its way through a convolution.
+pub(crate) struct Pass<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) geometry: &'a Geometry,
+    pub(crate) samples: usize,
+    pub(crate) scratch: &'a mut Scratch,
+}
+
+/// `y` (n, oh, ow, co) of `x` (n, ih, iw, ci): one accumulator each, from the bias on, over
+/// (kh, kw, ci); then relu, if it is asked for.
+///
+/// A depthwise convolution reads [`LANES`](crate::kernels::LANES) values behind the last of `x`, and
+/// has no relu of its own.
+pub(crate) fn forward(
+    pass: Pass<'_>,
+    y: &mut [f32],
+    x: &[f32],
+    Parameters { kernel, bias }: Parameters<'_>,
+    relu: bool,
+) {
+    let Pass { isa, geometry: g, samples, scratch } = pass;
+    g.each_block(x, samples, &mut scratch.padded, |block, x| {
+        let y = &mut y[block.start * g.y_length..block.end * g.y_length];
+        let x = Source {
+            values: x,
+            samples: block.len(),
+            length: g.read_length(),
+            offset: 0,
+            gather: &g.forward,
+        };
+        if g.is_depthwise() {
+            let (y_length, channels) = (g.y_length, g.channels);
+            DepthwiseForward { y, y_length, x, kernel, init: bias, channels }.run(isa);
+            return;
+        }
+        for group in 0..g.groups {
+            let columns = group * g.group_filters..(group + 1) * g.group_filters;
+            GatherMatmul {
+                y: &mut *y,
+                y_length: g.y_length,
+                y_offset: columns.start,
+                x: Source { offset: group * g.group_channels, ..x },
+                w: Weights {
+                    values: kernel,
+                    start: columns.start,
+                    tap_stride: g.group_channels * g.filters,
+                    stride: g.filters,
+                },
+                init: bias.map(|bias| &bias[columns]),
+                columns: g.group_filters,
+                finish: if relu { Finish::Relu } else { Finish::Store },
+            }
+            .run(isa);
+        }
+    });
+}
+
+/// `dx` (n, ih, iw, ci) of `dy` (n, oh, ow, co): one accumulator each, from +0.0 on, over
+/// (kh, kw, co), leaving out what the stride or the border keeps from the cell.
+///
+/// `transposed` is the kernel as (co, kh, kw, ci / groups), with room for a vector behind its last; a depthwise convolution reads `kernel` instead,
+/// and `LANES` values behind the last of `dy`.
+pub(crate) fn input_gradient(
+    pass: Pass<'_>,
+    dx: &mut [f32],
+    dy: &[f32],
+    kernel: &[f32],
+    transposed: &[f32],
+) {
+    let Pass { isa, geometry: g, samples, .. } = pass;
+    for gather in &g.input_gradient {
+        let x = Source { values: dy, samples, length: g.y_length, offset: 0, gather };
+        if g.is_depthwise() {
+            let (y, y_length, channels) = (&mut *dx, g.x_length, g.channels);
+            DepthwiseForward { y, y_length, x, kernel, init: None, channels }.run(isa);
+            continue;
+        }
+        for group in 0..g.groups {
+            let filters = group * g.group_filters;
+            let stride = g.taps * g.group_channels;
+            GatherMatmul {
+                y: &mut *dx,
+                y_length: g.x_length,
+                y_offset: group * g.group_channels,
+                x: Source { offset: filters, ..x },
+                w: Weights {
+                    values: transposed,
+                    start: filters * stride,
+                    tap_stride: g.group_channels,
+                    stride,
+                },
+                init: None,
+                columns: g.group_channels,
+                finish: Finish::Store,
+            }
+            .run(isa);
+        }
+    }
+}
+
+/// `dkernel` (kh, kw, ci / groups, co) of the samples given: one accumulator each, from +0.0 on,
+/// over (n, oh, ow).
+///
+/// `dy` has [`LANES`](crate::kernels::LANES) readable values behind its last, for a depthwise
+/// convolution `x` too.
+pub(crate) fn kernel_gradient(pass: Pass<'_>, dkernel: &mut [f32], x: &[f32], dy: &[f32]) {
+    let Pass { isa, geometry: g, samples, scratch } = pass;
+    g.each_block(x, samples, &mut scratch.padded, |block, x| {
+        let resume = block.start > 0;
+        let dy = &dy[block.start * g.y_length..];
+        let x = Source {
+            values: x,
+            samples: block.len(),
+            length: g.read_length(),
+            offset: 0,
+            gather: &g.forward,
+        };
+        if g.is_depthwise() {
+            let (dy_length, channels) = (g.y_length, g.channels);
+            DepthwiseKernel { dkernel, resume, x, dy, dy_length, channels }.run(isa);
+            return;
+        }
+        for group in 0..g.groups {
+            let filters = group * g.group_filters;
+            GatherOuter {
+                dw: &mut *dkernel,
+                dw_start: filters,
+                dw_stride: g.filters,
+                resume,
+                x: Source { offset: group * g.group_channels, ..x },
+                dy,
+                dy_length: g.y_length,
+                dy_offset: filters,
+                columns: g.group_filters,
+            }
+            .run(isa);
+        }
+    });
+}

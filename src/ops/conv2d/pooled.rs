@@ -1,0 +1,139 @@
+//! A convolution fused with the relu and the max pooling behind it.
+//!
+//! Of each window of the pooling at most one pixel has a gradient, so the way back walks the windows
+//! and skips all other products: each would be one with zero.
+
+use super::geometry::{Pooling, Scratch};
+use super::{Parameters, Pass};
+use crate::kernels::{
+    Finish, GatherMatmul, LANES, Pooled, Source, Weights, WinnersMatmul, WinnersOuter,
+    WinnersOuterTransposed,
+};
+
+/// `y` (n, oh / 2, ow / 2, co): of each window of the convolution's result, the first of the largest,
+/// a NaN if there is one; then relu, if it is asked for. `winners` gets, per window and pixel, one bit
+/// for each filter: where that pixel is the one that passes a gradient on. It is as long as the
+/// geometry says, or empty.
+pub(crate) fn forward(
+    pass: Pass<'_>,
+    y: &mut [f32],
+    winners: &mut [u16],
+    x: &[f32],
+    parameters: Parameters<'_>,
+    relu: bool,
+) {
+    let Pass { isa, geometry: g, samples, scratch } = pass;
+    let Pooling { gather, .. } = g.pooling();
+    let words = if winners.is_empty() { 0 } else { g.winners() };
+    g.each_block(x, samples, &mut scratch.padded, |block, x| {
+        GatherMatmul {
+            y: &mut y[block.start * g.y_length..block.end * g.y_length],
+            y_length: g.y_length,
+            y_offset: 0,
+            x: Source {
+                values: x,
+                samples: block.len(),
+                length: g.read_length(),
+                offset: 0,
+                gather,
+            },
+            w: Weights {
+                values: parameters.kernel,
+                start: 0,
+                tap_stride: g.group_channels * g.filters,
+                stride: g.filters,
+            },
+            init: parameters.bias,
+            columns: g.filters,
+            finish: Finish::MaxPool {
+                relu,
+                winners: &mut winners[block.start * words..block.end * words],
+            },
+        }
+        .run(isa);
+    });
+}
+
+/// The gradient of a pooled result.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gradient<'a> {
+    /// (n, oh / 2, ow / 2, co), with [`LANES`] values behind the last.
+    pub(crate) dy: &'a [f32],
+    /// As [`forward`] left them.
+    pub(crate) winners: &'a [u16],
+}
+
+/// `dx` (n, ih, iw, ci): from +0.0 on, over blocks of 64 filters, windows, and the filters of the
+/// block: those whose winner reads this cell.
+///
+/// `transposed` is the kernel as (co, kh, kw, ci), with room for a vector behind its last.
+pub(crate) fn input_gradient(
+    pass: Pass<'_>,
+    dx: &mut [f32],
+    Gradient { dy, winners }: Gradient<'_>,
+    transposed: &[f32],
+) {
+    let Pass { isa, geometry: g, samples, scratch } = pass;
+    let Pooling { gather, passes, .. } = g.pooling();
+    let pooled = Pooled { dy, winners, filters: g.filters, gather };
+    let rows = g.taps * g.group_channels;
+    for (sample, dx) in dx.chunks_exact_mut(g.x_length).enumerate().take(samples) {
+        let matmul = |dx| WinnersMatmul { dx, sample, pooled, w: transposed, rows, passes };
+        match g.padding {
+            None => matmul(dx).run(isa),
+            Some(padding) => {
+                let padded = &mut scratch.padded[..padding.length()];
+                matmul(&mut *padded).run(isa);
+                padding.unpad(dx, padded);
+            }
+        }
+    }
+}
+
+/// `dkernel` (kh, kw, ci, co) of the samples given: from +0.0 on, over (n, oh / 2, ow / 2), leaving
+/// out windows where no pixel has a gradient.
+///
+/// There are [`LANES`] readable values behind the last of `x`.
+pub(crate) fn kernel_gradient(
+    pass: Pass<'_>,
+    dkernel: &mut [f32],
+    x: &[f32],
+    Gradient { dy, winners }: Gradient<'_>,
+) {
+    let Pass { isa, geometry: g, samples, scratch } = pass;
+    let Pooling { gather, stretches, .. } = g.pooling();
+    let Scratch { padded, transposed, winners: list } = scratch;
+    // Rows of the kernel that fill vectors go by themselves; others leave those to the filters.
+    let long = gather.runs().iter().any(|run| run.length as usize >= LANES);
+    let transposed = &mut transposed[..g.filters * stretches.len() * LANES];
+    if long {
+        transposed.fill(0.0);
+    }
+    let words = g.winners();
+    g.each_block(x, samples, padded, |block, values| {
+        let x = Source { values, samples: block.len(), length: g.read_length(), offset: 0, gather };
+        let pooled = Pooled {
+            dy: &dy[block.start * g.y_length..],
+            winners: &winners[block.start * words..],
+            filters: g.filters,
+            gather,
+        };
+        if long {
+            let dw = &mut *transposed;
+            WinnersOuterTransposed { dw, x, pooled, stretches, list }.run(isa);
+        } else {
+            let resume = block.start > 0;
+            WinnersOuter { dw: &mut *dkernel, resume, x, pooled }.run(isa);
+        }
+    });
+    if long {
+        for (filter, rows) in transposed.chunks_exact(stretches.len() * LANES).enumerate() {
+            for (stretch, values) in stretches.iter().zip(rows.as_chunks::<LANES>().0) {
+                let first = stretch.row as usize;
+                for (row, value) in (first..).zip(&values[..stretch.length as usize]) {
+                    dkernel[row * g.filters + filter] = *value;
+                }
+            }
+        }
+    }
+}
