@@ -183,8 +183,8 @@ impl<R: Rule> Kernel for Update<'_, R> {
             let range = range.start.max(here.start) - first..range.end.min(here.end) - first;
             let (w, g) = (&mut w[range.clone()], &g[range.clone()]);
             match &mut slots {
-                [first, _] if first.is_empty() => each_vector(s, w, [], g, decay, rule),
-                [first, second] if second.is_empty() => {
+                [[], _] => each_vector(s, w, [], g, decay, rule),
+                [first, []] => {
                     each_vector(s, w, [&mut first[range]], g, decay, rule);
                 }
                 [first, second] => {

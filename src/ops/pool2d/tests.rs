@@ -6,7 +6,9 @@ use crate::model::Padding;
 use crate::ops::global_pool2d;
 
 /// Image, window, strides, padding.
-const WINDOWS: [([usize; 2], [usize; 2], [usize; 2], Padding); 12] = [
+type Window = ([usize; 2], [usize; 2], [usize; 2], Padding);
+
+const WINDOWS: [Window; 12] = [
     ([1, 1], [1, 1], [1, 1], Padding::Valid),
     ([4, 6], [2, 2], [2, 2], Padding::Valid),
     ([5, 7], [2, 2], [2, 2], Padding::Valid), // a row and a column that no window covers
