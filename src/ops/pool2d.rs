@@ -284,9 +284,6 @@ fn whole_largest<S: Simd, const N: usize>(
 ) -> Option<()> {
     let rows = rows::<N>(x, cells.try_into().ok()?, vectors)?;
     let y = row_mut(y, vectors)?;
-    let remembered = !won.is_empty();
-    let mut parts = won.chunks_exact_mut(vectors);
-    let mut won: [&mut [u16]; N] = std::array::from_fn(|_| parts.next().unwrap_or_default());
     for (vector, y) in y.iter_mut().enumerate() {
         let x = |tap: usize| simd.vector(rows[tap][vector]);
         let (mut best, mut sum) = (x(0), x(0));
@@ -300,12 +297,12 @@ fn whole_largest<S: Simd, const N: usize>(
             return None;
         }
         *y = simd.to_array(best);
-        if remembered {
+        if !won.is_empty() {
             // The first that is as large as the largest.
             let mut open = u16::MAX;
-            for (tap, won) in won.iter_mut().enumerate() {
+            for tap in 0..N {
                 let equal = simd.mask_bits(simd.eq(x(tap), best));
-                won[vector] = equal & open;
+                won[tap * vectors + vector] = equal & open;
                 open &= !equal;
             }
         }
