@@ -50,7 +50,7 @@ pub mod wire;
 
 pub use error::Error;
 pub use format::SaveOptions;
-pub use kernels::FloatEnvironmentError;
+pub use kernels::{FloatEnvironmentError, IsaError, instruction_set};
 pub use model::*;
 pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification};
 pub use saving::verify;

@@ -209,6 +209,13 @@ fn what_cannot_work_is_refused_before_training() {
 }
 
 #[test]
+fn an_instruction_set_that_is_not_there_is_refused() {
+    let out = tempfile::tempdir().unwrap();
+    let message = refused(demo(out.path()).env("KEEPNET_ISA", "avx1024"), 2);
+    assert!(message.contains("KEEPNET_ISA asks for `avx1024`"), "{message}");
+}
+
+#[test]
 fn only_the_run_that_was_begun_is_resumed() {
     let (dir, data) = (tempfile::tempdir().unwrap(), data());
     let resume = |options: &[&str]| {

@@ -95,6 +95,11 @@ impl Simd for Avx2 {
         avx2!([_mm256_cmp_ps::<_CMP_EQ_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_EQ_OQ>(a[1], b[1])])
     }
     #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        // Gives the second where the two are equal or unordered.
+        avx2!([_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])])
+    }
+    #[inline(always)]
     fn select(self, mask: Self::M, a: Self::F, b: Self::F) -> Self::F {
         avx2!([_mm256_blendv_ps(b[0], a[0], mask[0]), _mm256_blendv_ps(b[1], a[1], mask[1])])
     }

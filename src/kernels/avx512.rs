@@ -92,6 +92,11 @@ impl Simd for Avx512 {
         avx512!(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b))
     }
     #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        // Gives the second where the two are equal or unordered.
+        avx512!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
     fn select(self, mask: Self::M, a: Self::F, b: Self::F) -> Self::F {
         avx512!(_mm512_mask_blend_ps(mask, b, a))
     }

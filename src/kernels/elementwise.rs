@@ -14,6 +14,28 @@ pub(crate) trait Binary: Copy {
     fn apply<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::F;
 }
 
+/// a + b
+#[derive(Clone, Copy)]
+pub(crate) struct Sum;
+
+impl Binary for Sum {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::F {
+        s.add(a, b)
+    }
+}
+
+/// a·b
+#[derive(Clone, Copy)]
+pub(crate) struct Product;
+
+impl Binary for Product {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::F {
+        s.mul(a, b)
+    }
+}
+
 /// y = f(x)
 ///
 /// # Panics
@@ -48,6 +70,26 @@ pub(crate) fn unary_in_place(isa: Isa, f: impl Unary, x: &mut [f32]) {
         }
     }
     isa.run(Loop(f, x));
+}
+
+/// y = f(a, b)
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn binary(isa: Isa, f: impl Binary, y: &mut [f32], a: &[f32], b: &[f32]) {
+    struct Loop<'a, F>(F, &'a mut [f32], &'a [f32], &'a [f32]);
+    impl<F: Binary> Kernel for Loop<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Self(f, y, a, b) = self;
+            for (y, (a, b)) in y.chunks_mut(LANES).zip(a.chunks(LANES).zip(b.chunks(LANES))) {
+                s.store_partial(f.apply(s, s.load_partial(a), s.load_partial(b)), y);
+            }
+        }
+    }
+    assert_eq!([y.len(); 2], [a.len(), b.len()], "lengths of result and arguments");
+    isa.run(Loop(f, y, a, b));
 }
 
 /// a = f(a, b)
@@ -107,6 +149,9 @@ mod tests {
                 y.copy_from_slice(&a);
                 unary_in_place(isa, Tripled, &mut y);
                 assert_eq!(y, tripled, "{isa:?}, {length}");
+                y.fill(f32::NAN);
+                binary(isa, Difference, &mut y, &a, &b);
+                assert_eq!(y, difference, "{isa:?}, {length}");
                 y.copy_from_slice(&a);
                 binary_in_place(isa, Difference, &mut y, &b);
                 assert_eq!(y, difference, "{isa:?}, {length}");

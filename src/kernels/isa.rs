@@ -24,19 +24,60 @@ pub(crate) trait Kernel {
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
+/// The environment variable that chooses the instruction set.
+const VARIABLE: &str = "KEEPNET_ISA";
+
+/// The environment variable `KEEPNET_ISA` asks for an instruction set that is not to be had.
+///
+/// Nothing is computed then: who asks for an instruction set would be misled by the results, or the
+/// speed, of another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the environment variable {VARIABLE} asks for `{found}`, but this machine has {available}; set \
+     it to one of these, or not at all"
+)]
+pub struct IsaError {
+    pub found: String,
+    /// Those that there are, the best last.
+    pub available: String,
+}
+
+/// The instruction set that this process computes with: the best of this machine, or the one that
+/// the environment variable `KEEPNET_ISA` asks for (`portable`, `avx2` or `avx512`). All give the
+/// same bits.
+///
+/// # Errors
+/// If the variable asks for what this machine does not have. Whatever computes fails likewise.
+pub fn instruction_set() -> Result<&'static str, IsaError> {
+    Isa::granted().map(Isa::name)
+}
+
 impl Isa {
-    /// The instruction set in use: the best of this machine, or the one that the environment
-    /// variable `KEEPNET_ISA` (`portable`, `avx2`, `avx512`) asks for, if the machine has it.
+    /// The one in use.
+    ///
+    /// # Panics
+    /// If [`granted`](Self::granted) would be an error; where samples come in, that is checked.
     pub(crate) fn current() -> Self {
-        static CURRENT: OnceLock<Isa> = OnceLock::new();
-        *CURRENT.get_or_init(|| Self::wished(std::env::var("KEEPNET_ISA").ok().as_deref()))
+        Self::granted().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The one named `wish` if the machine has it, else the best.
-    fn wished(wish: Option<&str>) -> Self {
+    /// The best of this machine, or the one that the environment asks for. Found out once.
+    pub(crate) fn granted() -> Result<Self, IsaError> {
+        static CURRENT: OnceLock<Result<Isa, IsaError>> = OnceLock::new();
+        let wish = || std::env::var_os(VARIABLE).map(|wish| wish.to_string_lossy().into_owned());
+        CURRENT.get_or_init(|| Self::wished(wish().as_deref())).clone()
+    }
+
+    /// The one named `wish`; the best for none, or an empty one.
+    fn wished(wish: Option<&str>) -> Result<Self, IsaError> {
         let available = Self::available();
-        let wished = available.iter().find(|isa| wish == Some(isa.name()));
-        *wished.or_else(|| available.last()).expect("Portable is always there")
+        let Some(wish) = wish.filter(|wish| !wish.is_empty()) else {
+            return Ok(*available.last().expect("Portable is always there"));
+        };
+        available.iter().find(|isa| isa.name() == wish).copied().ok_or_else(|| IsaError {
+            found: wish.to_owned(),
+            available: available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// All that this machine has, the best last.
@@ -86,10 +127,22 @@ mod tests {
     fn a_wish_is_granted_where_the_machine_can() {
         let best = Isa::available().last().expect("Portable is always there").name();
         for isa in Isa::available() {
-            assert_eq!(Isa::wished(Some(isa.name())).name(), isa.name());
+            let granted = Isa::wished(Some(isa.name())).map(Isa::name);
+            assert_eq!(granted.as_deref(), Ok(isa.name()));
         }
-        for wish in [None, Some(""), Some("AVX2"), Some("avx1024")] {
-            assert_eq!(Isa::wished(wish).name(), best);
+        for none in [None, Some("")] {
+            assert_eq!(Isa::wished(none).map(Isa::name).as_deref(), Ok(best));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_by_name() {
+        let available =
+            Isa::available().iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", ");
+        for wish in ["AVX2", "avx1024", " portable", "\u{FFFD}"] {
+            let refused = Isa::wished(Some(wish)).expect_err("no such instruction set");
+            assert_eq!(refused, IsaError { found: wish.to_owned(), available: available.clone() });
+            assert!(refused.to_string().contains("KEEPNET_ISA"), "{refused}");
         }
     }
 

@@ -35,6 +35,7 @@ pub(crate) use depthwise::{DepthwiseForward, DepthwiseKernel};
 pub use environment::FloatEnvironmentError;
 pub(crate) use gather::{Cell, Gather, Run, Source};
 pub(crate) use isa::{Isa, Kernel};
+pub use isa::{IsaError, instruction_set};
 pub(crate) use matmul::{Finish, GatherMatmul, WINDOW, Weights};
 pub(crate) use outer::GatherOuter;
 pub(crate) use simd::{LANES, Simd};

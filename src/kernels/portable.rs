@@ -74,6 +74,10 @@ impl Simd for Portable {
         zip(a, b, |a, b| a == b)
     }
     #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
     fn select(self, mask: Self::M, a: Self::F, b: Self::F) -> Self::F {
         std::array::from_fn(|lane| if mask[lane] { a[lane] } else { b[lane] })
     }

@@ -1,13 +1,18 @@
 //! Sums in a fixed shape. Within a sample, 16 lanes take the terms in turn and are added by
 //! halving; samples and shards follow in the orders that their callers state.
 
+use std::ops::Range;
+
+use super::elementwise::{Sum, binary, binary_in_place};
 use super::isa::{Isa, Kernel};
 use super::simd::{LANES, Simd};
 
 /// The term that is summed for one element of a matrix.
 pub(crate) trait Term: Copy {
-    /// 16 terms from flat index `index` on, of columns `column` on; at least `width` of them exist.
-    fn at<S: Simd>(self, simd: S, index: usize, column: usize, width: usize) -> S::F;
+    /// What the terms of columns `column` on share.
+    fn shared<S: Simd>(self, simd: S, column: usize) -> S::F;
+    /// The terms of flat index `index` on: up to 16, as many as there are.
+    fn at<S: Simd>(self, simd: S, index: usize, shared: S::F) -> S::F;
 }
 
 /// x
@@ -25,30 +30,36 @@ pub(crate) struct SquaredDeviation<'a> {
     pub(crate) center: &'a [f32],
 }
 
-#[inline(always)]
-fn load<S: Simd>(simd: S, values: &[f32], index: usize, width: usize) -> S::F {
-    simd.load_partial(&values[index..index + width.min(LANES)])
-}
-
 impl Term for Plain<'_> {
     #[inline(always)]
-    fn at<S: Simd>(self, simd: S, index: usize, _: usize, width: usize) -> S::F {
-        load(simd, self.0, index, width)
+    fn shared<S: Simd>(self, simd: S, _: usize) -> S::F {
+        simd.splat(0.0)
+    }
+    #[inline(always)]
+    fn at<S: Simd>(self, simd: S, index: usize, _: S::F) -> S::F {
+        simd.load_partial(&self.0[index..])
     }
 }
 
 impl Term for Product<'_> {
     #[inline(always)]
-    fn at<S: Simd>(self, simd: S, index: usize, _: usize, width: usize) -> S::F {
-        simd.mul(load(simd, self.0, index, width), load(simd, self.1, index, width))
+    fn shared<S: Simd>(self, simd: S, _: usize) -> S::F {
+        simd.splat(0.0)
+    }
+    #[inline(always)]
+    fn at<S: Simd>(self, simd: S, index: usize, _: S::F) -> S::F {
+        simd.mul(simd.load_partial(&self.0[index..]), simd.load_partial(&self.1[index..]))
     }
 }
 
 impl Term for SquaredDeviation<'_> {
     #[inline(always)]
-    fn at<S: Simd>(self, simd: S, index: usize, column: usize, width: usize) -> S::F {
-        let x = load(simd, self.x, index, width);
-        let deviation = simd.sub(x, load(simd, self.center, column, width));
+    fn shared<S: Simd>(self, simd: S, column: usize) -> S::F {
+        simd.load_partial(&self.center[column..])
+    }
+    #[inline(always)]
+    fn at<S: Simd>(self, simd: S, index: usize, center: S::F) -> S::F {
+        let deviation = simd.sub(simd.load_partial(&self.x[index..]), center);
         simd.mul(deviation, deviation)
     }
 }
@@ -74,25 +85,35 @@ impl<T: Term> Kernel for ColumnSums<'_, T> {
     fn run<S: Simd>(self, simd: S) {
         let Self { out, samples, rows, term } = self;
         let columns = out.len();
-        for column in (0..columns).step_by(LANES) {
-            let width = columns - column;
-            let mut total = simd.splat(0.0);
-            for sample in 0..samples {
+        out.fill(0.0);
+        // A sample's columns, one vector of them after the other: what the first leaves in the caches
+        // the others find there. Sixteen lanes of one vector fit the registers.
+        for sample in 0..samples {
+            for column in (0..columns).step_by(LANES) {
+                let shared = term.shared(simd, column);
+                let at =
+                    |row: usize| term.at(simd, (sample * rows + row) * columns + column, shared);
                 let mut lanes = [simd.splat(0.0); LANES];
-                for row in (0..rows).step_by(LANES) {
-                    for (lane, row) in lanes.iter_mut().zip(row..rows) {
-                        let index = (sample * rows + row) * columns + column;
-                        *lane = simd.add(*lane, term.at(simd, index, column, width));
+                let whole = rows - rows % LANES;
+                for row in (0..whole).step_by(LANES) {
+                    for (lane, sum) in lanes.iter_mut().enumerate() {
+                        *sum = simd.add(*sum, at(row + lane));
                     }
+                }
+                for (lane, row) in lanes.iter_mut().zip(whole..rows) {
+                    *lane = simd.add(*lane, at(row));
                 }
                 for half in [8, 4, 2, 1] {
                     for lane in 0..half {
-                        lanes[lane] = simd.add(lanes[lane], lanes[lane + half]);
+                        // The lanes from `rows` on are +0.0, which changes no sum begun with it.
+                        if lane + half < rows {
+                            lanes[lane] = simd.add(lanes[lane], lanes[lane + half]);
+                        }
                     }
                 }
-                total = simd.add(total, lanes[0]);
+                let out = &mut out[column..columns.min(column + LANES)];
+                simd.store_partial(simd.add(simd.load_partial(out), lanes[0]), out);
             }
-            simd.store_partial(total, &mut out[column..columns.min(column + LANES)]);
         }
     }
 }
@@ -109,71 +130,60 @@ pub(crate) fn sum_in<S: Simd>(simd: S, values: &[f32]) -> f32 {
 
 /// One tree over any number of parts, the same for any number of threads: of `count` parts, the
 /// largest power of two below `count` stands on the left, the rest on the right, and so on down.
-/// Gives the pairs (left, right) to be combined into the left, in a valid order.
-pub(crate) fn tree(count: usize) -> Vec<(usize, usize)> {
-    fn split(first: usize, count: usize, pairs: &mut Vec<(usize, usize)>) {
+/// Calls `join` with the pairs (left, right) to be combined into the left, in a valid order.
+pub(crate) fn tree(count: usize, mut join: impl FnMut(usize, usize)) {
+    fn split(first: usize, count: usize, join: &mut impl FnMut(usize, usize)) {
         if count < 2 {
             return;
         }
         let left = count.next_power_of_two() / 2;
-        split(first, left, pairs);
-        split(first + left, count - left, pairs);
-        pairs.push((first, first + left));
+        split(first, left, join);
+        split(first + left, count - left, join);
+        join(first, first + left);
     }
-    let mut pairs = Vec::with_capacity(count.saturating_sub(1));
-    split(0, count, &mut pairs);
-    pairs
-}
-
-struct TreeSum<'a> {
-    out: &'a mut [f32],
-    parts: &'a [&'a [f32]],
-    first: usize,
+    split(0, count, &mut join);
 }
 
 /// Elements summed at a time: the partial sums of a tree stay in the first-level cache.
-const TREE_BLOCK: usize = 256;
+const TREE_BLOCK: usize = 512;
 
-/// `out` = the sum of `parts`, element by element, added by the [`tree`].
-pub(crate) fn tree_sum(isa: Isa, out: &mut [f32], parts: &[&[f32]]) {
+/// `out` = the sum of `count` parts, which `part` gives by their numbers, element by element, added by
+/// the [`tree`].
+pub(crate) fn tree_sum<'a>(
+    isa: Isa,
+    out: &mut [f32],
+    count: usize,
+    part: impl Fn(usize) -> &'a [f32] + Sync,
+) {
     use rayon::prelude::*;
     const TASK: usize = 16 * 1024; // elements: enough work to be worth a task
     out.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
-        isa.run(TreeSum { out, parts, first: task * TASK });
+        for (block, out) in out.chunks_mut(TREE_BLOCK).enumerate() {
+            let first = task * TASK + block * TREE_BLOCK;
+            add_tree(isa, out, 0..count, &|number| &part(number)[first..]);
+        }
     });
 }
 
-impl Kernel for TreeSum<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { out, parts, first } = self;
-        for (block, out) in out.chunks_mut(TREE_BLOCK).enumerate() {
-            add_tree(out, parts, first + block * TREE_BLOCK);
-        }
-    }
-}
-
-fn add_tree(out: &mut [f32], parts: &[&[f32]], first: usize) {
-    match parts {
-        [] => out.fill(0.0),
-        [part] => out.copy_from_slice(&part[first..first + out.len()]),
-        [left, right] => {
-            let (left, right) = (&left[first..], &right[first..]);
-            for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
-                *out = left + right;
-            }
-        }
-        _ => {
-            let (left, right) = parts.split_at(parts.len().next_power_of_two() / 2);
+fn add_tree<'a>(
+    isa: Isa,
+    out: &mut [f32],
+    parts: Range<usize>,
+    part: &impl Fn(usize) -> &'a [f32],
+) {
+    let length = out.len();
+    let first = parts.start;
+    match parts.len() {
+        0 => out.fill(0.0),
+        1 => out.copy_from_slice(&part(first)[..length]),
+        2 => binary(isa, Sum, out, &part(first)[..length], &part(first + 1)[..length]),
+        count => {
+            let right = first + count.next_power_of_two() / 2;
             let mut sum = [0.0; TREE_BLOCK];
-            let sum = &mut sum[..out.len()];
-            add_tree(out, left, first);
-            add_tree(sum, right, first);
-            for (out, sum) in out.iter_mut().zip(sum) {
-                *out += *sum;
-            }
+            let sum = &mut sum[..length];
+            add_tree(isa, out, first..right, part);
+            add_tree(isa, sum, right..parts.end, part);
+            binary_in_place(isa, Sum, out, sum);
         }
     }
 }

@@ -245,6 +245,82 @@ fn inside(position: [i64; 2], size: [usize; 2]) -> Option<[usize; 2]> {
     (place[0] < size[0] && place[1] < size[1]).then_some(place)
 }
 
+/// Pooling by its extents alone; what lies outside the image is in no window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pooling {
+    pub(crate) samples: usize,
+    /// Height, width.
+    pub(crate) input: [usize; 2],
+    pub(crate) output: [usize; 2],
+    pub(crate) window: [usize; 2],
+    pub(crate) strides: [usize; 2],
+    /// Padding above and to the left.
+    pub(crate) before: [usize; 2],
+    pub(crate) channels: usize,
+}
+
+impl Pooling {
+    /// For each value of `y` (n, oh, ow, c) the places of those it is made from, over (kh, kw).
+    fn sources(&self) -> Vec<Vec<usize>> {
+        let mut sources = Vec::new();
+        for (sample, cell) in cells(self.samples, self.output) {
+            let position = |tap: [usize; 2], axis: usize| {
+                (cell[axis] * self.strides[axis] + tap[axis]) as i64 - self.before[axis] as i64
+            };
+            let places = taps(self.window)
+                .filter_map(|tap| inside([position(tap, 0), position(tap, 1)], self.input))
+                .map(|[row, column]| (sample * self.input[0] + row) * self.input[1] + column);
+            let places: Vec<usize> = places.collect();
+            for channel in 0..self.channels {
+                sources.push(places.iter().map(|cell| cell * self.channels + channel).collect());
+            }
+        }
+        sources
+    }
+
+    /// `y`: the first of the largest, the first NaN if there is one; and where each comes from.
+    pub(crate) fn largest(&self, x: &[f32]) -> (Vec<f32>, Vec<usize>) {
+        let first = |places: &Vec<usize>| {
+            let mut best = places[0];
+            for &place in places {
+                if !x[best].is_nan() && (x[place] > x[best] || x[place].is_nan()) {
+                    best = place;
+                }
+            }
+            (x[best], best)
+        };
+        self.sources().iter().map(first).unzip()
+    }
+
+    /// `dx`: from +0.0 on, the gradients of the values that come from each place, in their order.
+    pub(crate) fn largest_gradient(&self, winners: &[usize], dy: &[f32]) -> Vec<f32> {
+        let mut dx = vec![0.0; self.x_length()];
+        winners.iter().zip(dy).for_each(|(&place, dy)| dx[place] += dy);
+        dx
+    }
+
+    /// `y`: from +0.0 on, over (kh, kw), divided by the number of terms.
+    pub(crate) fn mean(&self, x: &[f32]) -> Vec<f32> {
+        let mean = |places: &Vec<usize>| {
+            places.iter().fold(0.0, |sum, &place| sum + x[place]) / places.len() as f32
+        };
+        self.sources().iter().map(mean).collect()
+    }
+
+    /// `dx`: from +0.0 on, gradient / terms of the values that each place is part of, in their order.
+    pub(crate) fn mean_gradient(&self, dy: &[f32]) -> Vec<f32> {
+        let mut dx = vec![0.0; self.x_length()];
+        for (places, dy) in self.sources().iter().zip(dy) {
+            places.iter().for_each(|&place| dx[place] += dy / places.len() as f32);
+        }
+        dx
+    }
+
+    fn x_length(&self) -> usize {
+        self.samples * self.input[0] * self.input[1] * self.channels
+    }
+}
+
 /// `y` (rows, units): from the bias or +0.0 on, over the inputs.
 pub(crate) fn dense(x: &[f32], kernel: &[f32], bias: Option<&[f32]>, units: usize) -> Vec<f32> {
     let inputs = kernel.len() / units;

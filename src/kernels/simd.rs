@@ -36,6 +36,8 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
     fn ge(self, a: Self::F, b: Self::F) -> Self::M;
     /// a = b; false only for NaN where both are the same value.
     fn eq(self, a: Self::F, b: Self::F) -> Self::M;
+    /// `a` where a > b, else `b`.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::M, a: Self::F, b: Self::F) -> Self::F;
 
@@ -101,9 +103,7 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
         if source.len() >= LANES {
             return self.load(source);
         }
-        let mut values = [0.0; LANES];
-        values[..source.len()].copy_from_slice(source);
-        self.vector(values)
+        self.vector(filled_up(source))
     }
 
     /// Writes to the first 16 values of `target`.
@@ -121,8 +121,7 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
         if target.len() >= LANES {
             return self.store(a, target);
         }
-        let length = target.len();
-        target.copy_from_slice(&self.to_array(a)[..length]);
+        fill(target, &self.to_array(a));
     }
 
     /// −a, the sign of NaN flipped too.
@@ -148,6 +147,22 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
         }
         lanes[0]
     }
+}
+
+/// `source` and zeros. Out of line, and told to be rare: loops over whole vectors keep their registers.
+#[cold]
+#[inline(never)]
+fn filled_up(source: &[f32]) -> [f32; LANES] {
+    let mut values = [0.0; LANES];
+    values[..source.len()].copy_from_slice(source);
+    values
+}
+
+/// Fills `target` with the first of `values`. Out of line as [`filled_up`].
+#[cold]
+#[inline(never)]
+fn fill(target: &mut [f32], values: &[f32; LANES]) {
+    target.copy_from_slice(&values[..target.len()]);
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@ use std::ops::Range;
 
 use super::forward::Shard;
 use super::plan::{Norm, Op, Step, Weights};
+use crate::kernels::Isa;
 use crate::kernels::reduce::{Plain, column_sums};
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{self, BatchSums};
-use crate::ops::{activation, add, arrange, conv2d, dense, global_pool2d, pool2d, rescaling};
+use crate::ops::{
+    activation, add, arrange, conv2d, dense, dropout, global_pool2d, pool2d, rescaling,
+};
 
 impl Shard<'_> {
     /// Takes the gradients back through `steps`. The gradients of the parameters go to `parameters`,
@@ -89,13 +92,19 @@ impl Shard<'_> {
                     dense::input_gradient(isa, dx, dy, arranged, samples * rows, geometry);
                 });
             }
-            Op::Pool2d(geometry) => self.input_gradient(step, 0, |shard, dx| {
-                let argmax = &shard.workspace.argmax[index];
-                match geometry.kind {
-                    PoolKind::Max => pool2d::max_gradient(dx, argmax, dy, samples, geometry),
-                    PoolKind::Average => pool2d::average_gradient(isa, dx, dy, samples, geometry),
-                }
-            }),
+            Op::Pool2d(geometry) => {
+                let mut shares = take(&mut self.workspace.kept[index]);
+                self.input_gradient(step, 0, |shard, dx| match geometry.kind {
+                    PoolKind::Max => {
+                        let winners = &shard.workspace.winners[index];
+                        pool2d::max_gradient(isa, dx, winners, dy, samples, geometry);
+                    }
+                    PoolKind::Average => {
+                        pool2d::average_gradient(isa, dx, &mut shares, dy, samples, geometry);
+                    }
+                });
+                self.workspace.kept[index] = shares;
+            }
             Op::GlobalPool2d { kind, geometry } => self.input_gradient(step, 0, |shard, dx| {
                 let argmax = &shard.workspace.argmax[index];
                 match kind {
@@ -104,11 +113,7 @@ impl Shard<'_> {
                 }
             }),
             Op::Dropout { .. } => self.input_gradient(step, 0, |shard, dx| {
-                for (dx, (dy, factor)) in
-                    dx.iter_mut().zip(dy.iter().zip(&*shard.workspace.kept[index]))
-                {
-                    *dx = dy * factor;
-                }
+                dropout::apply(isa, dx, dy, &shard.workspace.kept[index][..dy.len()]);
             }),
             Op::BatchNormalization(norm) => self.norm_gradient(index, norm, dy),
             Op::Activation => self.input_gradient(step, 0, |_, dx| dx.copy_from_slice(dy)),
@@ -122,7 +127,7 @@ impl Shard<'_> {
                 });
             }
             Op::Rescaling(settings) => {
-                self.input_gradient(step, 0, |_, dx| rescaling::gradient(dx, dy, *settings));
+                self.input_gradient(step, 0, |_, dx| rescaling::gradient(isa, dx, dy, *settings));
             }
             Op::Add => {
                 for input in 0..step.inputs.len() {
@@ -150,7 +155,7 @@ impl Shard<'_> {
             let mut scratch = take(&mut self.workspace.scratch);
             write(self, &mut scratch[..length]);
             let dx = &mut self.workspace.gradients[input.value][..length];
-            add::assign(dx, &scratch[..length]);
+            add::assign(self.isa, dx, &scratch[..length]);
             self.workspace.scratch = scratch;
         } else {
             let mut dx = take(&mut self.workspace.gradients[input.value]);
@@ -203,6 +208,7 @@ impl Shard<'_> {
 
 /// Where a shard's parameter gradients go.
 pub(super) struct ParameterGradient<'a> {
+    pub(super) isa: Isa,
     /// Laid out as the parameters.
     pub(super) values: &'a mut [f32],
     /// As long as the largest parameter.
@@ -222,7 +228,7 @@ impl ParameterGradient<'_> {
         } else {
             let scratch = &mut self.scratch[..target.len()];
             write(scratch);
-            add::assign(target, scratch);
+            add::assign(self.isa, target, scratch);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A whole batch through the network: shards in parallel, sums by the tree.
 
+use std::mem::take;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -9,9 +10,10 @@ use super::forward::{Mode, Shard};
 use super::layout::Layout;
 use super::plan::{Op, OutputPlan, Plan};
 use super::workspace::{Prepared, SHARD, Workspace};
-use crate::kernels::Isa;
+use crate::kernels::elementwise::{Binary, binary_in_place};
 use crate::kernels::environment::{self, FloatEnvironmentError};
 use crate::kernels::reduce::{sum_of_squares, tree, tree_sum};
+use crate::kernels::{Isa, Simd};
 use crate::model::{CompileSettings, Graph, Loss};
 use crate::ops::{add, loss, metric};
 use crate::tensor::{Aligned, Samples, Targets};
@@ -63,6 +65,19 @@ impl Scores {
     }
 }
 
+/// gradient + factor·weight, rounded once.
+#[derive(Clone, Copy)]
+struct Decay {
+    factor: f32,
+}
+
+impl Binary for Decay {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, gradient: S::F, weight: S::F) -> S::F {
+        s.mul_add(s.splat(self.factor), weight, gradient)
+    }
+}
+
 /// Runs batches through a compiled graph. Memory is allocated when it is made and used again for
 /// every batch.
 #[derive(Debug)]
@@ -78,6 +93,7 @@ pub(crate) struct Executor {
     free: Mutex<Vec<Workspace>>,
     shards: Vec<ShardResult>,
     gradient: Aligned,
+    scores: Scores,
 }
 
 #[derive(Debug)]
@@ -102,39 +118,47 @@ impl Executor {
         let shards = (0..batch.div_ceil(SHARD))
             .map(|_| ShardResult { scores: Scores::new(settings), gradient: gradient() });
         let decayed = layout.trained(graph).filter(|(parameter, _)| parameter.l2 > 0.0);
+        // As many as can be in use at the same time, so that no later batch has to make one.
+        let workspaces = match plan.barriers.is_empty() || !training {
+            true => shards.len().min(rayon::current_num_threads()),
+            false => shards.len(),
+        };
+        let workspaces = (0..workspaces).map(|_| Workspace::new(&plan, training)).collect();
         Self {
             isa: Isa::current(),
             prepared: Prepared::new(&plan, training),
             settings: settings.clone(),
             training,
             decayed: decayed.map(|(parameter, range)| (parameter.l2 as f32, range)).collect(),
-            free: Mutex::new(Vec::new()),
+            free: Mutex::new(workspaces),
             shards: shards.collect(),
             gradient: gradient(),
+            scores: Scores::new(settings),
             plan,
         }
     }
 
-    /// Losses and metrics of a batch, with layers as at inference.
+    /// Takes a batch forward, with layers as at inference, for its [`scores`](Self::scores).
     pub(crate) fn evaluate(
         &mut self,
         parameters: &[f32],
         batch: Batch<'_>,
-    ) -> Result<Scores, FloatEnvironmentError> {
+    ) -> Result<(), FloatEnvironmentError> {
         self.prepared.refresh(&self.plan, parameters);
         self.run_unbroken(parameters, batch, Mode::Inference)?;
-        Ok(self.scores(parameters, batch))
+        self.add_up(parameters, batch);
+        Ok(())
     }
 
-    /// Losses and metrics of a batch, and the [`gradient`](Self::gradient) of the loss. Moving
-    /// averages among the parameters are updated.
+    /// Takes a batch forward and back, for its [`scores`](Self::scores) and the
+    /// [`gradient`](Self::gradient_mut) of its loss. Moving averages among the parameters are updated.
     pub(crate) fn train(
         &mut self,
         parameters: &mut [f32],
         batch: Batch<'_>,
         seed: u64,
         epoch: u64,
-    ) -> Result<Scores, FloatEnvironmentError> {
+    ) -> Result<(), FloatEnvironmentError> {
         let mode = Mode::Training { seed, epoch };
         self.prepared.refresh(&self.plan, parameters);
         if self.plan.barriers.is_empty() {
@@ -142,16 +166,20 @@ impl Executor {
         } else {
             self.run_in_phases(parameters, batch, mode)?;
         }
-        let shards = self.shards[..batch.indices.len().div_ceil(SHARD)].iter();
-        let gradients: Vec<&[f32]> = shards.map(|shard| &*shard.gradient).collect();
-        tree_sum(self.isa, &mut self.gradient, &gradients);
-        for (l2, range) in &self.decayed {
-            let weights = &parameters[range.clone()];
-            for (gradient, weight) in self.gradient[range.clone()].iter_mut().zip(weights) {
-                *gradient = (2.0 * l2).mul_add(*weight, *gradient);
-            }
+        let Self { isa, shards, gradient, decayed, .. } = self;
+        let (isa, count) = (*isa, batch.indices.len().div_ceil(SHARD));
+        tree_sum(isa, gradient, count, |shard| &shards[shard].gradient);
+        for (l2, range) in decayed {
+            let decay = Decay { factor: 2.0 * *l2 };
+            binary_in_place(isa, decay, &mut gradient[range.clone()], &parameters[range.clone()]);
         }
-        Ok(self.scores(parameters, batch))
+        self.add_up(parameters, batch);
+        Ok(())
+    }
+
+    /// Losses and metrics of the last batch.
+    pub(crate) fn scores(&self) -> &Scores {
+        &self.scores
     }
 
     /// The gradient of the last [`train`](Self::train), laid out as the parameters; of no meaning
@@ -166,16 +194,17 @@ impl Executor {
         self.isa = isa;
     }
 
-    fn scores(&self, parameters: &[f32], batch: Batch<'_>) -> Scores {
-        let mut scores = Scores::new(&self.settings);
-        for shard in &self.shards[..batch.indices.len().div_ceil(SHARD)] {
+    /// The scores of a batch out of those of its shards.
+    fn add_up(&mut self, parameters: &[f32], batch: Batch<'_>) {
+        let Self { isa, shards, scores, decayed, .. } = self;
+        scores.clear();
+        for shard in &shards[..batch.indices.len().div_ceil(SHARD)] {
             scores.add(&shard.scores);
         }
-        for (l2, range) in &self.decayed {
-            let squares = sum_of_squares(self.isa, &parameters[range.clone()]);
+        for (l2, range) in decayed {
+            let squares = sum_of_squares(*isa, &parameters[range.clone()]);
             scores.loss += f64::from(*l2) * squares * scores.samples as f64;
         }
-        scores
     }
 
     /// Takes each shard all the way, and back if `mode` says so, before its thread takes another.
@@ -217,15 +246,13 @@ impl Executor {
         mode: Mode,
     ) -> Result<(), FloatEnvironmentError> {
         let count = batch.indices.len().div_ceil(SHARD);
-        let mut workspaces =
-            std::mem::take(self.free.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let mut workspaces = take(self.free.get_mut().unwrap_or_else(PoisonError::into_inner));
         workspaces.resize_with(count.max(workspaces.len()), || Workspace::new(&self.plan, true));
-        let pairs = tree(count);
         let steps = self.plan.steps.len();
-        let barriers = self.plan.barriers.clone();
-        for phase in 0..=barriers.len() {
-            let begin = phase.checked_sub(1).map_or(0, |last| barriers[last]);
-            let barrier = barriers.get(phase).copied();
+        let phases = self.plan.barriers.len();
+        for phase in 0..=phases {
+            let begin = phase.checked_sub(1).map_or(0, |last| self.plan.barriers[last]);
+            let barrier = self.plan.barriers.get(phase).copied();
             self.each_shard(
                 parameters,
                 batch,
@@ -243,13 +270,13 @@ impl Executor {
                 },
             )?;
             if let Some(barrier) = barrier {
-                self.join_moments(parameters, &mut workspaces, &pairs, barrier);
+                self.join_moments(parameters, &mut workspaces[..count], barrier);
             }
         }
-        for phase in (0..=barriers.len()).rev() {
+        for phase in (0..=phases).rev() {
             // The normalisation that ends a phase on the way back begins it on the way forward.
-            let end = barriers.get(phase).map_or(steps, |barrier| barrier + 1);
-            let barrier = phase.checked_sub(1).map(|last| barriers[last]);
+            let end = self.plan.barriers.get(phase).map_or(steps, |barrier| barrier + 1);
+            let barrier = phase.checked_sub(1).map(|last| self.plan.barriers[last]);
             self.each_shard(parameters, batch, mode, &mut workspaces, |shard, result, _| {
                 shard.with_gradient(&mut result.gradient, |shard, gradient| {
                     shard.backward(barrier.map_or(0, |barrier| barrier + 1)..end, gradient);
@@ -259,7 +286,7 @@ impl Executor {
                 });
             })?;
             if let Some(barrier) = barrier {
-                self.join_sums(&mut workspaces, &pairs, barrier);
+                self.join_sums(&mut workspaces[..count], barrier);
             }
         }
         *self.free.get_mut().unwrap_or_else(PoisonError::into_inner) = workspaces;
@@ -288,20 +315,14 @@ impl Executor {
     }
 
     /// The moments of the batch out of those of the shards; moving averages follow.
-    fn join_moments(
-        &mut self,
-        parameters: &mut [f32],
-        workspaces: &mut [Workspace],
-        pairs: &[(usize, usize)],
-        step: usize,
-    ) {
+    fn join_moments(&mut self, parameters: &mut [f32], workspaces: &mut [Workspace], step: usize) {
         let Op::BatchNormalization(norm) = &self.plan.steps[step].op else {
             unreachable!("a barrier is a normalisation");
         };
-        for &(left, right) in pairs {
+        tree(workspaces.len(), |left, right| {
             let (before, from) = workspaces.split_at_mut(right);
             before[left].moments[step].join(&from[0].moments[step]);
-        }
+        });
         let moments = &workspaces[0].moments[step];
         let variance = |channel| moments.variance(channel);
         self.prepared.scalings[step].set(&moments.mean, variance, norm.epsilon);
@@ -312,14 +333,17 @@ impl Executor {
     }
 
     /// The sums over the batch out of those of the shards.
-    fn join_sums(&mut self, workspaces: &mut [Workspace], pairs: &[(usize, usize)], step: usize) {
-        for &(left, right) in pairs {
+    fn join_sums(&mut self, workspaces: &mut [Workspace], step: usize) {
+        tree(workspaces.len(), |left, right| {
             let (before, from) = workspaces.split_at_mut(right);
             for (sum, other) in before[left].sums[step].iter_mut().zip(&from[0].sums[step]) {
-                add::assign(sum, other);
+                add::assign(self.isa, sum, other);
             }
+        });
+        for (sum, of_batch) in workspaces[0].sums[step].iter().zip(&mut self.prepared.sums[step].0)
+        {
+            of_batch.copy_from_slice(sum);
         }
-        self.prepared.sums[step].0.clone_from(&workspaces[0].sums[step]);
     }
 }
 
@@ -353,33 +377,40 @@ impl Shard<'_> {
         for (index, output) in plan.outputs.iter().enumerate() {
             let compiled = &settings.losses[index];
             let (targets, indices) = (&batch.targets[index], self.indices);
-            let mut dy = std::mem::take(&mut self.workspace.gradients[output.value]);
-            let length = self.samples() * plan.lengths[output.value];
+            let Workspace { gradients, target, unwanted, scratch, .. } = &mut *self.workspace;
+            let mut dy = take(&mut gradients[output.value]);
+            let mut buffers = [take(target), take(unwanted), take(scratch)];
+            let [target, unwanted, scratch] = &mut buffers;
+            let one = plan.lengths[output.value];
+            let (target, length) = (&mut target[..one], self.samples() * one);
             let scale = (compiled.weight / count as f64) as f32;
             let sum = {
                 let (loss, y) = self.compared(compiled.loss, output);
                 let task = loss::Task { loss, width: output.width, targets, indices, scale };
                 if self.mode == Mode::Inference {
-                    loss::value(self.isa, y, &task)
+                    loss::value(self.isa, &mut unwanted[..one], target, y, &task)
                 } else if output.accumulate {
-                    let mut more = vec![0.0; length];
-                    let sum = loss::gradient(self.isa, &mut more, y, &task);
-                    add::assign(&mut dy[..length], &more);
+                    let more = &mut scratch[..length];
+                    let sum = loss::gradient(self.isa, more, target, y, &task);
+                    add::assign(self.isa, &mut dy[..length], more);
                     sum
                 } else {
-                    loss::gradient(self.isa, &mut dy[..length], y, &task)
+                    loss::gradient(self.isa, &mut dy[..length], target, y, &task)
                 }
             };
-            self.workspace.gradients[output.value] = dy;
             scores.losses[index] = sum;
             scores.loss += compiled.weight * sum;
             if index == 0 {
                 let y = self.value(output.value);
                 let (width, loss) = (output.width, compiled.loss);
                 for (sum, &metric) in scores.metrics.iter_mut().zip(&settings.metrics) {
-                    *sum = metric::sum(metric, loss, y, width, targets, indices);
+                    *sum = metric::sum(metric, loss, target, y, width, targets, indices);
                 }
             }
+            self.workspace.gradients[output.value] = dy;
+            let [target, unwanted, scratch] = buffers;
+            let workspace = &mut *self.workspace;
+            (workspace.target, workspace.unwanted, workspace.scratch) = (target, unwanted, scratch);
         }
     }
 
@@ -400,8 +431,8 @@ impl Shard<'_> {
         values: &mut [f32],
         run: impl FnOnce(&mut Self, &mut ParameterGradient<'_>),
     ) {
-        let mut scratch = std::mem::take(&mut self.workspace.parameter_scratch);
-        run(self, &mut ParameterGradient { values, scratch: &mut scratch });
+        let mut scratch = take(&mut self.workspace.parameter_scratch);
+        run(self, &mut ParameterGradient { isa: self.isa, values, scratch: &mut scratch });
         self.workspace.parameter_scratch = scratch;
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with a running network.
 
 use super::LoadReport;
-use crate::kernels::FloatEnvironmentError;
+use crate::kernels::{FloatEnvironmentError, IsaError};
 use crate::model::GraphError;
 use crate::tensor::{Shape, TensorError};
 
@@ -13,6 +13,8 @@ pub enum ModelError {
     Graph(#[from] GraphError),
     #[error(transparent)]
     FloatEnvironment(#[from] FloatEnvironmentError),
+    #[error(transparent)]
+    Isa(#[from] IsaError),
     #[error("the model takes {expected} inputs, found {found}")]
     InputCount { expected: usize, found: usize },
     #[error("input `{input}` takes samples of shape {expected}, found {found}")]

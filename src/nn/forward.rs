@@ -108,17 +108,23 @@ impl Shard<'_> {
                 dense::forward(isa, y, x, parameters, relu, samples * rows, geometry);
             }
             Op::Pool2d(geometry) => {
-                let mut argmax = take(&mut self.workspace.argmax[index]);
+                let mut winners = take(&mut self.workspace.winners[index]);
                 let x = self.value(step.inputs[0].value);
-                pool2d::forward(isa, y, &mut argmax, x, samples, geometry);
-                self.workspace.argmax[index] = argmax;
+                pool2d::forward(isa, y, &mut winners, x, samples, geometry);
+                self.workspace.winners[index] = winners;
             }
             Op::GlobalPool2d { kind: PoolKind::Average, geometry } => {
                 global_pool2d::average(isa, y, self.value(step.inputs[0].value), *geometry);
             }
             Op::GlobalPool2d { kind: PoolKind::Max, geometry } => {
                 let mut argmax = take(&mut self.workspace.argmax[index]);
-                global_pool2d::max(y, &mut argmax, self.value(step.inputs[0].value), *geometry);
+                global_pool2d::max(
+                    isa,
+                    y,
+                    &mut argmax,
+                    self.value(step.inputs[0].value),
+                    *geometry,
+                );
                 self.workspace.argmax[index] = argmax;
             }
             Op::Dropout { rate } => self.dropout(index, step, y, *rate),
@@ -132,12 +138,12 @@ impl Shard<'_> {
                 }
             }
             Op::Rescaling(settings) => {
-                rescaling::forward(y, self.value(step.inputs[0].value), *settings);
+                rescaling::forward(isa, y, self.value(step.inputs[0].value), *settings);
             }
             Op::Add => {
                 y.copy_from_slice(self.value(step.inputs[0].value));
                 for input in &step.inputs[1..] {
-                    add::assign(y, self.value(input.value));
+                    add::assign(isa, y, self.value(input.value));
                 }
             }
             Op::Concatenate(slots) => {
@@ -149,9 +155,8 @@ impl Shard<'_> {
     }
 
     fn dropout(&mut self, index: usize, step: &Step, y: &mut [f32], rate: f64) {
-        y.copy_from_slice(self.value(step.inputs[0].value));
         let Mode::Training { seed, epoch } = self.mode else {
-            return;
+            return y.copy_from_slice(self.value(step.inputs[0].value));
         };
         let length = self.plan.lengths[step.output];
         let factors = &mut self.workspace.kept[index][..y.len()];
@@ -160,9 +165,8 @@ impl Shard<'_> {
                 Stream::new(seed, Purpose::Dropout, step.node as u32, epoch, sample as u64);
             dropout::factors(factors, rate, &stream);
         }
-        for (y, factor) in y.iter_mut().zip(factors) {
-            *y *= *factor;
-        }
+        let factors = &self.workspace.kept[index][..y.len()];
+        dropout::apply(self.isa, y, self.value(step.inputs[0].value), factors);
     }
 
     fn normalize(&mut self, index: usize, step: &Step, y: &mut [f32], norm: &Norm) {

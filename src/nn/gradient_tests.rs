@@ -176,13 +176,15 @@ impl Engine {
     fn train(&mut self) -> Scores {
         let Self { executor, parameters, inputs, targets, numbers, .. } = self;
         let batch = Batch { inputs, targets, indices: numbers };
-        executor.train(parameters, batch, SEED, EPOCH).expect("the usual environment")
+        executor.train(parameters, batch, SEED, EPOCH).expect("the usual environment");
+        executor.scores().clone()
     }
 
     fn evaluate(&mut self) -> Scores {
         let Self { executor, parameters, inputs, targets, numbers, .. } = self;
         let batch = Batch { inputs, targets, indices: numbers };
-        executor.evaluate(parameters, batch).expect("the usual environment")
+        executor.evaluate(parameters, batch).expect("the usual environment");
+        executor.scores().clone()
     }
 
     /// Per parameter, in their order.

@@ -153,10 +153,8 @@ impl Model {
     }
 
     /// All that a training step changes or reads beside the batch.
-    pub(crate) fn training_parts(
-        &mut self,
-    ) -> (&Graph, &Layout, &mut [f32], Option<&mut Training>) {
-        (&self.graph, &self.layout, &mut self.parameters, self.training.as_mut())
+    pub(crate) fn training_parts(&mut self) -> (&mut [f32], Option<&mut Training>) {
+        (&mut self.parameters, self.training.as_mut())
     }
 
     /// Everything that can be kept of this model; the tensors are borrowed from it.

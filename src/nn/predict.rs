@@ -1,5 +1,6 @@
 //! Samples through the network, forward only.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::ArrayD;
@@ -50,44 +51,30 @@ impl Model {
     /// If the samples do not have the shapes the model takes, or differ in number.
     pub fn predict_all(&self, inputs: &[Samples]) -> Result<Vec<ArrayD<f32>>, ModelError> {
         let count = self.check_inputs(inputs)?;
-        let Predictor { plan, free } = self.predictor();
+        let Predictor { plan, .. } = self.predictor();
         let mut prepared = Prepared::new(plan, false);
         prepared.refresh(plan, self.parameters());
         let lengths: Vec<usize> =
             plan.outputs.iter().map(|output| plan.lengths[output.value]).collect();
         let mut outputs: Vec<Vec<f32>> =
             lengths.iter().map(|length| vec![0.0; count * length]).collect();
-        let indices: Vec<usize> = (0..count).collect();
-        let mut shards: Vec<(&[usize], Vec<&mut [f32]>)> =
-            indices.chunks(SHARD).map(|indices| (indices, Vec::new())).collect();
-        for (output, length) in outputs.iter_mut().zip(&lengths) {
-            for (part, (_, parts)) in output.chunks_mut(SHARD * length).zip(&mut shards) {
-                parts.push(part);
-            }
-        }
-        shards.into_par_iter().with_max_len(1).try_for_each(|(indices, parts)| {
-            environment::check()?;
-            let found = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut workspace = found.unwrap_or_else(|| Workspace::new(plan, false));
-            let mut shard = Shard {
-                isa: Isa::current(),
-                plan,
-                parameters: self.parameters(),
-                prepared: &prepared,
-                mode: Mode::Inference,
-                indices,
-                workspace: &mut workspace,
-            };
-            shard.load(inputs);
-            shard.forward(0..plan.steps.len());
-            for (out, output) in parts.into_iter().zip(&plan.outputs) {
-                for (out, &value) in out.iter_mut().zip(shard.value(output.value)) {
-                    *out = if value.is_nan() { math::NAN } else { value };
+        if count <= SHARD {
+            // Not worth the way into the thread pool.
+            let parts = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+            self.predict_shard(inputs, &prepared, 0..count, parts)?;
+        } else {
+            let firsts = (0..count).step_by(SHARD);
+            let mut shards: Vec<(Range<usize>, Vec<&mut [f32]>)> =
+                firsts.map(|first| (first..count.min(first + SHARD), Vec::new())).collect();
+            for (output, length) in outputs.iter_mut().zip(&lengths) {
+                for (part, (_, parts)) in output.chunks_mut(SHARD * length).zip(&mut shards) {
+                    parts.push(part);
                 }
             }
-            free.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
-            Ok::<(), ModelError>(())
-        })?;
+            (shards.into_par_iter().with_max_len(1)).try_for_each(|(samples, parts)| {
+                self.predict_shard(inputs, &prepared, samples, parts)
+            })?;
+        }
         let shapes = self.graph().outputs().iter().map(|output| self.graph().shape(output.node));
         let arrays = outputs.into_iter().zip(shapes).map(|(values, shape)| {
             ArrayD::from_shape_vec(shape.batched(count), values).expect("as many as allocated")
@@ -95,8 +82,43 @@ impl Model {
         Ok(arrays.collect())
     }
 
-    /// Checks that `inputs` are what the graph takes; gives the number of samples.
+    /// Fills `parts`, one of each output, with what comes of `samples`, at most a shard of them.
+    fn predict_shard(
+        &self,
+        inputs: &[Samples],
+        prepared: &Prepared,
+        samples: Range<usize>,
+        parts: Vec<&mut [f32]>,
+    ) -> Result<(), ModelError> {
+        environment::check()?;
+        let Predictor { plan, free } = self.predictor();
+        let found = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut workspace = found.unwrap_or_else(|| Workspace::new(plan, false));
+        let indices: [usize; SHARD] = std::array::from_fn(|index| samples.start + index);
+        let mut shard = Shard {
+            isa: Isa::current(),
+            plan,
+            parameters: self.parameters(),
+            prepared,
+            mode: Mode::Inference,
+            indices: &indices[..samples.len()],
+            workspace: &mut workspace,
+        };
+        shard.load(inputs);
+        shard.forward(0..plan.steps.len());
+        for (out, output) in parts.into_iter().zip(&plan.outputs) {
+            for (out, &value) in out.iter_mut().zip(shard.value(output.value)) {
+                *out = if value.is_nan() { math::NAN } else { value };
+            }
+        }
+        free.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        Ok(())
+    }
+
+    /// Checks that `inputs` are what the graph takes, and that this machine can compute as it is asked
+    /// to; gives the number of samples.
     pub(crate) fn check_inputs(&self, inputs: &[Samples]) -> Result<usize, ModelError> {
+        Isa::granted()?;
         let graph = self.graph();
         let (expected, found) = (graph.inputs().len(), inputs.len());
         if expected != found {

@@ -20,18 +20,22 @@ pub(crate) struct Workspace {
     pub(super) gradients: Vec<Aligned>,
     /// Per step: what went into the activation, where that is kept.
     pub(super) before: Vec<Aligned>,
-    /// Per step: where each maximum came from.
+    /// Per step: where each maximum over whole images came from.
     pub(super) argmax: Vec<Vec<u32>>,
-    /// Per step: normalised values, or the factors of dropout.
+    /// Per step: which cells won the windows of max pooling, fused with a convolution or not.
+    pub(super) winners: Vec<Vec<u16>>,
+    /// Per step: normalised values, the factors of dropout, or a sample's shares of average pooling.
     pub(super) kept: Vec<Aligned>,
     /// Per step: what a normalisation by the batch found in this shard.
     pub(super) moments: Vec<Moments>,
     /// Per step: the same on the way back, Σ dy·n and Σ dy.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
-    /// Per step: which pixels passed through a pooling that is fused with a convolution.
-    pub(super) winners: Vec<Vec<u16>>,
     /// What convolutions need besides.
     pub(super) convolution: conv2d::Scratch,
+    /// What one sample of an output is compared with.
+    pub(super) target: Aligned,
+    /// The gradient of one sample's loss, where there is no way back.
+    pub(super) unwanted: Aligned,
     /// A gradient on its way to be added to another.
     pub(super) scratch: Aligned,
     /// The same for a parameter.
@@ -49,6 +53,8 @@ impl Workspace {
             Op::BatchNormalization(norm) if training && norm.by_batch => norm.channels,
             _ => 0,
         };
+        let outputs = plan.outputs.iter().map(|output| plan.lengths[output.value]);
+        let longest_output = outputs.max().unwrap_or(0);
         let lengths = || plan.lengths.iter();
         let steps = || plan.steps.iter();
         Self {
@@ -56,31 +62,39 @@ impl Workspace {
             gradients: lengths().map(|&length| room(length, training)).collect(),
             before: steps().map(|step| room(plan.lengths[step.output], step.keep_before)).collect(),
             argmax: steps()
-                .map(|step| {
-                    let max = match &step.op {
-                        Op::Pool2d(geometry) => training && geometry.kind == PoolKind::Max,
-                        // Global max pooling always says where.
-                        Op::GlobalPool2d { kind, .. } => *kind == PoolKind::Max,
-                        _ => false,
-                    };
-                    vec![0; if max { plan.lengths[step.output] * SHARD } else { 0 }]
+                .map(|step| match &step.op {
+                    // It always says where.
+                    Op::GlobalPool2d { kind: PoolKind::Max, .. } => {
+                        vec![0; plan.lengths[step.output] * SHARD]
+                    }
+                    _ => Vec::new(),
                 })
                 .collect(),
             winners: steps()
                 .map(|step| match &step.op {
                     Op::Conv2d { geometry, .. } if training => vec![0; geometry.winners() * SHARD],
+                    Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Max => {
+                        vec![0; geometry.winners() * SHARD]
+                    }
                     _ => Vec::new(),
                 })
                 .collect(),
             convolution: conv2d::Scratch::new(plan.convolutions(), training),
             kept: steps()
-                .map(|step| {
-                    let kept = matches!(step.op, Op::BatchNormalization(_) | Op::Dropout { .. });
-                    room(plan.lengths[step.output], training && kept)
+                .map(|step| match &step.op {
+                    Op::BatchNormalization(_) | Op::Dropout { .. } => {
+                        room(plan.lengths[step.output], training)
+                    }
+                    Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Average => {
+                        Aligned::zeros(plan.lengths[step.output])
+                    }
+                    _ => Aligned::default(),
                 })
                 .collect(),
             moments: steps().map(|step| Moments::new(norm(&step.op))).collect(),
             sums: steps().map(|step| std::array::from_fn(|_| vec![0.0; norm(&step.op)])).collect(),
+            target: Aligned::zeros(longest_output),
+            unwanted: Aligned::zeros(longest_output),
             scratch: room(plan.longest(), training),
             parameter_scratch: Aligned::zeros(match training {
                 true => plan.longest_shared_parameter(),

@@ -1,8 +1,9 @@
 //! Sums of two slices.
 
-/// y += x
-pub(crate) fn assign(y: &mut [f32], x: &[f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += x;
-    }
+use crate::kernels::Isa;
+use crate::kernels::elementwise::{Sum, binary_in_place};
+
+/// y += x, of the same length.
+pub(crate) fn assign(isa: Isa, y: &mut [f32], x: &[f32]) {
+    binary_in_place(isa, Sum, y, x);
 }

@@ -1,8 +1,13 @@
 //! Normalisation of each channel. `x` has `rows` rows of one value per channel: the samples times
 //! the cells of a sample.
 //!
+//! The kernels take vectors of channels through a block of rows each, the last vector first: where the
+//! channels are no multiple of 16, it reaches into the next row, which is written later.
+//!
 //! While training, a shard gives its [`Moments`], shards combine them by the tree, and all go on with
 //! the moments of the batch. Backward likewise combines two sums per channel.
+
+use std::ops::Range;
 
 use crate::kernels::reduce::{Plain, Product, SquaredDeviation, column_sums};
 use crate::kernels::{Isa, Kernel, LANES, Simd, math};
@@ -115,24 +120,31 @@ impl Kernel for Forward<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self { y, normalized, x, scaling, gamma, beta } = self;
         let channels = scaling.mean.len();
-        for channel in (0..channels).step_by(LANES) {
-            let width = LANES.min(channels - channel);
-            let part = |values: &[f32]| simd.load_partial(&values[channel..channel + width]);
-            let mean = part(&scaling.mean);
-            let inverse = part(&scaling.inverse);
-            let gamma = gamma.map_or_else(|| simd.splat(1.0), part);
-            let beta = beta.map_or_else(|| simd.splat(0.0), part);
-            for start in (channel..x.len()).step_by(channels) {
-                let range = start..start + width;
-                let x = simd.load_partial(&x[range.clone()]);
-                let n = simd.mul(simd.sub(x, mean), inverse);
-                if !normalized.is_empty() {
-                    simd.store_partial(n, &mut normalized[range.clone()]);
+        for block in blocks(x.len(), channels) {
+            for channel in (0..channels).step_by(LANES).rev() {
+                let part = |values: &[f32]| simd.load_partial(&values[channel..]);
+                let mean = part(&scaling.mean);
+                let inverse = part(&scaling.inverse);
+                let gamma = gamma.map_or_else(|| simd.splat(1.0), part);
+                let beta = beta.map_or_else(|| simd.splat(0.0), part);
+                for start in block.clone().step_by(channels).map(|row| row + channel) {
+                    let n = simd.mul(simd.sub(simd.load_partial(&x[start..]), mean), inverse);
+                    if !normalized.is_empty() {
+                        simd.store_partial(n, &mut normalized[start..]);
+                    }
+                    simd.store_partial(simd.mul_add(n, gamma, beta), &mut y[start..]);
                 }
-                simd.store_partial(simd.mul_add(n, gamma, beta), &mut y[range]);
             }
         }
     }
+}
+
+/// Blocks of so many rows that the second-level cache holds them for the next vector of channels, and
+/// that the vectors which start a block cost little.
+fn blocks(length: usize, channels: usize) -> impl Iterator<Item = Range<usize>> {
+    const ROWS: usize = 256;
+    let block = ROWS * channels;
+    (0..length).step_by(block).map(move |start| start..length.min(start + block))
 }
 
 /// The two sums over a shard that its gradients need: `dgamma` = Σ dy·n and `dbeta` = Σ dy.
@@ -187,23 +199,23 @@ impl Kernel for InputGradient<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self { dx, dy, normalized, inverse, gamma, batch } = self;
         let channels = inverse.len();
-        for channel in (0..channels).step_by(LANES) {
-            let width = LANES.min(channels - channel);
-            let part = |values: &[f32]| simd.load_partial(&values[channel..channel + width]);
-            let gamma = gamma.map_or_else(|| simd.splat(1.0), part);
-            let scale = simd.mul(gamma, part(inverse));
-            let means = batch.map(|batch| {
-                let count = simd.splat(batch.count);
-                (simd.div(part(batch.dbeta), count), simd.div(part(batch.dgamma), count))
-            });
-            for start in (channel..dy.len()).step_by(channels) {
-                let range = start..start + width;
-                let mut gradient = simd.load_partial(&dy[range.clone()]);
-                if let Some((dbeta, dgamma)) = means {
-                    let n = simd.load_partial(&normalized[range.clone()]);
-                    gradient = simd.mul_add(simd.neg(n), dgamma, simd.sub(gradient, dbeta));
+        for block in blocks(dy.len(), channels) {
+            for channel in (0..channels).step_by(LANES).rev() {
+                let part = |values: &[f32]| simd.load_partial(&values[channel..]);
+                let gamma = gamma.map_or_else(|| simd.splat(1.0), part);
+                let scale = simd.mul(gamma, part(inverse));
+                let means = batch.map(|batch| {
+                    let count = simd.splat(batch.count);
+                    (simd.div(part(batch.dbeta), count), simd.div(part(batch.dgamma), count))
+                });
+                for start in block.clone().step_by(channels).map(|row| row + channel) {
+                    let mut gradient = simd.load_partial(&dy[start..]);
+                    if let Some((dbeta, dgamma)) = means {
+                        let n = simd.load_partial(&normalized[start..]);
+                        gradient = simd.mul_add(simd.neg(n), dgamma, simd.sub(gradient, dbeta));
+                    }
+                    simd.store_partial(simd.mul(gradient, scale), &mut dx[start..]);
                 }
-                simd.store_partial(simd.mul(gradient, scale), &mut dx[range]);
             }
         }
     }

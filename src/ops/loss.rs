@@ -22,18 +22,35 @@ pub(crate) struct Task<'a> {
 /// Probabilities are held this far from 0 and 1 before their logarithm is taken, as in Keras.
 const CLIP: f64 = 1e-7;
 
-/// The sum of the losses of the samples whose outputs are `y`.
-pub(crate) fn value(isa: Isa, y: &[f32], task: &Task<'_>) -> f64 {
-    isa.run(Shard { dy: None, y, task })
+/// The sum of the losses of the samples whose outputs are `y`. `unwanted` and `target` (one sample each)
+/// are overwritten.
+pub(crate) fn value(
+    isa: Isa,
+    unwanted: &mut [f32],
+    target: &mut [f32],
+    y: &[f32],
+    task: &Task<'_>,
+) -> f64 {
+    isa.run(Shard { dy: unwanted, stride: 0, target, y, task })
 }
 
-/// The same, and `dy`, the gradient of the batch's mean loss with respect to `y`.
-pub(crate) fn gradient(isa: Isa, dy: &mut [f32], y: &[f32], task: &Task<'_>) -> f64 {
-    isa.run(Shard { dy: Some(dy), y, task })
+/// The same, and `dy`, the gradient of the batch's mean loss with respect to `y`. `target` (one sample)
+/// is overwritten.
+pub(crate) fn gradient(
+    isa: Isa,
+    dy: &mut [f32],
+    target: &mut [f32],
+    y: &[f32],
+    task: &Task<'_>,
+) -> f64 {
+    isa.run(Shard { stride: target.len(), dy, target, y, task })
 }
 
 struct Shard<'a> {
-    dy: Option<&'a mut [f32]>,
+    dy: &'a mut [f32],
+    /// From one sample's gradient to the next.
+    stride: usize,
+    target: &'a mut [f32],
     y: &'a [f32],
     task: &'a Task<'a>,
 }
@@ -43,29 +60,18 @@ impl Kernel for Shard<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f64 {
-        let Self { y, task, dy } = self;
-        let length = y.len() / task.indices.len();
-        let mut nowhere = if dy.is_none() { vec![0.0; length] } else { Vec::new() };
-        let mut target = vec![0.0; length];
-        let mut dy = dy;
+        let Self { dy, stride, target, y, task } = self;
+        let length = target.len();
         let mut total = 0.0;
         for (sample, (&index, y)) in task.indices.iter().zip(y.chunks_exact(length)).enumerate() {
-            let dy = match &mut dy {
-                Some(dy) => &mut dy[sample * length..][..length],
-                None => &mut nowhere[..],
-            };
-            total += match task.targets {
+            match task.targets {
                 Targets::Classes(classes) => {
-                    let class = classes[index] as usize;
                     target.fill(0.0);
-                    target[class] = 1.0;
-                    of_sample(s, dy, y, &target, task)
+                    target[classes[index] as usize] = 1.0;
                 }
-                Targets::Values(values) => {
-                    values.copy_sample(index, &mut target);
-                    of_sample(s, dy, y, &target, task)
-                }
-            };
+                Targets::Values(values) => values.copy_sample(index, target),
+            }
+            total += of_sample(s, &mut dy[sample * stride..][..length], y, target, task);
         }
         total
     }

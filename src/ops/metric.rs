@@ -3,27 +3,29 @@
 use crate::model::{Loss, Metric};
 use crate::tensor::Targets;
 
-/// The sum of `metric` over the samples whose outputs are `y`. `loss` tells what outputs mean.
+/// The sum of `metric` over the samples whose outputs are `y`. `loss` tells what outputs mean; `values`
+/// (one sample) are overwritten.
 pub(crate) fn sum(
     metric: Metric,
     loss: Loss,
+    values: &mut [f32],
     y: &[f32],
     width: usize,
     targets: &Targets,
     indices: &[usize],
 ) -> f64 {
-    let length = y.len() / indices.len();
-    let mut values = vec![0.0; length];
+    let length = values.len();
     let mut total = 0.0;
     for (&index, y) in indices.iter().zip(y.chunks_exact(length)) {
         let rows = (length / width) as f64;
         total += match targets {
             Targets::Classes(classes) => hit(metric, y, classes[index] as usize),
             Targets::Values(targets) => {
-                targets.copy_sample(index, &mut values);
+                targets.copy_sample(index, values);
                 if let Some(threshold) = threshold(loss, width) {
                     let agree = |(&y, &t): (&f32, &f32)| (y > threshold) == (t > 0.5);
-                    y.iter().zip(&values).filter(|&pair| agree(pair)).count() as f64 / length as f64
+                    y.iter().zip(&*values).filter(|&pair| agree(pair)).count() as f64
+                        / length as f64
                 } else {
                     let hits = y.chunks_exact(width).zip(values.chunks_exact(width));
                     hits.map(|(y, t)| hit(metric, y, argmax(t))).sum::<f64>() / rows

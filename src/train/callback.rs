@@ -19,7 +19,8 @@ pub struct StepReport {
     pub values: Vec<(String, f64)>,
 }
 
-/// Is told of every step and epoch. `Break` ends training; the model stays as it then stands.
+/// Is told of every step and epoch, on the thread that called
+/// [`fit_with`](Model::fit_with). `Break` ends training; the model stays as it then stands.
 pub trait Callback {
     /// After the step that `report` tells of.
     fn on_step_end(&mut self, model: &Model, report: &StepReport) -> ControlFlow<()> {
@@ -40,14 +41,24 @@ impl Callback for () {}
 /// All of them, in their order; one that breaks does not keep the others from hearing.
 impl Callback for Vec<Box<dyn Callback + '_>> {
     fn on_step_end(&mut self, model: &Model, report: &StepReport) -> ControlFlow<()> {
-        let answers: Vec<_> =
-            self.iter_mut().map(|callback| callback.on_step_end(model, report)).collect();
-        answers.into_iter().find(ControlFlow::is_break).unwrap_or(ControlFlow::Continue(()))
+        tell_all(self, |callback| callback.on_step_end(model, report))
     }
 
     fn on_epoch_end(&mut self, model: &Model, record: &EpochRecord) -> ControlFlow<()> {
-        let answers: Vec<_> =
-            self.iter_mut().map(|callback| callback.on_epoch_end(model, record)).collect();
-        answers.into_iter().find(ControlFlow::is_break).unwrap_or(ControlFlow::Continue(()))
+        tell_all(self, |callback| callback.on_epoch_end(model, record))
     }
+}
+
+/// Breaks if one breaks, after all have heard.
+fn tell_all<'a>(
+    callbacks: &mut [Box<dyn Callback + 'a>],
+    mut tell: impl FnMut(&mut (dyn Callback + 'a)) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut answer = ControlFlow::Continue(());
+    for callback in callbacks {
+        if tell(&mut **callback).is_break() {
+            answer = ControlFlow::Break(());
+        }
+    }
+    answer
 }

@@ -61,9 +61,12 @@ impl Model {
         let (inputs, targets) = (data.inputs(), data.targets());
         for indices in indices.chunks(BATCH) {
             let batch = Batch { inputs, targets, indices };
-            scores.add(&executor.evaluate(self.parameters(), batch)?);
+            executor.evaluate(self.parameters(), batch)?;
+            scores.add(executor.scores());
         }
-        Ok(Evaluation { samples: scores.samples, values: means(&scores, settings) })
+        let mut values = named_values(settings);
+        set_means(&mut values, &scores);
+        Ok(Evaluation { samples: scores.samples, values })
     }
 
     /// Checks that `data` is what the graph takes and what its losses compare with.
@@ -113,18 +116,22 @@ impl Model {
     }
 }
 
-/// The means that `scores` are the sums of, by name.
-pub(super) fn means(scores: &Scores, settings: &CompileSettings) -> Vec<(String, f64)> {
-    let mean = |sum: f64| {
-        let mean = sum / scores.samples as f64;
-        if mean.is_nan() { f64::NAN } else { mean } // the one NaN that is kept
-    };
-    let mut values = vec![("loss".to_owned(), mean(scores.loss))];
+/// The names of what training and evaluation report, and zeros.
+pub(super) fn named_values(settings: &CompileSettings) -> Vec<(String, f64)> {
+    let mut names = vec!["loss".to_owned()];
     if settings.losses.len() > 1 {
-        let each = settings.losses.iter().zip(&scores.losses);
-        values.extend(each.map(|(loss, &sum)| (format!("{}_loss", loss.output), mean(sum))));
+        names.extend(settings.losses.iter().map(|loss| format!("{}_loss", loss.output)));
     }
-    let metrics = settings.metrics.iter().zip(&scores.metrics);
-    values.extend(metrics.map(|(metric, &sum)| (metric.name(), mean(sum))));
-    values
+    names.extend(settings.metrics.iter().map(|metric| metric.name()));
+    names.into_iter().map(|name| (name, 0.0)).collect()
+}
+
+/// Sets [`named_values`] to the means that `scores` are the sums of.
+pub(super) fn set_means(values: &mut [(String, f64)], scores: &Scores) {
+    let losses = if scores.losses.len() > 1 { &scores.losses[..] } else { &[] };
+    let sums = std::iter::once(&scores.loss).chain(losses).chain(&scores.metrics);
+    for ((_, value), sum) in values.iter_mut().zip(sums) {
+        let mean = sum / scores.samples as f64;
+        *value = if mean.is_nan() { f64::NAN } else { mean }; // the one NaN that is kept
+    }
 }

@@ -1,9 +1,11 @@
 //! The training loop.
 
+use std::ops::Range;
+
 use super::callback::{Callback, StepReport};
 use super::data::Dataset;
 use super::error::TrainError;
-use super::evaluate::means;
+use super::evaluate::{named_values, set_means};
 use super::optimizer;
 use crate::model::{EpochRecord, History};
 use crate::nn::{Batch, Executor, Model, Scores};
@@ -39,10 +41,13 @@ impl Model {
     /// If the model is not compiled, the data is not what it takes and gives, or an option is out of
     /// its range.
     pub fn fit(&mut self, data: &Dataset, options: &FitOptions) -> Result<History, TrainError> {
-        self.fit_with(data, options, &mut ())
+        // With nobody to be told, all of it can run in the thread pool.
+        rayon::scope(|_| self.fit_with(data, options, &mut ()))
     }
 
-    /// The same, telling `callback` of each step and epoch.
+    /// The same, telling `callback` of each step and epoch. Each step enters the thread pool once,
+    /// because a callback may be bound to the calling thread; where that thread is one of the
+    /// pool's, as inside of [`rayon::ThreadPool::install`], training never leaves it.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -65,7 +70,11 @@ impl Model {
         let settings = self.compiled().ok_or(TrainError::NotCompiled)?.clone();
         let largest = batch_size.min(trained);
         let mut executor = Executor::new(self.graph(), self.layout(), &settings, largest, true);
+        let ranges: Vec<_> = self.layout().trained(self.graph()).map(|(_, range)| range).collect();
         let steps = trained.div_ceil(batch_size) as u64;
+        let (epoch, step, samples) = (self.epoch, self.step_in_epoch, 0);
+        let mut report =
+            StepReport { epoch, step, steps, samples, values: named_values(&settings) };
         let mut history = History::default();
         for _ in 0..epochs {
             let order: Vec<usize> = match shuffle {
@@ -76,15 +85,12 @@ impl Model {
             let done = self.step_in_epoch.min(steps) as usize;
             for indices in order.chunks(batch_size).skip(done) {
                 let (inputs, targets) = (data.inputs(), data.targets());
-                scores.add(&self.step(&mut executor, Batch { inputs, targets, indices })?);
+                self.step(&mut executor, &ranges, Batch { inputs, targets, indices })?;
+                scores.add(executor.scores());
                 self.step_in_epoch += 1;
-                let report = StepReport {
-                    epoch: self.epoch,
-                    step: self.step_in_epoch,
-                    steps,
-                    samples: scores.samples,
-                    values: means(&scores, &settings),
-                };
+                (report.epoch, report.step) = (self.epoch, self.step_in_epoch);
+                report.samples = scores.samples;
+                set_means(&mut report.values, &scores);
                 if callback.on_step_end(self, &report).is_break() {
                     return Ok(history);
                 }
@@ -92,7 +98,7 @@ impl Model {
             // An epoch interrupted after its last step has nothing left to report of it.
             let mut values = match scores.samples {
                 0 => Vec::new(),
-                _ => means(&scores, &settings),
+                _ => report.values.clone(),
             };
             let validated = match &options.validation {
                 Some(data) => Some(self.evaluate(data)?),
@@ -116,23 +122,30 @@ impl Model {
         Ok(history)
     }
 
-    /// One step of the optimizer along the gradient of a batch.
-    fn step(&mut self, executor: &mut Executor, batch: Batch<'_>) -> Result<Scores, TrainError> {
+    /// One step of the optimizer along the gradient of a batch. `ranges` are where the parameters lie
+    /// that training changes.
+    fn step(
+        &mut self,
+        executor: &mut Executor,
+        ranges: &[Range<usize>],
+        batch: Batch<'_>,
+    ) -> Result<(), TrainError> {
         let (seed, epoch) = (self.seed, self.epoch);
-        let (graph, layout, parameters, training) = self.training_parts();
+        let (parameters, training) = self.training_parts();
         let training = training.ok_or(TrainError::NotCompiled)?;
-        let scores = executor.train(parameters, batch, seed, epoch)?;
-        let ranges: Vec<_> = layout.trained(graph).map(|(_, range)| range).collect();
-        training.step += 1;
-        optimizer::step(
-            &training.settings.optimizer,
-            training.step,
-            parameters,
-            &mut training.slots,
-            executor.gradient_mut(),
-            &ranges,
-        );
-        Ok(scores)
+        rayon::scope(|_| {
+            executor.train(parameters, batch, seed, epoch)?;
+            training.step += 1;
+            optimizer::step(
+                &training.settings.optimizer,
+                training.step,
+                parameters,
+                &mut training.slots,
+                executor.gradient_mut(),
+                ranges,
+            );
+            Ok(())
+        })
     }
 }
 

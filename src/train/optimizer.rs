@@ -6,18 +6,18 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
+use crate::kernels::elementwise::{Unary, unary_in_place};
 use crate::kernels::reduce::sum_of_squares;
 use crate::kernels::{Isa, Kernel, LANES, Simd, math, scalar};
 use crate::model::{Adam, Clipping, Optimizer, OptimizerRule, RmsProp, Sgd};
 use crate::tensor::Aligned;
 
-/// Elements of a parameter updated by one task.
+/// Elements updated by one task: enough work to be worth a task. A multiple of 16, so that all tasks
+/// but the last have whole vectors.
 const TASK: usize = 16 * 1024;
 
 /// Changes the `parameters` at `ranges` by one step number `step` (from 1) along `gradient`, which
-/// is clipped in place. `slots` are what the rule remembers; all are laid out alike.
+/// is clipped in place. `slots` are what the rule remembers; all are laid out alike. Ranges ascend.
 pub(super) fn step(
     optimizer: &Optimizer,
     step: u64,
@@ -29,65 +29,56 @@ pub(super) fn step(
     let isa = Isa::current();
     clip(isa, optimizer.clipping, gradient, ranges);
     let rate = optimizer.learning_rate;
-    let shared = Shared {
-        isa,
-        decay: (rate * optimizer.weight_decay) as f32,
-        tasks: tasks(ranges),
-        parameters,
-        slots,
-        gradient,
-    };
+    let decay = (rate * optimizer.weight_decay) as f32;
+    let mut slots = slots.iter_mut().map(|slot| &mut **slot);
+    let slots = std::array::from_fn(|_| slots.next().unwrap_or_default());
+    let part = Part { first: 0, w: parameters, slots, g: gradient };
     match optimizer.rule {
         OptimizerRule::Adam(Adam { beta_1, beta_2, epsilon }) => {
             let correction =
                 (1.0 - scalar::powi(beta_2, step)).sqrt() / (1.0 - scalar::powi(beta_1, step));
-            shared.run(AdamRule {
-                alpha: (rate * correction) as f32,
-                first: (1.0 - beta_1) as f32,
-                second: (1.0 - beta_2) as f32,
-                epsilon: epsilon as f32,
-            });
+            part.update(
+                isa,
+                ranges,
+                decay,
+                AdamRule {
+                    alpha: (rate * correction) as f32,
+                    first: (1.0 - beta_1) as f32,
+                    second: (1.0 - beta_2) as f32,
+                    epsilon: epsilon as f32,
+                },
+            );
         }
         OptimizerRule::Sgd(Sgd { momentum, nesterov }) => {
-            shared.run(SgdRule { rate: rate as f32, momentum: momentum as f32, nesterov });
+            let (rate, momentum) = (rate as f32, momentum as f32);
+            part.update(isa, ranges, decay, SgdRule { rate, momentum, nesterov });
         }
-        OptimizerRule::RmsProp(RmsProp { rho, momentum, epsilon }) => shared.run(RmsPropRule {
-            rate: rate as f32,
-            rho: rho as f32,
-            rest: (1.0 - rho) as f32,
-            momentum: momentum as f32,
-            epsilon: epsilon as f32,
-        }),
+        OptimizerRule::RmsProp(RmsProp { rho, momentum, epsilon }) => part.update(
+            isa,
+            ranges,
+            decay,
+            RmsPropRule {
+                rate: rate as f32,
+                rho: rho as f32,
+                rest: (1.0 - rho) as f32,
+                momentum: momentum as f32,
+                epsilon: epsilon as f32,
+            },
+        ),
     }
-}
-
-/// The ranges cut into pieces of at most [`TASK`] elements.
-fn tasks(ranges: &[Range<usize>]) -> Vec<Range<usize>> {
-    let cut = |range: &Range<usize>| {
-        let end = range.end;
-        range.clone().step_by(TASK).map(move |start| start..end.min(start + TASK))
-    };
-    ranges.iter().flat_map(cut).collect()
 }
 
 fn clip(isa: Isa, clipping: Clipping, gradient: &mut [f32], ranges: &[Range<usize>]) {
     let scale = |gradient: &mut [f32], norm: f64, limit: f64| {
         if norm > limit {
-            let factor = (limit / norm) as f32;
-            gradient.iter_mut().for_each(|value| *value *= factor);
+            unary_in_place(isa, Times((limit / norm) as f32), gradient);
         }
     };
     match clipping {
         Clipping::None => {}
         Clipping::Value(limit) => {
-            let limit = limit as f32;
-            for value in ranges.iter().flat_map(|range| range.clone()) {
-                let value = &mut gradient[value];
-                if *value > limit {
-                    *value = limit;
-                } else if *value < -limit {
-                    *value = -limit;
-                }
+            for range in ranges {
+                unary_in_place(isa, Within(limit as f32), &mut gradient[range.clone()]);
             }
         }
         Clipping::Norm(limit) => {
@@ -106,64 +97,75 @@ fn clip(isa: Isa, clipping: Clipping, gradient: &mut [f32], ranges: &[Range<usiz
     }
 }
 
+/// x·factor
+#[derive(Clone, Copy)]
+struct Times(f32);
+
+impl Unary for Times {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.mul(x, s.splat(self.0))
+    }
+}
+
+/// x, but no further from 0 than the limit; NaN stays.
+#[derive(Clone, Copy)]
+struct Within(f32);
+
+impl Unary for Within {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+        let (low, high) = (s.splat(-self.0), s.splat(self.0));
+        s.select(s.gt(x, high), high, s.select(s.gt(low, x), low, x))
+    }
+}
+
 /// A rule for 16 elements: the new parameters, and the slots changed in place. A rule that keeps
 /// fewer than two slots leaves the rest alone.
 trait Rule: Copy + Sync {
     fn apply<S: Simd>(self, s: S, w: S::F, g: S::F, slots: &mut [S::F; 2]) -> S::F;
 }
 
-struct Shared<'a> {
-    isa: Isa,
-    /// Learning rate times weight decay.
-    decay: f32,
-    tasks: Vec<Range<usize>>,
-    parameters: &'a mut [f32],
-    slots: &'a mut [Aligned],
-    gradient: &'a [f32],
-}
-
-struct Task<'a> {
+/// Some of all values, from number `first` on.
+struct Part<'a> {
+    first: usize,
     w: &'a mut [f32],
+    /// Empty where the rule keeps fewer.
     slots: [&'a mut [f32]; 2],
     g: &'a [f32],
 }
 
-impl Shared<'_> {
-    fn run(self, rule: impl Rule) {
-        let Self { isa, decay, tasks, parameters, slots, gradient } = self;
-        let mut slots = slots.iter_mut().map(|slot| &mut **slot);
-        let [first, second] = std::array::from_fn(|_| slots.next().unwrap_or_default());
-        let parts = pieces(parameters, &tasks).into_iter();
-        let slots = pieces(first, &tasks).into_iter().zip(pieces(second, &tasks));
-        let tasks: Vec<Task<'_>> = (parts.zip(slots).zip(&tasks))
-            .map(|((w, (first, second)), range)| Task {
-                w,
-                slots: [first, second],
-                g: &gradient[range.clone()],
-            })
-            .collect();
-        tasks.into_par_iter().for_each(|task| isa.run(Update { task, decay, rule }));
+impl Part<'_> {
+    /// Updates what lies in `ranges`, in parallel.
+    fn update(mut self, isa: Isa, ranges: &[Range<usize>], decay: f32, rule: impl Rule) {
+        let length = self.w.len();
+        if length <= TASK {
+            return isa.run(Update { part: self, ranges, decay, rule });
+        }
+        let (left, right) = self.split((length / 2).next_multiple_of(TASK));
+        rayon::join(
+            || left.update(isa, ranges, decay, rule),
+            || right.update(isa, ranges, decay, rule),
+        );
     }
-}
 
-/// The parts of `values` at `ranges`, which ascend; empty ones for an empty slice.
-fn pieces<'a>(values: &'a mut [f32], ranges: &[Range<usize>]) -> Vec<&'a mut [f32]> {
-    if values.is_empty() {
-        return ranges.iter().map(|_| <&mut [f32]>::default()).collect();
+    fn split(&mut self, at: usize) -> (Part<'_>, Part<'_>) {
+        let (left, right) = self.w.split_at_mut(at);
+        let [first, second] = &mut self.slots;
+        // An empty slot stays empty on both sides.
+        let (first, second) =
+            (first.split_at_mut(at.min(first.len())), second.split_at_mut(at.min(second.len())));
+        let (g, g_right) = self.g.split_at(at);
+        (
+            Part { first: self.first, w: left, slots: [first.0, second.0], g },
+            Part { first: self.first + at, w: right, slots: [first.1, second.1], g: g_right },
+        )
     }
-    let mut rest = values;
-    let mut start = 0;
-    let cut = |range: &Range<usize>| {
-        let (_, from) = std::mem::take(&mut rest).split_at_mut(range.start - start);
-        let (piece, after) = from.split_at_mut(range.len());
-        (rest, start) = (after, range.end);
-        piece
-    };
-    ranges.iter().map(cut).collect()
 }
 
 struct Update<'a, R> {
-    task: Task<'a>,
+    part: Part<'a>,
+    ranges: &'a [Range<usize>],
     decay: f32,
     rule: R,
 }
@@ -173,25 +175,49 @@ impl<R: Rule> Kernel for Update<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { task: Task { w, mut slots, g }, decay, rule } = self;
+        let Self { part: Part { first, w, mut slots, g }, ranges, decay, rule } = self;
+        let here = first..first + w.len();
         let decay = s.splat(decay);
-        for (index, g) in g.chunks(LANES).enumerate() {
-            let range = index * LANES..index * LANES + g.len();
-            let part = |values: &[f32]| match values.is_empty() {
-                true => s.splat(0.0),
-                false => s.load_partial(&values[range.clone()]),
-            };
-            let before = part(w);
-            let before = s.mul_add(s.neg(before), decay, before);
-            let mut state = [part(slots[0]), part(slots[1])];
-            let after = rule.apply(s, before, s.load_partial(g), &mut state);
-            let after = s.select(s.eq(after, after), after, s.splat(math::NAN));
-            s.store_partial(after, &mut w[range.clone()]);
-            for (slot, state) in slots.iter_mut().zip(state) {
-                if !slot.is_empty() {
-                    s.store_partial(flushed(s, state), &mut slot[range.clone()]);
+        let begin = ranges.partition_point(|range| range.end <= here.start);
+        for range in ranges[begin..].iter().take_while(|range| range.start < here.end) {
+            let range = range.start.max(here.start) - first..range.end.min(here.end) - first;
+            let (w, g) = (&mut w[range.clone()], &g[range.clone()]);
+            match &mut slots {
+                [[], _] => each_vector(s, w, [], g, decay, rule),
+                [first, []] => {
+                    each_vector(s, w, [&mut first[range]], g, decay, rule);
+                }
+                [first, second] => {
+                    let slots = [&mut first[range.clone()], &mut second[range]];
+                    each_vector(s, w, slots, g, decay, rule);
                 }
             }
+        }
+    }
+}
+
+/// Updates parameters that have `N` slots. All slices are of one length.
+#[inline(always)]
+fn each_vector<S: Simd, const N: usize>(
+    s: S,
+    w: &mut [f32],
+    mut slots: [&mut [f32]; N],
+    g: &[f32],
+    decay: S::F,
+    rule: impl Rule,
+) {
+    for start in (0..w.len()).step_by(LANES) {
+        let before = s.load_partial(&w[start..]);
+        let before = s.mul_add(s.neg(before), decay, before);
+        let mut state = [s.splat(0.0); 2];
+        for (state, slot) in state.iter_mut().zip(&slots) {
+            *state = s.load_partial(&slot[start..]);
+        }
+        let after = rule.apply(s, before, s.load_partial(&g[start..]), &mut state);
+        let after = s.select(s.eq(after, after), after, s.splat(math::NAN));
+        s.store_partial(after, &mut w[start..]);
+        for (state, slot) in state.into_iter().zip(&mut slots) {
+            s.store_partial(flushed(s, state), &mut slot[start..]);
         }
     }
 }

@@ -8,7 +8,7 @@ use keepnet::bytes::crc32c;
 use keepnet::{Activation, LayerSpec, Samples, SaveOptions, Sequential, Shape};
 
 use crate::container::Container;
-use crate::place::Place;
+use crate::place::{Place, Run};
 
 /// Every command that reads a model, on a model of that name.
 fn commands(model: &str) -> Vec<Vec<&str>> {
@@ -23,6 +23,15 @@ fn commands(model: &str) -> Vec<Vec<&str>> {
         vec!["convert", model, "out.knet"],
         vec!["unpack", model, "out"],
     ]
+}
+
+#[test]
+fn an_instruction_set_that_is_not_there_is_a_wrong_call() {
+    let (place, _) = Place::with_digits();
+    let output = place.command(&["verify", "digits.knet"]).env("KEEPNET_ISA", "avx1024").output();
+    let run = Run::from(output.unwrap());
+    assert_eq!((run.status, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("KEEPNET_ISA asks for `avx1024`"), "{}", run.stderr);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use keepnet::train::TrainError;
 use keepnet::train::data::DataError;
-use keepnet::{Error, ModelError};
+use keepnet::{Error, IsaError, ModelError};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
     #[error("cannot start the threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+    #[error(transparent)]
+    Isa(#[from] IsaError),
     #[error("cannot catch Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("there is no {} to resume; leave out --resume to start anew", path.display())]
@@ -59,7 +61,7 @@ impl Failure {
         match self {
             // As a shell reports a program that SIGPIPE ended.
             _ if self.is_broken_pipe() => ExitCode::from(141),
-            Self::OtherSetting { .. } | Self::OtherData => ExitCode::from(2),
+            Self::OtherSetting { .. } | Self::OtherData | Self::Isa(_) => ExitCode::from(2),
             Self::Keepnet(error) if error.is_corrupt() => ExitCode::from(3),
             _ => ExitCode::FAILURE,
         }

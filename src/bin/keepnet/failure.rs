@@ -9,7 +9,7 @@ use keepnet::report::numbers::bytes;
 use keepnet::train::data::DataError;
 use keepnet::wire::npy::NpyError;
 use keepnet::wire::png::{ImageError, PngError};
-use keepnet::{ModelError, Shape, TrainError};
+use keepnet::{IsaError, ModelError, Shape, TrainError};
 
 use crate::outcome::Exit;
 
@@ -67,6 +67,8 @@ pub(crate) enum Failure {
     #[error("cannot start {threads} threads: {source}")]
     Threads { threads: u16, source: rayon::ThreadPoolBuildError },
 
+    #[error(transparent)]
+    Isa(#[from] IsaError),
     #[error("{what} `{argument}` names none of the model's {what}s ({known}); write NAME=FILE")]
     NoName { what: &'static str, argument: String, known: String },
     #[error("input `{input}` of the model is given nothing; add `--input {input}=FILE`")]
@@ -107,7 +109,8 @@ impl Failure {
             | Self::Output(_)
             | Self::Json(_)
             | Self::Threads { .. } => Exit::Failed,
-            Self::NoName { .. }
+            Self::Isa(_)
+            | Self::NoName { .. }
             | Self::NoInput { .. }
             | Self::OutputTwice { .. }
             | Self::Mixed { .. }

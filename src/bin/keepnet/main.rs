@@ -60,6 +60,7 @@ enum Command {
 
 impl Cli {
     fn run(self) -> Result<Outcome, Failure> {
+        keepnet::instruction_set()?;
         if let Some(threads) = self.threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
             pool.build_global().map_err(|source| Failure::Threads { threads, source })?;

@@ -51,6 +51,7 @@ impl Kernel for Operations {
             ("sqrt", Same::ValueOrNan, lanes(s.sqrt(a))),
             ("mul_add", Same::ValueOrNan, lanes(s.mul_add(a, b, c))),
             ("gt", Same::Bits, mask(s.gt(a, b))),
+            ("max", Same::Bits, lanes(s.max(a, b))),
             ("ge", Same::Bits, mask(s.ge(a, b))),
             ("eq", Same::Bits, mask(s.eq(a, b))),
             ("max", Same::Bits, lanes(s.max(a, b))),
