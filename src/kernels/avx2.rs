@@ -104,10 +104,6 @@ impl Simd for Avx2 {
         avx2!([_mm256_blendv_ps(b[0], a[0], mask[0]), _mm256_blendv_ps(b[1], a[1], mask[1])])
     }
     #[inline(always)]
-    fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        avx2!([_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])])
-    }
-    #[inline(always)]
     fn mask_bits(self, mask: Self::M) -> u16 {
         let [low, high] = avx2!([_mm256_movemask_ps(mask[0]), _mm256_movemask_ps(mask[1])]);
         (low | high << 8) as u16

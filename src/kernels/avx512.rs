@@ -101,10 +101,6 @@ impl Simd for Avx512 {
         avx512!(_mm512_mask_blend_ps(mask, b, a))
     }
     #[inline(always)]
-    fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        avx512!(_mm512_max_ps(a, b))
-    }
-    #[inline(always)]
     fn mask_bits(self, mask: Self::M) -> u16 {
         mask
     }
@@ -163,6 +159,24 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn round_to_i32(self, a: Self::F) -> Self::I {
         avx512!(_mm512_cvtps_epi32(a))
+    }
+    #[inline(always)]
+    fn load_partial(self, source: &[f32]) -> Self::F {
+        if source.len() >= LANES {
+            return self.load(source);
+        }
+        let lanes = (1 << source.len()) - 1;
+        // SAFETY: only lanes that `source` has are read.
+        unsafe { _mm512_maskz_loadu_ps(lanes, source.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store_partial(self, a: Self::F, target: &mut [f32]) {
+        if target.len() >= LANES {
+            return self.store(a, target);
+        }
+        let lanes = (1 << target.len()) - 1;
+        // SAFETY: only lanes that `target` has are written.
+        unsafe { _mm512_mask_storeu_ps(target.as_mut_ptr(), lanes, a) }
     }
     #[inline(always)]
     unsafe fn store_ptr(self, a: Self::F, target: *mut f32) {

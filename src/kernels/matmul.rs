@@ -77,27 +77,16 @@ impl GatherMatmul<'_> {
         assert!(!windows || x.gather.cells().len().is_multiple_of(WINDOW), "whole windows");
     }
 
-    /// One tile of the next `P` cells, of which `done` are done, × `V` vectors of columns from
-    /// `column` on.
+    /// One tile: the next `P` cells × `V` vectors of columns.
     #[inline(always)]
     fn tile<S: Simd, const P: usize, const V: usize>(
         &mut self,
         simd: S,
-        walk: &mut Walk<'_>,
-        done: usize,
-        column: usize,
+        progress: &mut Progress<'_, S, V>,
     ) {
-        let (starts, targets) = walk.next::<P>();
-        let width = self.columns - column;
-        let mut start = [simd.splat(0.0); V];
-        if let Some(init) = self.init {
-            for v in 0..V {
-                if width > v * LANES {
-                    start[v] = simd.load_partial(&init[column + v * LANES..]);
-                }
-            }
-        }
-        let mut sums = [start; P];
+        let (starts, targets) = progress.walk.next::<P>();
+        let column = progress.column;
+        let mut sums = [progress.start; P];
         let mut sources = [self.x.values.as_ptr(); P];
         for p in 0..P {
             sources[p] = sources[p].wrapping_add(starts[p]);
@@ -124,7 +113,7 @@ impl GatherMatmul<'_> {
                 }
             }
         }
-        let stored = width.min(V * LANES);
+        let stored = (self.columns - column).min(V * LANES);
         let place = |p: usize| {
             let start = targets[p] + self.y_offset + column;
             start..start + stored
@@ -157,7 +146,7 @@ impl GatherMatmul<'_> {
             }
             Finish::MaxPool { relu, winners } => {
                 let words = self.columns.div_ceil(LANES);
-                let first = done * words + column / LANES;
+                let first = progress.done * words + column / LANES;
                 // Written out, so that the sums never leave the registers.
                 macro_rules! pool {
                     ($p:expr, $pixels:expr) => {
@@ -177,6 +166,7 @@ impl GatherMatmul<'_> {
                 }
             }
         }
+        progress.done += P;
     }
 
     /// All rows of `V` vectors of columns.
@@ -184,21 +174,37 @@ impl GatherMatmul<'_> {
     fn columns<S: Simd, const V: usize>(&mut self, simd: S, column: usize) {
         // A window is never cut.
         let whole = if matches!(self.finish, Finish::MaxPool { .. }) { WINDOW } else { 1 };
-        let mut walk = Walk::new(self.x, self.y_length);
-        let (rows, mut done) = (self.x.rows(), 0);
-        while done < rows {
-            let height = height::<S>(rows - done, V, whole);
-            let walk = &mut walk;
-            match height {
-                12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, walk, done, column),
-                6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, walk, done, column),
-                4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, walk, done, column),
-                2 if const { fits::<S>(2, V) } => self.tile::<S, 2, V>(simd, walk, done, column),
-                _ => self.tile::<S, 1, V>(simd, walk, done, column),
+        let mut start = [simd.splat(0.0); V];
+        if let Some(init) = self.init {
+            for v in 0..V {
+                let lanes = self.columns.min(column + v * LANES)..;
+                start[v] = simd.load_partial(&init[lanes]);
             }
-            done += height;
+        }
+        let walk = Walk::new(self.x, self.y_length);
+        let mut progress = Progress { walk, done: 0, column, start };
+        let rows = self.x.rows();
+        while progress.done < rows {
+            let progress = &mut progress;
+            match height::<S>(rows - progress.done, V, whole) {
+                12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, progress),
+                6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, progress),
+                4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, progress),
+                2 if const { fits::<S>(2, V) } => self.tile::<S, 2, V>(simd, progress),
+                _ => self.tile::<S, 1, V>(simd, progress),
+            }
         }
     }
+}
+
+/// How far the tiles of `V` vectors of columns have come.
+struct Progress<'a, S: Simd, const V: usize> {
+    walk: Walk<'a>,
+    /// Cells behind.
+    done: usize,
+    column: usize,
+    /// What sums start from.
+    start: [S::F; V],
 }
 
 impl Kernel for GatherMatmul<'_> {

@@ -41,12 +41,6 @@ pub(crate) trait Simd: Copy + Send + Sync + Debug {
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::M, a: Self::F, b: Self::F) -> Self::F;
 
-    /// `a` where a > b, else `b`: so `b` if they are equal or one is NaN.
-    #[inline(always)]
-    fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        self.select(self.gt(a, b), a, b)
-    }
-
     /// Bit l: lane l.
     fn mask_bits(self, mask: Self::M) -> u16;
     /// The inverse of [`mask_bits`](Self::mask_bits).

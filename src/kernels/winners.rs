@@ -123,19 +123,18 @@ impl WinnersMatmul<'_> {
         isa.run(self);
     }
 
-    /// Adds to `T` stretches what the filters in `alive` pass on. `w` are the weights of the first of
-    /// these filters' block, from the first stretch on, `stride` from filter to filter.
+    /// Adds to `T` stretches of a cell what its filters pass on. `w` are their weights, from the first
+    /// of these stretches on.
     #[inline(always)]
     fn tile<S: Simd, const T: usize>(
         &mut self,
         simd: S,
         cell: Cell,
         stretches: &[Stretch; T],
-        dy: &[f32],
-        alive: u64,
+        filters: Filters<'_>,
         w: &[f32],
-        stride: usize,
     ) {
+        let Filters { dy, alive, stride } = filters;
         assert!((dy.len() - 1) * stride + T * LANES <= w.len(), "weights are missing");
         assert!(alive >> (dy.len() - 1) <= 1, "winners are filters");
         let mut sums = [simd.splat(0.0); T];
@@ -162,6 +161,17 @@ impl WinnersMatmul<'_> {
             simd.store_partial(sums[t], dx);
         }
     }
+}
+
+/// Up to 64 filters that may have won a cell.
+#[derive(Clone, Copy)]
+struct Filters<'a> {
+    /// The gradient of each.
+    dy: &'a [f32],
+    /// One bit for each.
+    alive: u64,
+    /// From the weights of one to those of the next.
+    stride: usize,
 }
 
 /// The bits of up to 64 filters.
@@ -196,6 +206,7 @@ impl Kernel for WinnersMatmul<'_> {
                             continue;
                         }
                         let cell = window.cells[pixel];
+                        let filters = Filters { dy, alive, stride };
                         let mut left = stretches.as_slice();
                         while !left.is_empty() {
                             let done = (stretches.len() - left.len()) * LANES;
@@ -203,9 +214,7 @@ impl Kernel for WinnersMatmul<'_> {
                             macro_rules! tile {
                                 ($stretches:literal) => {{
                                     let (part, rest) = left.split_first_chunk().expect("as many");
-                                    self.tile::<S, $stretches>(
-                                        simd, cell, part, dy, alive, w, stride,
-                                    );
+                                    self.tile::<S, $stretches>(simd, cell, part, filters, w);
                                     left = rest;
                                 }};
                             }

@@ -54,7 +54,6 @@ impl Kernel for Operations {
             ("max", Same::Bits, lanes(s.max(a, b))),
             ("ge", Same::Bits, mask(s.ge(a, b))),
             ("eq", Same::Bits, mask(s.eq(a, b))),
-            ("max", Same::Bits, lanes(s.max(a, b))),
             ("mask_bits", Same::Bits, [u32::from(s.mask_bits(s.gt(a, b))); LANES]),
             ("mask", Same::Bits, mask(s.mask(self.a[1].to_bits() as u16))),
             ("mul_add_where", Same::ValueOrNan, lanes(s.mul_add_where(s.gt(a, b), a, b, c))),
