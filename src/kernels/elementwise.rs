@@ -14,6 +14,13 @@ pub(crate) trait Binary: Copy {
     fn apply<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::F;
 }
 
+/// +0.0 where 0 ≥ x, else x.
+#[inline(always)]
+pub(crate) fn relu<S: Simd>(s: S, x: S::F) -> S::F {
+    let zero = s.splat(0.0);
+    s.select(s.ge(zero, x), zero, x)
+}
+
 /// a + b
 #[derive(Clone, Copy)]
 pub(crate) struct Sum;

@@ -3,6 +3,7 @@
 //! A tile of the result lives in registers for the whole sum, so each element is **one
 //! accumulator** whose order of summation depends neither on the tile nor on the instruction set.
 
+use super::elementwise::relu;
 use super::gather::{Source, Walk};
 use super::isa::{Isa, Kernel};
 use super::simd::{LANES, Simd};
@@ -144,14 +145,21 @@ impl GatherMatmul<'_> {
                     }
                 }
             }
-            Finish::MaxPool { relu, winners } => {
+            Finish::MaxPool { relu: with_relu, winners } => {
                 let words = self.columns.div_ceil(LANES);
                 let first = progress.done * words + column / LANES;
                 // Written out, so that the sums never leave the registers.
                 macro_rules! pool {
                     ($p:expr, $pixels:expr) => {
                         let winners = winners.get_mut(first + $p * words..).unwrap_or_default();
-                        pool_window(simd, &mut self.y[place($p)], winners, $pixels, words, *relu);
+                        pool_window(
+                            simd,
+                            &mut self.y[place($p)],
+                            winners,
+                            $pixels,
+                            words,
+                            *with_relu,
+                        );
                     };
                 }
                 let (windows, _) = sums.as_chunks::<WINDOW>();
@@ -273,12 +281,6 @@ pub(super) fn store<S: Simd, const V: usize>(simd: S, sums: [S::F; V], row: &mut
     }
 }
 
-#[inline(always)]
-fn relu<S: Simd>(simd: S, x: S::F) -> S::F {
-    let zero = simd.splat(0.0);
-    simd.select(simd.ge(zero, x), zero, x)
-}
-
 /// Stores one window's row of `y`, and who won it in the words of `winners`, if there are any:
 /// `words` for each pixel.
 #[inline(always)]
@@ -288,13 +290,13 @@ fn pool_window<S: Simd, const V: usize>(
     winners: &mut [u16],
     pixels: [[S::F; V]; WINDOW],
     words: usize,
-    relu: bool,
+    with_relu: bool,
 ) {
     let mut largest = [simd.splat(0.0); V];
     for v in 0..V {
         let lanes = [pixels[0][v], pixels[1][v], pixels[2][v], pixels[3][v]];
         let won;
-        (largest[v], won) = pool(simd, lanes, relu);
+        (largest[v], won) = pool(simd, lanes, with_relu);
         if y.len() > v * LANES && !winners.is_empty() {
             for pixel in 0..WINDOW {
                 winners[pixel * words + v] = won[pixel];

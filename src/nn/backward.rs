@@ -18,15 +18,19 @@ impl Shard<'_> {
     /// which is laid out as they are.
     pub(super) fn backward(&mut self, steps: Range<usize>, gradient: &mut ParameterGradient<'_>) {
         for index in steps.rev() {
-            if self.plan.steps[index].backward {
-                self.activation_gradient(index);
+            let step = &self.plan.steps[index];
+            if step.backward {
+                // That of a normalisation by the batch came before its sums.
+                if !step.is_barrier() {
+                    self.activation_gradient(index);
+                }
                 self.step_gradient(index, gradient);
             }
         }
     }
 
     /// Turns the gradient of a step's result into that of what went into its activation.
-    pub(super) fn activation_gradient(&mut self, index: usize) {
+    fn activation_gradient(&mut self, index: usize) {
         let step = &self.plan.steps[index];
         if step.fused_with_loss {
             return;
@@ -167,6 +171,7 @@ impl Shard<'_> {
     /// The two sums over this shard that the normalisation at step `index` needs, which are also the
     /// gradients of its parameters. The gradient of its result must be complete.
     pub(super) fn take_norm_sums(&mut self, index: usize, gradient: &mut ParameterGradient<'_>) {
+        self.activation_gradient(index);
         let step = &self.plan.steps[index];
         if let Op::BatchNormalization(norm) = &step.op {
             let [mut dgamma, mut dbeta] = take(&mut self.workspace.sums[index]);

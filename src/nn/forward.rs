@@ -141,10 +141,8 @@ impl Shard<'_> {
                 rescaling::forward(isa, y, self.value(step.inputs[0].value), *settings);
             }
             Op::Add => {
-                y.copy_from_slice(self.value(step.inputs[0].value));
-                for input in &step.inputs[1..] {
-                    add::assign(isa, y, self.value(input.value));
-                }
+                let inputs = step.inputs.iter().map(|input| self.value(input.value));
+                add::forward(isa, y, inputs, step.has_own_relu());
             }
             Op::Concatenate(slots) => {
                 for (input, slot) in step.inputs.iter().zip(slots) {
@@ -177,7 +175,8 @@ impl Shard<'_> {
         let kept = if normalized.is_empty() { &mut [][..] } else { &mut normalized[..y.len()] };
         let x = self.value(step.inputs[0].value);
         let scaling = &self.prepared.scalings[index];
-        batch_normalization::forward(self.isa, y, kept, x, scaling, gamma, beta);
+        let affine = batch_normalization::Affine { gamma, beta, relu: step.has_own_relu() };
+        batch_normalization::forward(self.isa, y, kept, x, scaling, affine);
         self.workspace.kept[index] = normalized;
     }
 

@@ -42,6 +42,8 @@ pub(super) struct OutputPlan {
 pub(super) struct Step {
     /// Keys random numbers.
     pub(super) node: usize,
+    /// The node whose value the result is: that of the last layer that the step has taken in.
+    pub(super) result: usize,
     pub(super) op: Op,
     pub(super) inputs: Vec<Input>,
     /// The buffer of the result.
@@ -141,6 +143,7 @@ impl Plan {
             let activation = own_activation(&layer.spec);
             steps.push(Step {
                 node,
+                result: node,
                 op,
                 inputs,
                 output,
@@ -153,6 +156,7 @@ impl Plan {
             });
         }
         let named: Vec<usize> = graph.outputs().iter().map(|id| value_of[id.node.0]).collect();
+        fold_activations(&mut steps, &mut lengths, &named, losses.is_some());
         fuse_poolings(graph, &mut steps, &mut lengths, &named);
         prepare_input_gradients(graph, &mut steps);
         let inputs = graph.inputs().iter().map(|id| value_of[id.0]).collect();
@@ -216,13 +220,13 @@ impl Step {
     pub(super) fn has_own_relu(&self) -> bool {
         let able = match &self.op {
             Op::Conv2d { geometry, .. } => !geometry.is_depthwise(),
-            Op::Dense { .. } => true,
+            Op::Dense { .. } | Op::BatchNormalization(_) | Op::Add => true,
             _ => false,
         };
         able && self.activation == Activation::Relu
     }
 
-    fn is_barrier(&self) -> bool {
+    pub(super) fn is_barrier(&self) -> bool {
         matches!(&self.op, Op::BatchNormalization(norm) if norm.by_batch)
     }
 }
@@ -343,6 +347,32 @@ fn operation(
     })
 }
 
+/// Makes one step of a layer without activation and an activation behind it which alone reads it.
+fn fold_activations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize], training: bool) {
+    let mut index = 0;
+    while index < steps.len() {
+        let folded =
+            matches!(steps[index].op, Op::Activation).then(|| steps[index].inputs[0].value);
+        let made_by = folded.and_then(|value| {
+            let readers = steps.iter().flat_map(|step| &step.inputs);
+            let alone = readers.filter(|input| input.value == value).count() == 1;
+            let maker = steps.iter().position(|step| step.output == value)?;
+            let bare = steps[maker].activation == Activation::Linear;
+            (alone && bare && !named.contains(&value)).then_some(maker)
+        });
+        let Some(maker) = made_by else {
+            index += 1;
+            continue;
+        };
+        let activation = steps.remove(index);
+        let step = &mut steps[maker];
+        lengths[step.output] = 0;
+        (step.output, step.result) = (activation.output, activation.result);
+        (step.activation, step.width) = (activation.activation, activation.width);
+        step.keep_before = training && activation::needs_input(step.activation);
+    }
+}
+
 /// Makes one step of a convolution and the max pooling behind it, where nobody else reads between
 /// them, no window overlaps another or reaches past the image, and what happens between is a relu or
 /// nothing. On the way back, such a pair has an order of summation of its own.
@@ -360,7 +390,7 @@ fn fuse_poolings(graph: &Graph, steps: &mut Vec<Step>, lengths: &mut [usize], na
             **unpooled = geometry;
         }
         lengths[step.output] = 0;
-        step.output = pool.output;
+        (step.output, step.result) = (pool.output, pool.result);
     }
 }
 
@@ -381,10 +411,11 @@ fn fusible(
     let (LayerSpec::Conv2d(conv), input) = spec(&steps[convolution]) else { return None };
     let readers = steps.iter().flat_map(|step| &step.inputs).filter(|input| input.value == value);
     // A reshape in between shares the buffer, but the windows are others.
-    let direct = graph.nodes()[steps[pooling].node].inputs[0] == NodeId(steps[convolution].node);
+    let step = &steps[convolution];
+    let direct = graph.nodes()[steps[pooling].node].inputs[0] == NodeId(step.result);
     let alone = direct && readers.count() == 1 && !named.contains(&value);
     let simple =
-        conv.groups == 1 && matches!(conv.activation, Activation::Relu | Activation::Linear);
+        conv.groups == 1 && matches!(step.activation, Activation::Relu | Activation::Linear);
     let (alone, two) = (alone && simple, pool.pool == [2, 2] && pool.strides == [2, 2]);
     let inside = pool2d::stays_inside(pool, image);
     (alone && two && inside && pool.kind == PoolKind::Max)

@@ -3,7 +3,7 @@
 //! Comparisons decide by selection, so NaN passes through all but the gradients of relu and relu6
 //! (which are zero there), and relu gives +0.0 for −0.0.
 
-use crate::kernels::elementwise::{Binary, Unary, binary_in_place, unary, unary_in_place};
+use crate::kernels::elementwise::{Binary, Unary, binary_in_place, relu, unary, unary_in_place};
 use crate::kernels::reduce::sum_in;
 use crate::kernels::{Isa, Kernel, LANES, Simd, math};
 use crate::model::Activation;
@@ -76,9 +76,9 @@ impl Unary for Function {
         let positive_or = |other| s.select(s.gt(x, zero), x, other);
         match self.0 {
             Activation::Linear => x,
-            Activation::Relu => s.select(s.ge(zero, x), zero, x),
+            Activation::Relu => relu(s, x),
             Activation::Relu6 => {
-                let (x, six) = (s.select(s.ge(zero, x), zero, x), s.splat(6.0));
+                let (x, six) = (relu(s, x), s.splat(6.0));
                 s.select(s.gt(x, six), six, x)
             }
             Activation::LeakyRelu { negative_slope } => {

@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use crate::kernels::elementwise::relu;
 use crate::kernels::reduce::{Plain, Product, SquaredDeviation, column_sums};
 use crate::kernels::{Isa, Kernel, LANES, Simd, math};
 
@@ -95,22 +96,29 @@ struct Forward<'a> {
     normalized: &'a mut [f32],
     x: &'a [f32],
     scaling: &'a Scaling,
-    gamma: Option<&'a [f32]>,
-    beta: Option<&'a [f32]>,
+    affine: Affine<'a>,
+}
+
+/// What becomes of normalised values.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<'a> {
+    pub(crate) gamma: Option<&'a [f32]>,
+    pub(crate) beta: Option<&'a [f32]>,
+    /// Whether relu follows.
+    pub(crate) relu: bool,
 }
 
 /// `y` = n·gamma + beta (fused) where n = (x − mean)·inverse is kept in `normalized` for the way
-/// back, unless that is empty.
+/// back, unless that is empty; then relu, if it is asked for.
 pub(crate) fn forward(
     isa: Isa,
     y: &mut [f32],
     normalized: &mut [f32],
     x: &[f32],
     scaling: &Scaling,
-    gamma: Option<&[f32]>,
-    beta: Option<&[f32]>,
+    affine: Affine<'_>,
 ) {
-    isa.run(Forward { y, normalized, x, scaling, gamma, beta });
+    isa.run(Forward { y, normalized, x, scaling, affine });
 }
 
 impl Kernel for Forward<'_> {
@@ -118,7 +126,8 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { y, normalized, x, scaling, gamma, beta } = self;
+        let Self { y, normalized, x, scaling, affine: Affine { gamma, beta, relu: with_relu } } =
+            self;
         let channels = scaling.mean.len();
         for block in blocks(x.len(), channels) {
             for channel in (0..channels).step_by(LANES).rev() {
@@ -132,7 +141,9 @@ impl Kernel for Forward<'_> {
                     if !normalized.is_empty() {
                         simd.store_partial(n, &mut normalized[start..]);
                     }
-                    simd.store_partial(simd.mul_add(n, gamma, beta), &mut y[start..]);
+                    let scaled = simd.mul_add(n, gamma, beta);
+                    let scaled = if with_relu { relu(simd, scaled) } else { scaled };
+                    simd.store_partial(scaled, &mut y[start..]);
                 }
             }
         }
