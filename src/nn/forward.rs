@@ -140,10 +140,18 @@ impl Shard<'_> {
             Op::Rescaling(settings) => {
                 rescaling::forward(isa, y, self.value(step.inputs[0].value), *settings);
             }
-            Op::Add => {
-                let inputs = step.inputs.iter().map(|input| self.value(input.value));
-                add::forward(isa, y, inputs, step.has_own_relu());
-            }
+            Op::Add => match step.inputs.as_slice() {
+                [a, b] => {
+                    let (a, b) = (self.value(a.value), self.value(b.value));
+                    add::pair(isa, y, a, b, step.has_own_relu());
+                }
+                inputs => {
+                    y.copy_from_slice(self.value(inputs[0].value));
+                    for input in &inputs[1..] {
+                        add::assign(isa, y, self.value(input.value));
+                    }
+                }
+            },
             Op::Concatenate(slots) => {
                 for (input, slot) in step.inputs.iter().zip(slots) {
                     arrange::join(y, self.value(input.value), *slot);

@@ -220,7 +220,8 @@ impl Step {
     pub(super) fn has_own_relu(&self) -> bool {
         let able = match &self.op {
             Op::Conv2d { geometry, .. } => !geometry.is_depthwise(),
-            Op::Dense { .. } | Op::BatchNormalization(_) | Op::Add => true,
+            Op::Dense { .. } | Op::BatchNormalization(_) => true,
+            Op::Add => self.inputs.len() == 2,
             _ => false,
         };
         able && self.activation == Activation::Relu
