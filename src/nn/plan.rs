@@ -60,6 +60,20 @@ pub(super) struct Step {
     pub(super) backward: bool,
     /// Whether this step is the first, on the way back, to write its parameters' gradients.
     pub(super) first_for_parameters: bool,
+    /// For a dense layer whose kernel gradient is taken over the whole batch: its number among those, in
+    /// the order of their kernels.
+    pub(super) of_batch: Option<usize>,
+}
+
+/// A dense layer whose kernel gradient is taken over the whole batch.
+#[derive(Debug)]
+pub(super) struct DenseOfBatch {
+    pub(super) number: usize,
+    pub(super) geometry: dense::Geometry,
+    /// Rows in a sample.
+    pub(super) rows: usize,
+    /// The place of the kernel.
+    pub(super) kernel: Range<usize>,
 }
 
 /// A buffer that a step reads.
@@ -153,6 +167,7 @@ impl Plan {
                 fused_with_loss: false,
                 backward: backward && losses.is_some(),
                 first_for_parameters: true,
+                of_batch: None,
             });
         }
         let named: Vec<usize> = graph.outputs().iter().map(|id| value_of[id.node.0]).collect();
@@ -162,6 +177,7 @@ impl Plan {
         let inputs = graph.inputs().iter().map(|id| value_of[id.0]).collect();
         let outputs = plan_outputs(graph, &value_of, &mut steps, losses);
         mark_first_writers(graph, &mut steps, &outputs, lengths.len());
+        number_of_batch(graph, &mut steps);
         let barriers = steps.iter().enumerate().filter(|(_, step)| step.is_barrier());
         let barriers = barriers.map(|(index, _)| index).collect();
         Self { steps, lengths, inputs, outputs, barriers }
@@ -170,6 +186,19 @@ impl Plan {
     /// The largest number of values per sample in any buffer.
     pub(super) fn longest(&self) -> usize {
         self.lengths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The dense layers whose kernel gradient is taken over the whole batch, by their numbers.
+    pub(super) fn of_batch(&self) -> impl Iterator<Item = DenseOfBatch> {
+        self.steps.iter().filter_map(|step| match &step.op {
+            Op::Dense { geometry, rows, kernel, .. } => step.of_batch.map(|number| DenseOfBatch {
+                number,
+                geometry: geometry.clone(),
+                rows: *rows,
+                kernel: kernel.range.clone(),
+            }),
+            _ => None,
+        })
     }
 
     pub(super) fn convolutions(&self) -> impl Iterator<Item = &conv2d::Geometry> {
@@ -476,6 +505,22 @@ fn plan_outputs(
         seen.push(value);
     }
     outputs
+}
+
+/// Numbers the dense layers that train and are applied once, in the order of their kernels.
+fn number_of_batch(graph: &Graph, steps: &mut [Step]) {
+    let applied = |layer| graph.nodes().iter().filter(|node| node.layer == layer).count();
+    let mut alone: Vec<(usize, &mut Step)> = (steps.iter_mut())
+        .filter(|step| step.backward && applied(graph.nodes()[step.node].layer) == 1)
+        .filter_map(|step| match &step.op {
+            Op::Dense { kernel, .. } if kernel.trained => Some((kernel.range.start, step)),
+            _ => None,
+        })
+        .collect();
+    alone.sort_by_key(|(start, _)| *start);
+    for (number, (_, step)) in alone.into_iter().enumerate() {
+        step.of_batch = Some(number);
+    }
 }
 
 /// Marks, in the order of the way back, who writes a gradient first and who adds to it.
