@@ -182,17 +182,11 @@ impl Shard<'_> {
             let [mut dgamma, mut dbeta] = take(&mut self.workspace.sums[index]);
             let length = self.samples() * self.plan.lengths[step.output];
             let dy = &self.workspace.gradients[step.output][..length];
-            let normalized = &self.workspace.kept[index][..length];
-            let samples = self.samples();
-            batch_normalization::gradient_sums(
-                self.isa,
-                &mut dgamma,
-                &mut dbeta,
-                dy,
-                normalized,
-                samples,
-                norm.rows,
-            );
+            let x = self.value(step.inputs[0].value);
+            let scaling = &self.prepared.scalings[index];
+            let extents = [self.samples(), norm.rows];
+            let sums = [&mut dgamma[..], &mut dbeta[..]];
+            batch_normalization::gradient_sums(self.isa, sums, dy, x, scaling, extents);
             let first = step.first_for_parameters;
             for (weights, sums) in [(&norm.gamma, &dgamma), (&norm.beta, &dbeta)] {
                 gradient.of_bias(weights.as_ref(), first, |out| out.copy_from_slice(sums));
@@ -204,15 +198,14 @@ impl Shard<'_> {
     fn norm_gradient(&mut self, index: usize, norm: &Norm, dy: &[f32]) {
         let step = &self.plan.steps[index];
         let (isa, prepared) = (self.isa, self.prepared);
-        let normalized = take(&mut self.workspace.kept[index]);
         let gamma = norm.gamma.as_ref().map(|gamma| &self.parameters[gamma.range.clone()]);
         let ([dgamma, dbeta], count) = &prepared.sums[index];
         let batch = norm.by_batch.then_some(BatchSums { count: *count, dgamma, dbeta });
-        let inverse = &prepared.scalings[index].inverse;
-        self.input_gradient(step, 0, |_, dx| {
-            batch_normalization::input_gradient(isa, dx, dy, &normalized, inverse, gamma, batch);
+        let scaling = &prepared.scalings[index];
+        self.input_gradient(step, 0, |shard, dx| {
+            let x = shard.value(step.inputs[0].value);
+            batch_normalization::input_gradient(isa, dx, dy, x, scaling, gamma, batch);
         });
-        self.workspace.kept[index] = normalized;
     }
 }
 

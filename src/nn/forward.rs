@@ -179,13 +179,10 @@ impl Shard<'_> {
         let parameters = self.parameters;
         let gamma = norm.gamma.as_ref().map(|gamma| &parameters[gamma.range.clone()]);
         let beta = norm.beta.as_ref().map(|beta| &parameters[beta.range.clone()]);
-        let mut normalized = take(&mut self.workspace.kept[index]);
-        let kept = if normalized.is_empty() { &mut [][..] } else { &mut normalized[..y.len()] };
         let x = self.value(step.inputs[0].value);
         let scaling = &self.prepared.scalings[index];
         let affine = batch_normalization::Affine { gamma, beta, relu: step.has_own_relu() };
-        batch_normalization::forward(self.isa, y, kept, x, scaling, affine);
-        self.workspace.kept[index] = normalized;
+        batch_normalization::forward(self.isa, y, x, scaling, affine);
     }
 
     /// What the normalisation at step `index` finds in this shard.

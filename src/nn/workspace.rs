@@ -24,7 +24,7 @@ pub(crate) struct Workspace {
     pub(super) argmax: Vec<Vec<u32>>,
     /// Per step: which cells won the windows of max pooling, fused with a convolution or not.
     pub(super) winners: Vec<Vec<u16>>,
-    /// Per step: normalised values, the factors of dropout, or a sample's shares of average pooling.
+    /// Per step: the factors of dropout, or a sample's shares of average pooling.
     pub(super) kept: Vec<Aligned>,
     /// Per step: what a normalisation by the batch found in this shard.
     pub(super) moments: Vec<Moments>,
@@ -82,9 +82,7 @@ impl Workspace {
             convolution: conv2d::Scratch::new(plan.convolutions(), training),
             kept: steps()
                 .map(|step| match &step.op {
-                    Op::BatchNormalization(_) | Op::Dropout { .. } => {
-                        room(plan.lengths[step.output], training)
-                    }
+                    Op::Dropout { .. } => room(plan.lengths[step.output], training),
                     Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Average => {
                         Aligned::zeros(plan.lengths[step.output])
                     }
