@@ -37,7 +37,7 @@ pub use environment::FloatEnvironmentError;
 pub(crate) use gather::{Cell, Gather, Run, Source};
 pub(crate) use isa::{Isa, Kernel};
 pub use isa::{IsaError, instruction_set};
-pub(crate) use matmul::{Finish, GatherMatmul, WINDOW, Weights};
+pub(crate) use matmul::{Finish, GatherMatmul, Normalization, WINDOW, Weights};
 pub(crate) use outer::GatherOuter;
 pub(crate) use simd::{LANES, Simd};
 pub(crate) use tree_outer::{Operands, TreeOuter};
