@@ -1,5 +1,8 @@
 //! Convolution and dense layers on every instruction set against plain loops, bit by bit.
 
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::conv2d::pooled;
 use super::conv2d::{Behind, Pass, Scratch};
 use super::{conv2d, dense};
@@ -13,6 +16,42 @@ fn with_room(mut values: Vec<f32>) -> Vec<f32> {
     values.extend([f32::NAN; LANES]);
     values
 }
+
+/// What a layer computes with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operand {
+    X,
+    Kernel,
+    Bias,
+    Dy,
+}
+
+const OPERANDS: [Operand; 4] = [Operand::X, Operand::Kernel, Operand::Bias, Operand::Dy];
+
+/// So many values of an operand.
+type Fill<'a> = &'a dyn Fn(Operand, usize) -> Vec<f32>;
+
+fn usual(operand: Operand, count: usize) -> Vec<f32> {
+    reference::values(count, operand as u64)
+}
+
+/// Every fifth value of one operand is `special`.
+fn with_special(special: f32, of: Operand) -> impl Fn(Operand, usize) -> Vec<f32> {
+    move |operand, count| {
+        let mut values = usual(operand, count);
+        if operand == of {
+            values.iter_mut().step_by(5).for_each(|value| *value = special);
+        }
+        values
+    }
+}
+
+/// Small whole numbers: sums are exact, so that pixels of a window are often equal.
+fn whole_numbers(operand: Operand, count: usize) -> Vec<f32> {
+    usual(operand, count).iter().map(|value| value.clamp(-1.0, 1.0).round()).collect()
+}
+
+const SPECIAL: [f32; 4] = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -0.0];
 
 /// Input channels, filters, groups: 1, primes and the neighbours of vector widths; then groups of
 /// several sizes, and one per channel.
@@ -60,7 +99,7 @@ fn windows() -> Vec<Window> {
     ]
 }
 
-fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, kernel: Vec<f32>) {
+fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, fill: Fill<'_>) {
     let window = conv.window(input).expect("a window that fits");
     let (_, _, channels) = input.as_image().expect("an image");
     let twin = Convolution {
@@ -76,9 +115,11 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, kernel: Vec<f
         groups: conv.groups,
     };
     let geometry = conv2d::Geometry::with_input_gradient(conv, input);
-    let x = reference::values(samples * input.elements(), 2);
-    let dy = reference::values(samples * geometry.cells() * conv.filters, 3);
-    let bias = reference::values(conv.filters, 4);
+    let x = fill(Operand::X, samples * input.elements());
+    let dy = fill(Operand::Dy, samples * geometry.cells() * conv.filters);
+    let weights = window.kernel[0] * window.kernel[1] * channels / conv.groups * conv.filters;
+    let kernel = fill(Operand::Kernel, weights);
+    let bias = fill(Operand::Bias, conv.filters);
     let biased = twin.forward(&x, &kernel, Some(&bias));
     let unbiased = twin.forward(&x, &kernel, None);
     let dx_expected = twin.input_gradient(&dy, &kernel);
@@ -113,7 +154,7 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, kernel: Vec<f
         assert_same_bits(&dw, &dw_expected, &("kernel gradient", case));
     }
     if conv.groups == 1 && window.output.iter().all(|&cells| cells >= 2) {
-        check_pooled(conv, input, &twin, &x, &kernel, &bias);
+        check_pooled(conv, input, &twin, [&x, &kernel, &bias], fill);
     }
 }
 
@@ -122,15 +163,15 @@ fn check_pooled(
     conv: &Conv2d,
     input: &Shape,
     twin: &Convolution,
-    x: &[f32],
-    kernel: &[f32],
-    bias: &[f32],
+    [x, kernel, bias]: [&[f32]; 3],
+    fill: Fill<'_>,
 ) {
     let geometry = conv2d::Geometry::pooled(conv, input);
     let samples = twin.samples;
-    for (relu, bias) in [(true, Some(bias)), (false, None)] {
+    let cases = [(true, Some(bias)), (true, None), (false, Some(bias)), (false, None)];
+    for (relu, bias) in cases {
         let (y_expected, winners_expected) = twin.forward_pooled(x, kernel, bias, relu);
-        let dy = with_room(reference::values(y_expected.len(), 5));
+        let dy = with_room(fill(Operand::Dy, y_expected.len()));
         let dx_expected = twin.input_gradient_pooled(&dy, &winners_expected, kernel);
         let dw_expected = twin.kernel_gradient_pooled(x, &dy, &winners_expected);
         let mut arranged = vec![0.0; geometry.arranged_length()];
@@ -173,26 +214,133 @@ fn convolutions() {
             let conv =
                 Conv2d { kernel, strides, padding, dilation, groups, ..Conv2d::new(filters, 1) };
             let input = Shape::image(image[0], image[1], channels);
-            let weights = kernel[0] * kernel[1] * channels / groups * filters;
             for samples in [1, 3] {
-                check_convolution(&conv, &input, samples, reference::values(weights, 1));
+                check_convolution(&conv, &input, samples, &usual);
             }
         }
     }
 }
 
 /// A tap in the padding is a product with +0.0: ∞ becomes NaN there, and a sum of −0.0 becomes +0.0.
+/// What is skipped behind a pooling is no product at all.
 #[test]
-fn padding_is_multiplied() {
-    for (channels, filters, groups) in [(2, 3, 1), (3, 3, 3)] {
+fn special_values_go_where_they_should() {
+    for (channels, filters, groups) in [(2, 3, 1), (16, 35, 1), (3, 3, 3)] {
         let conv = Conv2d { padding: Padding::Same, groups, ..Conv2d::new(filters, 3) };
-        let input = Shape::image(4, 4, channels);
-        let weights = 9 * channels / groups * filters;
-        for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -0.0] {
-            let mut kernel = reference::values(weights, 7);
-            kernel.iter_mut().step_by(5).for_each(|weight| *weight = special);
-            check_convolution(&conv, &input, 2, kernel);
+        let input = Shape::image(5, 4, channels);
+        for special in SPECIAL {
+            for of in OPERANDS {
+                check_convolution(&conv, &input, 2, &with_special(special, of));
+            }
         }
+    }
+}
+
+/// Windows of every four of these, so that each pixel is largest, equal to others, NaN, the first NaN,
+/// above zero or not. Filters pass them on, turn their sign, or make NaN of the infinite ones.
+#[test]
+fn windows_of_every_kind() {
+    const VALUES: [f32; 8] =
+        [f32::NAN, f32::NEG_INFINITY, -1.0, -0.0, 0.0, 1.0, 2.0, f32::INFINITY];
+    const SIDE: usize = 128; // 64 × 64 windows: 8 values for each of 4 pixels
+    let pixel = |cell: usize| {
+        let (row, column) = (cell / SIDE, cell % SIDE);
+        let window = row / 2 * (SIDE / 2) + column / 2;
+        VALUES[window >> (3 * (row % 2 * 2 + column % 2)) & 7]
+    };
+    let fill = |operand: Operand, count: usize| match operand {
+        Operand::X => (0..count).map(pixel).collect(),
+        Operand::Kernel => (0..count).map(|filter| [1.0, -1.0, 0.0][filter % 3]).collect(),
+        Operand::Bias => vec![-0.0; count], // x·1 − 0 is x, whatever its sign
+        Operand::Dy => usual(operand, count),
+    };
+    let input = Shape::image(SIDE, SIDE, 1);
+    for filters in [1, 18] {
+        check_convolution(&Conv2d::new(filters, 1), &input, 1, &fill);
+    }
+}
+
+/// Where the relu leaves nothing, a gradient is not even multiplied: NaN goes nowhere.
+#[test]
+fn dead_windows_pass_nothing_on() {
+    let fill = |operand: Operand, count: usize| match operand {
+        Operand::Bias => vec![-1e9; count],
+        Operand::Dy => vec![f32::NAN; count],
+        Operand::X | Operand::Kernel => usual(operand, count),
+    };
+    for (channels, filters) in [(2, 3), (16, 35)] {
+        let (conv, input) = (Conv2d::new(filters, 3), Shape::image(7, 6, channels));
+        check_convolution(&conv, &input, 3, &fill);
+    }
+}
+
+/// Layers that fit, of up to 40 channels and 70 filters.
+fn any_convolution() -> impl Strategy<Value = (Conv2d, Shape)> {
+    let sides = prop::array::uniform4(0..3_usize);
+    let explicit =
+        sides.prop_map(|[top, bottom, left, right]| Padding::Explicit { top, bottom, left, right });
+    let padding = prop_oneof![Just(Padding::Valid), Just(Padding::Same), explicit];
+    let image = [1..9_usize, 1..9];
+    let (kernel, strides, dilation) = ([1..5_usize, 1..5], [1..4_usize, 1..4], [1..3_usize, 1..3]);
+    let widths = prop_oneof![
+        4 => (1..40_usize, 1..70_usize).prop_map(|(channels, filters)| [channels, filters, 1]),
+        2 => (1..40_usize).prop_map(|channels| [channels; 3]),
+        1 => (2..4_usize, 1..9_usize, 1..20_usize)
+            .prop_map(|(groups, channels, filters)| [groups * channels, groups * filters, groups]),
+    ];
+    (image, kernel, strides, dilation, padding, widths).prop_filter_map(
+        "a window that fits",
+        |(image, kernel, strides, dilation, padding, [channels, filters, groups])| {
+            let conv =
+                Conv2d { kernel, strides, padding, dilation, groups, ..Conv2d::new(filters, 1) };
+            let input = Shape::image(image[0], image[1], channels);
+            conv.window(&input).is_ok().then_some((conv, input))
+        },
+    )
+}
+
+/// What operands hold.
+#[derive(Clone, Copy, Debug)]
+enum Values {
+    Usual,
+    WholeNumbers,
+    WithSpecial(f32, Operand),
+}
+
+impl Values {
+    fn fill(self) -> Box<dyn Fn(Operand, usize) -> Vec<f32>> {
+        match self {
+            Self::Usual => Box::new(usual),
+            Self::WholeNumbers => Box::new(whole_numbers),
+            Self::WithSpecial(special, of) => Box::new(with_special(special, of)),
+        }
+    }
+}
+
+fn any_values() -> impl Strategy<Value = Values> {
+    let special = (select(SPECIAL.to_vec()), select(OPERANDS.to_vec()));
+    prop_oneof![
+        Just(Values::Usual),
+        Just(Values::WholeNumbers),
+        special.prop_map(|(special, of)| Values::WithSpecial(special, of)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn convolutions_of_any_shape(
+        (conv, input) in any_convolution(), samples in 1..4_usize, values in any_values(),
+    ) {
+        check_convolution(&conv, &input, samples, &*values.fill());
+    }
+
+    #[test]
+    fn dense_layers_of_any_shape(
+        inputs in 1..60_usize, rows in 1..40_usize, units in 1..160_usize, values in any_values(),
+    ) {
+        check_dense(inputs, rows, units, &*values.fill());
     }
 }
 
@@ -203,17 +351,17 @@ fn dense_layers() {
     let units = [1, 3, 15, 16, 17, 31, 32, 33, 47, 127, 128, 129, 145];
     for inputs in [1, 3, 15, 16, 17, 33] {
         for (rows, units) in rows.iter().flat_map(|&rows| units.map(|units| (rows, units))) {
-            check_dense(inputs, rows, units);
+            check_dense(inputs, rows, units, &usual);
         }
     }
 }
 
-fn check_dense(inputs: usize, rows: usize, units: usize) {
+fn check_dense(inputs: usize, rows: usize, units: usize, fill: Fill<'_>) {
     let geometry = dense::Geometry::new(inputs, units);
-    let x = reference::values(rows * inputs, 1);
-    let kernel = reference::values(inputs * units, 2);
-    let bias = reference::values(units, 3);
-    let dy = reference::values(rows * units, 4);
+    let x = fill(Operand::X, rows * inputs);
+    let kernel = fill(Operand::Kernel, inputs * units);
+    let bias = fill(Operand::Bias, units);
+    let dy = fill(Operand::Dy, rows * units);
     let biased = reference::dense(&x, &kernel, Some(&bias), units);
     let unbiased = reference::dense(&x, &kernel, None, units);
     let dx_expected = reference::dense_input_gradient(&dy, &kernel, units);
