@@ -25,13 +25,16 @@ pub(crate) struct TreeOuter<'a, F> {
     pub(crate) first: usize,
     pub(crate) inputs: usize,
     pub(crate) units: usize,
-    /// At most 2³¹.
+    /// At most 2¹⁶.
     pub(crate) shards: usize,
     pub(crate) operands: F,
 }
 
 /// Partial sums that wait for their right side, by the logarithm of how many shards they cover.
-type Waiting = [[f32; MOST]; 32];
+type Waiting = [[f32; MOST]; LEVELS];
+
+/// Enough for a million samples in a batch.
+const LEVELS: usize = 17;
 
 /// The most values in a tile: 9 rows of two vectors.
 const MOST: usize = 9 * 2 * LANES;
@@ -138,7 +141,8 @@ impl<'a, F: Fn(usize) -> Operands<'a>> Kernel for TreeOuter<'_, F> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let mut waiting = [[0.0; MOST]; 32];
+        assert!(self.shards >> (LEVELS - 1) <= 1, "so many shards");
+        let mut waiting = [[0.0; MOST]; LEVELS];
         let mut column = 0;
         while column < self.units {
             if const { fits::<S>(6, 2) } && self.units - column > LANES {

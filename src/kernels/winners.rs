@@ -344,9 +344,10 @@ impl Kernel for WinnersOuterTransposed<'_> {
         self.x.check(LANES);
         self.pooled.check(self.x.samples);
         assert!(std::ptr::eq(self.x.gather, self.pooled.gather), "one set of cells");
-        assert!(self.list.len() >= (self.pooled.windows() + 1) * LANES, "room for winners");
-        let reach = self.x.gather.runs().iter().map(|run| run.source + run.length).max();
-        let within = |stretch: &Stretch| Some(stretch.source + stretch.length) <= reach;
+        assert!(self.list.len() >= self.pooled.windows() * LANES, "room for winners");
+        let end = |source: u32, length: u32| source as usize + length as usize;
+        let reach = self.x.gather.runs().iter().map(|run| end(run.source, run.length)).max();
+        let within = |stretch: &Stretch| Some(end(stretch.source, stretch.length)) <= reach;
         assert!(self.stretches.iter().all(within), "stretches of what the cells read");
         let (filters, count) = (self.pooled.filters, self.stretches.len());
         for sample in 0..self.x.samples {

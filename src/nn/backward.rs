@@ -16,8 +16,7 @@ use crate::ops::{
 use crate::tensor::Aligned;
 
 impl Shard<'_> {
-    /// Takes the gradients back through `steps`. The gradients of the parameters go to `parameters`,
-    /// which is laid out as they are.
+    /// Takes the gradients back through `steps`. The gradients of the parameters go to `gradient`.
     pub(super) fn backward(&mut self, steps: Range<usize>, gradient: &mut ParameterGradient<'_>) {
         for index in steps.rev() {
             let step = &self.plan.steps[index];
@@ -88,7 +87,7 @@ impl Shard<'_> {
             Op::Dense { geometry, rows, kernel, bias } => {
                 let x = self.value(step.inputs[0].value);
                 match step.of_batch {
-                    Some(number) => gradient.kept[number].take(x, dy, samples * rows),
+                    Some(number) => gradient.operands[number].keep(x, dy, samples * rows),
                     None => gradient.of(kernel, first, |dw| {
                         dense::kernel_gradient(isa, dw, x, &dy_and_room, samples * rows, geometry);
                     }),
@@ -214,34 +213,34 @@ pub(super) struct ParameterGradient<'a> {
     pub(super) isa: Isa,
     /// Laid out as the parameters.
     pub(super) values: &'a mut [f32],
-    /// As long as the largest parameter.
+    /// As long as the largest parameter that several steps write a gradient for.
     pub(super) scratch: &'a mut [f32],
     /// Per dense layer whose kernel gradient is taken over the whole batch.
-    pub(super) kept: &'a mut [Kept],
+    pub(super) operands: &'a mut [DenseOperands],
 }
 
 /// What the kernel gradient of a dense layer is made of, kept until all shards are there.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct DenseOperands {
     x: Aligned,
     dy: Aligned,
     rows: usize,
 }
 
-impl Kept {
-    /// Room for a shard of samples with so many `rows` each.
-    pub(super) fn new(geometry: &dense::Geometry, rows: usize) -> Self {
-        let [inputs, units] = geometry.extents().map(|length| SHARD * rows * length);
+impl DenseOperands {
+    /// Room for a shard.
+    pub(super) fn new(geometry: &dense::Geometry) -> Self {
+        let [inputs, units] = geometry.extents().map(|length| SHARD * length);
         Self { x: Aligned::zeros(inputs), dy: Aligned::zeros(units + LANES), rows: 0 }
     }
 
-    fn take(&mut self, x: &[f32], dy: &[f32], rows: usize) {
+    fn keep(&mut self, x: &[f32], dy: &[f32], rows: usize) {
         self.x[..x.len()].copy_from_slice(x);
         self.dy[..dy.len()].copy_from_slice(dy);
         self.rows = rows;
     }
 
-    pub(super) fn operands(&self) -> Operands<'_> {
+    pub(super) fn get(&self) -> Operands<'_> {
         Operands { x: &self.x, dy: &self.dy, rows: self.rows }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::backward::{Kept, ParameterGradient};
+use super::backward::{DenseOperands, ParameterGradient};
 use super::forward::{Mode, Shard};
 use super::layout::Layout;
 use super::plan::{DenseOfBatch, Op, OutputPlan, Plan};
@@ -104,7 +104,7 @@ struct ShardResult {
     /// Laid out as the parameters; empty where there is no way back.
     gradient: Aligned,
     /// Per dense layer whose kernel gradient is taken over the whole batch.
-    kept: Vec<Kept>,
+    operands: Vec<DenseOperands>,
 }
 
 impl Executor {
@@ -121,12 +121,13 @@ impl Executor {
         let gradient = || Aligned::zeros(if training { layout.len() } else { 0 });
         let mut of_batch: Vec<DenseOfBatch> = plan.of_batch().filter(|_| training).collect();
         of_batch.sort_by_key(|dense| dense.number);
-        let kept = || of_batch.iter().map(|dense| Kept::new(&dense.geometry, dense.rows)).collect();
+        let operands =
+            || of_batch.iter().map(|dense| DenseOperands::new(&dense.geometry)).collect();
         let shards: Vec<_> = (0..batch.div_ceil(SHARD))
             .map(|_| ShardResult {
                 scores: Scores::new(settings),
                 gradient: gradient(),
-                kept: kept(),
+                operands: operands(),
             })
             .collect();
         let decayed = layout.trained(graph).filter(|(parameter, _)| parameter.l2 > 0.0);
@@ -187,7 +188,7 @@ impl Executor {
             let between = first..range.start;
             let part = |shard: usize| &shards[shard].gradient[between.clone()];
             tree_sum(isa, &mut gradient[between.clone()], count, part);
-            let operands = |shard: usize| shards[shard].kept[dense.number].operands();
+            let operands = |shard: usize| shards[shard].operands[dense.number].get();
             let dkernel = &mut gradient[range.clone()];
             dense::kernel_gradient_of_batch(isa, dkernel, count, operands, &dense.geometry);
             first = range.end;
@@ -456,8 +457,11 @@ impl Shard<'_> {
         run: impl FnOnce(&mut Self, &mut ParameterGradient<'_>),
     ) {
         let mut scratch = take(&mut self.workspace.parameter_scratch);
-        let ShardResult { gradient: values, kept, .. } = result;
-        run(self, &mut ParameterGradient { isa: self.isa, values, scratch: &mut scratch, kept });
+        let ShardResult { gradient: values, operands, .. } = result;
+        run(
+            self,
+            &mut ParameterGradient { isa: self.isa, values, scratch: &mut scratch, operands },
+        );
         self.workspace.parameter_scratch = scratch;
     }
 }

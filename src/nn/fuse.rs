@@ -1,7 +1,7 @@
 //! Layers that become one step: what stands between them is never written.
 //!
-//! None of this changes a bit, but that a convolution behind which only relu and max pooling stand has
-//! an order of summation of its own on the way back (`docs/DETERMINISM.md`).
+//! No bit of any result changes, with one exception: a convolution behind which only relu and max
+//! pooling stand has an order of summation of its own on the way back (`docs/DETERMINISM.md`).
 
 use super::plan::{Op, Step};
 use crate::model::{Activation, Graph, LayerSpec, NodeId, PoolKind};
@@ -18,7 +18,7 @@ pub(super) fn fuse(
 ) {
     fold_activations(steps, lengths, named, training);
     if !training {
-        fold_normalizations(steps, lengths, named);
+        fold_normalizations(graph, steps, lengths, named);
     }
     fuse_poolings(graph, steps, lengths, named);
     prepare_input_gradients(graph, steps);
@@ -36,7 +36,7 @@ fn fold_activations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize
         let activation = steps.remove(index);
         let step = &mut steps[maker];
         lengths[step.output] = 0;
-        (step.output, step.result) = (activation.output, activation.result);
+        step.output = activation.output;
         (step.activation, step.width) = (activation.activation, activation.width);
         step.keep_before = training && activation::needs_input(step.activation);
     }
@@ -44,13 +44,21 @@ fn fold_activations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize
 
 /// Makes one step of a convolution and the normalisation behind it which alone reads it. Not for
 /// training: shards wait between the two.
-fn fold_normalizations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize]) {
+fn fold_normalizations(
+    graph: &Graph,
+    steps: &mut Vec<Step>,
+    lengths: &mut [usize],
+    named: &[usize],
+) {
     let mut index = 0;
     while index < steps.len() {
         let is_norm = matches!(steps[index].op, Op::BatchNormalization(_));
         let maker = is_norm.then(|| bare_maker(steps, index, named)).flatten();
         let able = |&maker: &usize| match &steps[maker].op {
-            Op::Conv2d { geometry, .. } => !geometry.is_depthwise() && steps[maker].norm.is_none(),
+            Op::Conv2d { geometry, .. } => {
+                let alike = reads_as_made(graph, &steps[index], &steps[maker]);
+                alike && !geometry.is_depthwise() && steps[maker].norm.is_none()
+            }
             _ => false,
         };
         let Some(maker) = maker.filter(able) else {
@@ -63,9 +71,16 @@ fn fold_normalizations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[us
             step.norm = Some(norm);
         }
         lengths[step.output] = 0;
-        (step.output, step.result) = (behind.output, behind.result);
+        step.output = behind.output;
         step.activation = behind.activation;
     }
+}
+
+/// Whether the step `reader` sees the result of `maker` in the shape in which it was made: a reshape in
+/// between shares the buffer.
+fn reads_as_made(graph: &Graph, reader: &Step, maker: &Step) -> bool {
+    let read = graph.nodes()[reader.node].inputs[0];
+    graph.shape(read) == graph.shape(NodeId(maker.node))
 }
 
 /// The step without activation whose result the step `reader`, and nobody else, reads.
@@ -95,7 +110,7 @@ fn fuse_poolings(graph: &Graph, steps: &mut Vec<Step>, lengths: &mut [usize], na
             **unpooled = geometry;
         }
         lengths[step.output] = 0;
-        (step.output, step.result) = (pool.output, pool.result);
+        step.output = pool.output;
     }
 }
 
@@ -115,10 +130,10 @@ fn fusible(
     let convolution = steps[..pooling].iter().position(|step| step.output == value)?;
     let (LayerSpec::Conv2d(conv), input) = spec(&steps[convolution]) else { return None };
     let readers = steps.iter().flat_map(|step| &step.inputs).filter(|input| input.value == value);
-    // A reshape in between shares the buffer, but the windows are others.
     let step = &steps[convolution];
-    let direct = graph.nodes()[steps[pooling].node].inputs[0] == NodeId(step.result);
-    let alone = direct && readers.count() == 1 && !named.contains(&value);
+    let bare = steps[pooling].activation == Activation::Linear;
+    let alike = reads_as_made(graph, &steps[pooling], step);
+    let alone = bare && alike && readers.count() == 1 && !named.contains(&value);
     let simple = step.norm.is_none()
         && conv.groups == 1
         && matches!(step.activation, Activation::Relu | Activation::Linear);
@@ -144,10 +159,12 @@ fn prepare_input_gradients(graph: &Graph, steps: &mut [Step]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use crate::kernels::reference::{assert_same_bits, values};
     use crate::model::{
-        Activation, BatchNormalization, Conv2d, Dense, GlobalPool2d, Graph, GraphBuilder, Merge,
-        Padding, Pool2d, PoolKind,
+        Activation, BatchNormalization, Conv2d, Dense, GlobalPool2d, Graph, GraphBuilder,
+        LayerSpec, Merge, Padding, Pool2d, PoolKind,
     };
     use crate::nn::Model;
     use crate::tensor::{Samples, Shape};
@@ -158,7 +175,7 @@ mod tests {
         let mut net = GraphBuilder::new();
         let image = net.input("image", Shape::image(9, 8, 3));
         let mut between = Vec::new();
-        let mut add = |net: &mut GraphBuilder, layer: crate::model::LayerSpec, inputs: &[_]| {
+        let mut add = |net: &mut GraphBuilder, layer: LayerSpec, inputs: &[_]| {
             let node = net.add(layer, inputs);
             between.push(node);
             node
@@ -191,24 +208,88 @@ mod tests {
         net.build("fused").expect("a graph that fits")
     }
 
-    #[test]
-    fn predictions_keep_their_bits() {
-        let mut models = [false, true].map(|apart| Model::new(graph(apart), 7));
-        for model in &mut models {
-            for (seed, parameter) in (1..).zip(model.graph().parameters().to_vec()) {
-                let name = model.graph().tensor_name(&parameter);
-                let place = model.parameter_mut(&name).expect("a parameter of the model");
-                for (value, new) in place.iter_mut().zip(values(parameter.shape.elements(), seed)) {
-                    *value = if parameter.name == "moving_variance" { new.abs() } else { new };
-                }
+    /// A model of `graph` with parameters that no layer leaves alone.
+    fn with_values(graph: Graph) -> Model {
+        let mut model = Model::new(graph, 7);
+        for (seed, parameter) in (1..).zip(model.graph().parameters().to_vec()) {
+            let name = model.graph().tensor_name(&parameter);
+            let place = model.parameter_mut(&name).expect("a parameter of the model");
+            for (value, new) in place.iter_mut().zip(values(parameter.shape.elements(), seed)) {
+                *value = if parameter.name == "moving_variance" { new.abs() } else { new };
             }
         }
-        let pixels = values(5 * 9 * 8 * 3, 99);
-        let images = Samples::new(5, Shape::image(9, 8, 3), pixels).expect("five images");
-        let [fused, apart] = models.map(|model| {
-            let outputs = model.predict_all(std::slice::from_ref(&images)).expect("predicts");
-            outputs[0].iter().copied().collect::<Vec<f32>>()
-        });
+        model
+    }
+
+    fn images([height, width, channels]: [usize; 3]) -> Samples {
+        let pixels = values(5 * height * width * channels, 99);
+        Samples::new(5, Shape::image(height, width, channels), pixels).expect("five images")
+    }
+
+    /// What the first output gives.
+    fn outputs(model: Model, images: &Samples) -> Vec<f32> {
+        let outputs = model.predict_all(std::slice::from_ref(images)).expect("predicts");
+        outputs[0].iter().copied().collect()
+    }
+
+    #[test]
+    fn predictions_keep_their_bits() {
+        let images = images([9, 8, 3]);
+        let [fused, apart] = [false, true].map(|apart| outputs(with_values(graph(apart)), &images));
         assert_same_bits(&fused, &apart, &"outputs");
+    }
+
+    /// Any layers one after the other that fit together.
+    fn chain(choices: &[u8], apart: bool) -> Option<Graph> {
+        let mut net = GraphBuilder::new();
+        let mut shape = vec![8, 8, 4];
+        let mut x = net.input("image", Shape::image(8, 8, 4));
+        let mut nodes = Vec::new();
+        for choice in choices {
+            let same =
+                |filters, kernel| Conv2d { padding: Padding::Same, ..Conv2d::new(filters, kernel) };
+            let layer: LayerSpec = match choice % 9 {
+                0 => same(8, 3).into(),
+                1 => Conv2d { groups: 2, ..same(4, 2) }.into(),
+                2 => Activation::Relu.into(),
+                3 => Activation::LeakyRelu { negative_slope: 0.25 }.into(),
+                4 => Activation::Softmax.into(),
+                5 => BatchNormalization::default().into(),
+                6 => Pool2d::max(2).into(),
+                // The same number of values in another shape.
+                7 if shape.len() == 3 => {
+                    LayerSpec::Reshape(Shape::from([shape[0], shape[2], shape[1]]))
+                }
+                7 => continue,
+                _ => LayerSpec::Flatten,
+            };
+            let node = net.add(layer, &[x]);
+            // Layers that do not fit are left out; building tells.
+            let mut trial = net.clone();
+            trial.output("y", node);
+            let Ok(graph) = trial.build("chain") else { return None };
+            shape = graph.shape(node).dims().to_vec();
+            nodes.push(node);
+            x = node;
+        }
+        net.output("y", x);
+        let before = nodes.len().saturating_sub(1);
+        for (number, &node) in nodes[..before].iter().enumerate().filter(|_| apart) {
+            net.output(&format!("between_{number}"), node);
+        }
+        net.build("chain").ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+        #[test]
+        fn chains_keep_their_bits(choices in proptest::collection::vec(0_u8..9, 1..6)) {
+            let graphs = [false, true].map(|apart| chain(&choices, apart));
+            let [Some(fused), Some(apart)] = graphs else { return Ok(()) };
+            let images = images([8, 8, 4]);
+            let [fused, apart] = [fused, apart].map(|graph| outputs(with_values(graph), &images));
+            assert_same_bits(&fused, &apart, &choices);
+        }
     }
 }

@@ -43,8 +43,6 @@ pub(super) struct OutputPlan {
 pub(super) struct Step {
     /// Keys random numbers.
     pub(super) node: usize,
-    /// The node whose value the result is: that of the last layer that the step has taken in.
-    pub(super) result: usize,
     pub(super) op: Op,
     pub(super) inputs: Vec<Input>,
     /// The buffer of the result.
@@ -73,8 +71,6 @@ pub(super) struct Step {
 pub(super) struct DenseOfBatch {
     pub(super) number: usize,
     pub(super) geometry: dense::Geometry,
-    /// Rows in a sample.
-    pub(super) rows: usize,
     /// The place of the kernel.
     pub(super) kernel: Range<usize>,
 }
@@ -160,7 +156,6 @@ impl Plan {
             let activation = own_activation(&layer.spec);
             steps.push(Step {
                 node,
-                result: node,
                 op,
                 inputs,
                 output,
@@ -193,10 +188,9 @@ impl Plan {
     /// The dense layers whose kernel gradient is taken over the whole batch, by their numbers.
     pub(super) fn of_batch(&self) -> impl Iterator<Item = DenseOfBatch> {
         self.steps.iter().filter_map(|step| match &step.op {
-            Op::Dense { geometry, rows, kernel, .. } => step.of_batch.map(|number| DenseOfBatch {
+            Op::Dense { geometry, kernel, .. } => step.of_batch.map(|number| DenseOfBatch {
                 number,
                 geometry: geometry.clone(),
-                rows: *rows,
                 kernel: kernel.range.clone(),
             }),
             _ => None,
@@ -430,13 +424,19 @@ fn plan_outputs(
     outputs
 }
 
-/// Numbers the dense layers that train and are applied once, in the order of their kernels.
+/// The fewest weights of a dense layer whose gradient is better taken over the whole batch: smaller
+/// ones stay in the first-level cache from shard to shard.
+const LARGE: usize = 8 * 1024;
+
+/// Numbers the large dense layers that train and are applied once, in the order of their kernels.
 fn number_of_batch(graph: &Graph, steps: &mut [Step]) {
     let applied = |layer| graph.nodes().iter().filter(|node| node.layer == layer).count();
     let mut alone: Vec<(usize, &mut Step)> = (steps.iter_mut())
         .filter(|step| step.backward && applied(graph.nodes()[step.node].layer) == 1)
         .filter_map(|step| match &step.op {
-            Op::Dense { kernel, .. } if kernel.trained => Some((kernel.range.start, step)),
+            Op::Dense { kernel, rows: 1, .. } if kernel.trained && kernel.range.len() >= LARGE => {
+                Some((kernel.range.start, step))
+            }
             _ => None,
         })
         .collect();

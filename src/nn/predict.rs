@@ -58,16 +58,18 @@ impl Model {
             plan.outputs.iter().map(|output| plan.lengths[output.value]).collect();
         let mut outputs: Vec<Vec<f32>> =
             lengths.iter().map(|length| vec![0.0; count * length]).collect();
-        if count <= SHARD {
+        // Whichever go together, the bits are the same.
+        let together = SHARD.min(count.div_ceil(rayon::current_num_threads()));
+        if count <= 1 {
             // Not worth the way into the thread pool.
             let parts = outputs.iter_mut().map(Vec::as_mut_slice).collect();
             self.predict_shard(inputs, &prepared, 0..count, parts)?;
         } else {
-            let firsts = (0..count).step_by(SHARD);
+            let firsts = (0..count).step_by(together);
             let mut shards: Vec<(Range<usize>, Vec<&mut [f32]>)> =
-                firsts.map(|first| (first..count.min(first + SHARD), Vec::new())).collect();
+                firsts.map(|first| (first..count.min(first + together), Vec::new())).collect();
             for (output, length) in outputs.iter_mut().zip(&lengths) {
-                for (part, (_, parts)) in output.chunks_mut(SHARD * length).zip(&mut shards) {
+                for (part, (_, parts)) in output.chunks_mut(together * length).zip(&mut shards) {
                     parts.push(part);
                 }
             }

@@ -67,7 +67,7 @@ impl Scratch {
             padded = geometry.padded_length().max(padded);
             if let (Some(pooling), true) = (&geometry.pooled, training) {
                 transposed = (geometry.filters * pooling.stretches.len() * LANES).max(transposed);
-                winners = (pooling.gather.cells().len() / WINDOW + 1).max(winners);
+                winners = (pooling.gather.cells().len() / WINDOW).max(winners);
             }
         }
         Self {
