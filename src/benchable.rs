@@ -2,7 +2,7 @@
 
 use crate::kernels::{Isa, LANES, roof};
 use crate::model::Conv2d;
-use crate::ops::conv2d::{self, Geometry, Parameters, Pass, Scratch};
+use crate::ops::conv2d::{self, Behind, Geometry, Parameters, Pass, Scratch};
 use crate::ops::dense;
 use crate::tensor::{Aligned, Shape};
 
@@ -81,7 +81,7 @@ impl Convolution {
         if geometry.is_pooled() {
             conv2d::pooled::forward(pass, y, winners, x, parameters, true);
         } else {
-            conv2d::forward(pass, y, x, parameters, false);
+            conv2d::forward(pass, y, x, parameters, Behind::default());
         }
     }
 

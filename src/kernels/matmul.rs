@@ -26,6 +26,8 @@ pub(crate) enum Finish<'a> {
     Store,
     /// +0.0 instead where 0 ≥ it.
     Relu,
+    /// It is normalised; then relu, if it is asked for.
+    Normalize { normalization: Normalization<'a>, relu: bool },
     /// The cells come four by four, the windows of a pooling: of each four, the first of the largest
     /// is stored, a NaN if there is one.
     MaxPool {
@@ -34,6 +36,29 @@ pub(crate) enum Finish<'a> {
         /// and, with `relu`, is above zero. Empty where nobody asks.
         winners: &'a mut [u16],
     },
+}
+
+/// Per column: (sum − mean)·inverse·gamma + beta, as a batch normalization computes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Normalization<'a> {
+    pub(crate) mean: &'a [f32],
+    pub(crate) inverse: &'a [f32],
+    pub(crate) gamma: Option<&'a [f32]>,
+    pub(crate) beta: Option<&'a [f32]>,
+}
+
+impl Normalization<'_> {
+    /// Up to 16 columns from `column` on.
+    #[inline(always)]
+    fn vectors<S: Simd>(&self, simd: S, column: usize) -> [S::F; 4] {
+        let part = |values: &[f32]| simd.load_partial(&values[values.len().min(column)..]);
+        [
+            part(self.mean),
+            part(self.inverse),
+            self.gamma.map_or_else(|| simd.splat(1.0), part),
+            self.beta.map_or_else(|| simd.splat(0.0), part),
+        ]
+    }
 }
 
 /// Cells in a window of [`Finish::MaxPool`].
@@ -120,8 +145,18 @@ impl GatherMatmul<'_> {
             start..start + stored
         };
         match &mut self.finish {
-            Finish::Store | Finish::Relu => {
-                if matches!(self.finish, Finish::Relu) {
+            Finish::Store | Finish::Relu | Finish::Normalize { .. } => {
+                if let Finish::Normalize { normalization, .. } = &self.finish {
+                    for v in 0..V {
+                        let [mean, inverse, gamma, beta] =
+                            normalization.vectors(simd, column + v * LANES);
+                        for p in 0..P {
+                            let n = simd.mul(simd.sub(sums[p][v], mean), inverse);
+                            sums[p][v] = simd.mul_add(n, gamma, beta);
+                        }
+                    }
+                }
+                if let Finish::Relu | Finish::Normalize { relu: true, .. } = self.finish {
                     for p in 0..P {
                         for v in 0..V {
                             sums[p][v] = relu(simd, sums[p][v]);

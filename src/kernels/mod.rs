@@ -29,6 +29,7 @@ pub(crate) mod reference;
 pub(crate) mod roof;
 pub(crate) mod scalar;
 mod simd;
+mod tree_outer;
 mod winners;
 
 pub(crate) use depthwise::{DepthwiseForward, DepthwiseKernel};
@@ -36,9 +37,10 @@ pub use environment::FloatEnvironmentError;
 pub(crate) use gather::{Cell, Gather, Run, Source};
 pub(crate) use isa::{Isa, Kernel};
 pub use isa::{IsaError, instruction_set};
-pub(crate) use matmul::{Finish, GatherMatmul, WINDOW, Weights};
+pub(crate) use matmul::{Finish, GatherMatmul, Normalization, WINDOW, Weights};
 pub(crate) use outer::GatherOuter;
 pub(crate) use simd::{LANES, Simd};
+pub(crate) use tree_outer::{Operands, TreeOuter};
 pub(crate) use winners::{
     Pooled, Stretch, Winner, WinnersMatmul, WinnersOuter, WinnersOuterTransposed,
 };

@@ -10,18 +10,23 @@ use super::simd::{LANES, Simd};
 /// The term that is summed for one element of a matrix.
 pub(crate) trait Term: Copy {
     /// What the terms of columns `column` on share.
-    fn shared<S: Simd>(self, simd: S, column: usize) -> S::F;
+    fn shared<S: Simd>(self, simd: S, column: usize) -> [S::F; 2];
     /// The terms of flat index `index` on: up to 16, as many as there are.
-    fn at<S: Simd>(self, simd: S, index: usize, shared: S::F) -> S::F;
+    fn at<S: Simd>(self, simd: S, index: usize, shared: [S::F; 2]) -> S::F;
 }
 
 /// x
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<'a>(pub(crate) &'a [f32]);
 
-/// a·b
+/// dy·n, n = (x − mean)·inverse, one mean and inverse per column
 #[derive(Clone, Copy)]
-pub(crate) struct Product<'a>(pub(crate) &'a [f32], pub(crate) &'a [f32]);
+pub(crate) struct NormalizedProduct<'a> {
+    pub(crate) dy: &'a [f32],
+    pub(crate) x: &'a [f32],
+    pub(crate) mean: &'a [f32],
+    pub(crate) inverse: &'a [f32],
+}
 
 /// (x − center)², one center per column
 #[derive(Clone, Copy)]
@@ -32,33 +37,34 @@ pub(crate) struct SquaredDeviation<'a> {
 
 impl Term for Plain<'_> {
     #[inline(always)]
-    fn shared<S: Simd>(self, simd: S, _: usize) -> S::F {
-        simd.splat(0.0)
+    fn shared<S: Simd>(self, simd: S, _: usize) -> [S::F; 2] {
+        [simd.splat(0.0); 2]
     }
     #[inline(always)]
-    fn at<S: Simd>(self, simd: S, index: usize, _: S::F) -> S::F {
+    fn at<S: Simd>(self, simd: S, index: usize, _: [S::F; 2]) -> S::F {
         simd.load_partial(&self.0[index..])
     }
 }
 
-impl Term for Product<'_> {
+impl Term for NormalizedProduct<'_> {
     #[inline(always)]
-    fn shared<S: Simd>(self, simd: S, _: usize) -> S::F {
-        simd.splat(0.0)
+    fn shared<S: Simd>(self, simd: S, column: usize) -> [S::F; 2] {
+        [simd.load_partial(&self.mean[column..]), simd.load_partial(&self.inverse[column..])]
     }
     #[inline(always)]
-    fn at<S: Simd>(self, simd: S, index: usize, _: S::F) -> S::F {
-        simd.mul(simd.load_partial(&self.0[index..]), simd.load_partial(&self.1[index..]))
+    fn at<S: Simd>(self, simd: S, index: usize, [mean, inverse]: [S::F; 2]) -> S::F {
+        let n = simd.mul(simd.sub(simd.load_partial(&self.x[index..]), mean), inverse);
+        simd.mul(simd.load_partial(&self.dy[index..]), n)
     }
 }
 
 impl Term for SquaredDeviation<'_> {
     #[inline(always)]
-    fn shared<S: Simd>(self, simd: S, column: usize) -> S::F {
-        simd.load_partial(&self.center[column..])
+    fn shared<S: Simd>(self, simd: S, column: usize) -> [S::F; 2] {
+        [simd.load_partial(&self.center[column..]), simd.splat(0.0)]
     }
     #[inline(always)]
-    fn at<S: Simd>(self, simd: S, index: usize, center: S::F) -> S::F {
+    fn at<S: Simd>(self, simd: S, index: usize, [center, _]: [S::F; 2]) -> S::F {
         let deviation = simd.sub(simd.load_partial(&self.x[index..]), center);
         simd.mul(deviation, deviation)
     }

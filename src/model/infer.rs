@@ -203,6 +203,12 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
             }
             let window = conv.window(input)?;
             window.countable(window.kernel)?;
+            let padded = Shape::image(window.extent()[0], window.extent()[1], channels);
+            if padded.checked_elements().is_none_or(|elements| elements > MAX_PLACES) {
+                return Err(format!(
+                    "the image in its padding, {padded}, has 2³² elements or more"
+                ));
+            }
             let [height, width] = window.output;
             Ok(Shape::image(height, width, conv.filters))
         }

@@ -5,13 +5,15 @@ use std::ops::Range;
 
 use super::forward::Shard;
 use super::plan::{Norm, Op, Step, Weights};
-use crate::kernels::Isa;
+use super::workspace::SHARD;
 use crate::kernels::reduce::{Plain, column_sums};
+use crate::kernels::{Isa, LANES, Operands};
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{self, BatchSums};
 use crate::ops::{
     activation, add, arrange, conv2d, dense, dropout, global_pool2d, pool2d, rescaling,
 };
+use crate::tensor::Aligned;
 
 impl Shard<'_> {
     /// Takes the gradients back through `steps`. The gradients of the parameters go to `parameters`,
@@ -85,9 +87,12 @@ impl Shard<'_> {
             }
             Op::Dense { geometry, rows, kernel, bias } => {
                 let x = self.value(step.inputs[0].value);
-                gradient.of(kernel, first, |dw| {
-                    dense::kernel_gradient(isa, dw, x, &dy_and_room, samples * rows, geometry);
-                });
+                match step.of_batch {
+                    Some(number) => gradient.kept[number].take(x, dy, samples * rows),
+                    None => gradient.of(kernel, first, |dw| {
+                        dense::kernel_gradient(isa, dw, x, &dy_and_room, samples * rows, geometry);
+                    }),
+                }
                 gradient.of_bias(bias.as_ref(), first, |db| {
                     column_sums(isa, db, samples, *rows, Plain(dy));
                 });
@@ -177,17 +182,11 @@ impl Shard<'_> {
             let [mut dgamma, mut dbeta] = take(&mut self.workspace.sums[index]);
             let length = self.samples() * self.plan.lengths[step.output];
             let dy = &self.workspace.gradients[step.output][..length];
-            let normalized = &self.workspace.kept[index][..length];
-            let samples = self.samples();
-            batch_normalization::gradient_sums(
-                self.isa,
-                &mut dgamma,
-                &mut dbeta,
-                dy,
-                normalized,
-                samples,
-                norm.rows,
-            );
+            let x = self.value(step.inputs[0].value);
+            let scaling = &self.prepared.scalings[index];
+            let extents = [self.samples(), norm.rows];
+            let sums = [&mut dgamma[..], &mut dbeta[..]];
+            batch_normalization::gradient_sums(self.isa, sums, dy, x, scaling, extents);
             let first = step.first_for_parameters;
             for (weights, sums) in [(&norm.gamma, &dgamma), (&norm.beta, &dbeta)] {
                 gradient.of_bias(weights.as_ref(), first, |out| out.copy_from_slice(sums));
@@ -199,15 +198,14 @@ impl Shard<'_> {
     fn norm_gradient(&mut self, index: usize, norm: &Norm, dy: &[f32]) {
         let step = &self.plan.steps[index];
         let (isa, prepared) = (self.isa, self.prepared);
-        let normalized = take(&mut self.workspace.kept[index]);
         let gamma = norm.gamma.as_ref().map(|gamma| &self.parameters[gamma.range.clone()]);
         let ([dgamma, dbeta], count) = &prepared.sums[index];
         let batch = norm.by_batch.then_some(BatchSums { count: *count, dgamma, dbeta });
-        let inverse = &prepared.scalings[index].inverse;
-        self.input_gradient(step, 0, |_, dx| {
-            batch_normalization::input_gradient(isa, dx, dy, &normalized, inverse, gamma, batch);
+        let scaling = &prepared.scalings[index];
+        self.input_gradient(step, 0, |shard, dx| {
+            let x = shard.value(step.inputs[0].value);
+            batch_normalization::input_gradient(isa, dx, dy, x, scaling, gamma, batch);
         });
-        self.workspace.kept[index] = normalized;
     }
 }
 
@@ -218,6 +216,34 @@ pub(super) struct ParameterGradient<'a> {
     pub(super) values: &'a mut [f32],
     /// As long as the largest parameter.
     pub(super) scratch: &'a mut [f32],
+    /// Per dense layer whose kernel gradient is taken over the whole batch.
+    pub(super) kept: &'a mut [Kept],
+}
+
+/// What the kernel gradient of a dense layer is made of, kept until all shards are there.
+#[derive(Debug)]
+pub(super) struct Kept {
+    x: Aligned,
+    dy: Aligned,
+    rows: usize,
+}
+
+impl Kept {
+    /// Room for a shard of samples with so many `rows` each.
+    pub(super) fn new(geometry: &dense::Geometry, rows: usize) -> Self {
+        let [inputs, units] = geometry.extents().map(|length| SHARD * rows * length);
+        Self { x: Aligned::zeros(inputs), dy: Aligned::zeros(units + LANES), rows: 0 }
+    }
+
+    fn take(&mut self, x: &[f32], dy: &[f32], rows: usize) {
+        self.x[..x.len()].copy_from_slice(x);
+        self.dy[..dy.len()].copy_from_slice(dy);
+        self.rows = rows;
+    }
+
+    pub(super) fn operands(&self) -> Operands<'_> {
+        Operands { x: &self.x, dy: &self.dy, rows: self.rows }
+    }
 }
 
 impl ParameterGradient<'_> {

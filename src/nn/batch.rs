@@ -5,17 +5,17 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::backward::ParameterGradient;
+use super::backward::{Kept, ParameterGradient};
 use super::forward::{Mode, Shard};
 use super::layout::Layout;
-use super::plan::{Op, OutputPlan, Plan};
+use super::plan::{DenseOfBatch, Op, OutputPlan, Plan};
 use super::workspace::{Prepared, SHARD, Workspace};
 use crate::kernels::elementwise::{Binary, binary_in_place};
 use crate::kernels::environment::{self, FloatEnvironmentError};
 use crate::kernels::reduce::{sum_of_squares, tree, tree_sum};
 use crate::kernels::{Isa, Simd};
 use crate::model::{CompileSettings, Graph, Loss};
-use crate::ops::{add, loss, metric};
+use crate::ops::{add, dense, loss, metric};
 use crate::tensor::{Aligned, Samples, Targets};
 
 /// Some samples of a data set, by their numbers.
@@ -92,6 +92,8 @@ pub(crate) struct Executor {
     /// Workspaces that no shard holds at the moment.
     free: Mutex<Vec<Workspace>>,
     shards: Vec<ShardResult>,
+    /// In the order of their kernels.
+    of_batch: Vec<DenseOfBatch>,
     gradient: Aligned,
     scores: Scores,
 }
@@ -101,6 +103,8 @@ struct ShardResult {
     scores: Scores,
     /// Laid out as the parameters; empty where there is no way back.
     gradient: Aligned,
+    /// Per dense layer whose kernel gradient is taken over the whole batch.
+    kept: Vec<Kept>,
 }
 
 impl Executor {
@@ -115,8 +119,16 @@ impl Executor {
         let losses: Vec<Loss> = settings.losses.iter().map(|output| output.loss).collect();
         let plan = Plan::new(graph, layout, Some(&losses));
         let gradient = || Aligned::zeros(if training { layout.len() } else { 0 });
-        let shards = (0..batch.div_ceil(SHARD))
-            .map(|_| ShardResult { scores: Scores::new(settings), gradient: gradient() });
+        let mut of_batch: Vec<DenseOfBatch> = plan.of_batch().filter(|_| training).collect();
+        of_batch.sort_by_key(|dense| dense.number);
+        let kept = || of_batch.iter().map(|dense| Kept::new(&dense.geometry, dense.rows)).collect();
+        let shards: Vec<_> = (0..batch.div_ceil(SHARD))
+            .map(|_| ShardResult {
+                scores: Scores::new(settings),
+                gradient: gradient(),
+                kept: kept(),
+            })
+            .collect();
         let decayed = layout.trained(graph).filter(|(parameter, _)| parameter.l2 > 0.0);
         // As many as can be in use at the same time, so that no later batch has to make one.
         let workspaces = match plan.barriers.is_empty() || !training {
@@ -131,7 +143,8 @@ impl Executor {
             training,
             decayed: decayed.map(|(parameter, range)| (parameter.l2 as f32, range)).collect(),
             free: Mutex::new(workspaces),
-            shards: shards.collect(),
+            shards,
+            of_batch,
             gradient: gradient(),
             scores: Scores::new(settings),
             plan,
@@ -166,9 +179,20 @@ impl Executor {
         } else {
             self.run_in_phases(parameters, batch, mode)?;
         }
-        let Self { isa, shards, gradient, decayed, .. } = self;
+        let Self { isa, of_batch, shards, gradient, decayed, .. } = self;
         let (isa, count) = (*isa, batch.indices.len().div_ceil(SHARD));
-        tree_sum(isa, gradient, count, |shard| &shards[shard].gradient);
+        let mut first = 0;
+        for dense in of_batch {
+            let range = dense.kernel.clone();
+            let between = first..range.start;
+            let part = |shard: usize| &shards[shard].gradient[between.clone()];
+            tree_sum(isa, &mut gradient[between.clone()], count, part);
+            let operands = |shard: usize| shards[shard].kept[dense.number].operands();
+            let dkernel = &mut gradient[range.clone()];
+            dense::kernel_gradient_of_batch(isa, dkernel, count, operands, &dense.geometry);
+            first = range.end;
+        }
+        tree_sum(isa, &mut gradient[first..], count, |shard| &shards[shard].gradient[first..]);
         for (l2, range) in decayed {
             let decay = Decay { factor: 2.0 * *l2 };
             binary_in_place(isa, decay, &mut gradient[range.clone()], &parameters[range.clone()]);
@@ -227,7 +251,7 @@ impl Executor {
             shard.forward(0..plan.steps.len());
             shard.score(batch, settings, &mut result.scores);
             if mode != Mode::Inference {
-                shard.with_gradient(&mut result.gradient, |shard, gradient| {
+                shard.with_gradient(result, |shard, gradient| {
                     shard.backward(0..plan.steps.len(), gradient);
                 });
             }
@@ -278,7 +302,7 @@ impl Executor {
             let end = self.plan.barriers.get(phase).map_or(steps, |barrier| barrier + 1);
             let barrier = phase.checked_sub(1).map(|last| self.plan.barriers[last]);
             self.each_shard(parameters, batch, mode, &mut workspaces, |shard, result, _| {
-                shard.with_gradient(&mut result.gradient, |shard, gradient| {
+                shard.with_gradient(result, |shard, gradient| {
                     shard.backward(barrier.map_or(0, |barrier| barrier + 1)..end, gradient);
                     if let Some(barrier) = barrier {
                         shard.take_norm_sums(barrier, gradient);
@@ -428,11 +452,12 @@ impl Shard<'_> {
     /// Lends the place for the parameters' gradients.
     fn with_gradient(
         &mut self,
-        values: &mut [f32],
+        result: &mut ShardResult,
         run: impl FnOnce(&mut Self, &mut ParameterGradient<'_>),
     ) {
         let mut scratch = take(&mut self.workspace.parameter_scratch);
-        run(self, &mut ParameterGradient { isa: self.isa, values, scratch: &mut scratch });
+        let ShardResult { gradient: values, kept, .. } = result;
+        run(self, &mut ParameterGradient { isa: self.isa, values, scratch: &mut scratch, kept });
         self.workspace.parameter_scratch = scratch;
     }
 }

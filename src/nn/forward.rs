@@ -3,10 +3,12 @@
 use std::mem::take;
 use std::ops::Range;
 
-use super::plan::{Norm, Op, Plan, Step};
+use super::plan::{Norm, Op, Plan, Step, Weights};
 use super::workspace::{Prepared, Workspace};
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Normalization};
+
 use crate::model::PoolKind;
+use crate::ops::batch_normalization::Scaling;
 use crate::ops::random::{Purpose, Stream};
 use crate::ops::{
     activation, add, arrange, batch_normalization, conv2d, dense, dropout, global_pool2d, pool2d,
@@ -90,10 +92,17 @@ impl Shard<'_> {
                 let x = &self.workspace.values[step.inputs[0].value];
                 let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
                 let relu = step.has_own_relu();
+                let normalization = step.norm.as_ref().map(|norm| {
+                    let part = |weights: &Weights| &self.parameters[weights.range.clone()];
+                    let Scaling { mean, inverse } = &self.prepared.scalings[index];
+                    let (gamma, beta) = (norm.gamma.as_ref(), norm.beta.as_ref());
+                    Normalization { mean, inverse, gamma: gamma.map(part), beta: beta.map(part) }
+                });
                 if geometry.is_pooled() {
                     conv2d::pooled::forward(pass, y, &mut winners, x, parameters, relu);
                 } else {
-                    conv2d::forward(pass, y, x, parameters, relu);
+                    let behind = conv2d::Behind { normalization, relu };
+                    conv2d::forward(pass, y, x, parameters, behind);
                 }
                 self.workspace.convolution = scratch;
                 self.workspace.winners[index] = winners;
@@ -179,13 +188,10 @@ impl Shard<'_> {
         let parameters = self.parameters;
         let gamma = norm.gamma.as_ref().map(|gamma| &parameters[gamma.range.clone()]);
         let beta = norm.beta.as_ref().map(|beta| &parameters[beta.range.clone()]);
-        let mut normalized = take(&mut self.workspace.kept[index]);
-        let kept = if normalized.is_empty() { &mut [][..] } else { &mut normalized[..y.len()] };
         let x = self.value(step.inputs[0].value);
         let scaling = &self.prepared.scalings[index];
         let affine = batch_normalization::Affine { gamma, beta, relu: step.has_own_relu() };
-        batch_normalization::forward(self.isa, y, kept, x, scaling, affine);
-        self.workspace.kept[index] = normalized;
+        batch_normalization::forward(self.isa, y, x, scaling, affine);
     }
 
     /// What the normalisation at step `index` finds in this shard.

@@ -4,6 +4,7 @@ mod backward;
 mod batch;
 mod error;
 mod forward;
+mod fuse;
 #[cfg(test)]
 mod gradient_tests;
 mod initialize;

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::fuse::fuse;
 use super::layout::Layout;
 use crate::model::{
     Activation, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, PoolKind, Rescaling,
@@ -48,6 +49,8 @@ pub(super) struct Step {
     pub(super) inputs: Vec<Input>,
     /// The buffer of the result.
     pub(super) output: usize,
+    /// For a convolution at inference: the normalisation behind it.
+    pub(super) norm: Option<Norm>,
     /// Of the layer itself; `Linear` for none.
     pub(super) activation: Activation,
     /// Length of the last axis of the result.
@@ -60,6 +63,20 @@ pub(super) struct Step {
     pub(super) backward: bool,
     /// Whether this step is the first, on the way back, to write its parameters' gradients.
     pub(super) first_for_parameters: bool,
+    /// For a dense layer whose kernel gradient is taken over the whole batch: its number among those, in
+    /// the order of their kernels.
+    pub(super) of_batch: Option<usize>,
+}
+
+/// A dense layer whose kernel gradient is taken over the whole batch.
+#[derive(Debug)]
+pub(super) struct DenseOfBatch {
+    pub(super) number: usize,
+    pub(super) geometry: dense::Geometry,
+    /// Rows in a sample.
+    pub(super) rows: usize,
+    /// The place of the kernel.
+    pub(super) kernel: Range<usize>,
 }
 
 /// A buffer that a step reads.
@@ -147,21 +164,22 @@ impl Plan {
                 op,
                 inputs,
                 output,
+                norm: None,
                 activation,
                 width: shape.dims().last().copied().unwrap_or(1),
                 keep_before: losses.is_some() && activation::needs_input(activation),
                 fused_with_loss: false,
                 backward: backward && losses.is_some(),
                 first_for_parameters: true,
+                of_batch: None,
             });
         }
         let named: Vec<usize> = graph.outputs().iter().map(|id| value_of[id.node.0]).collect();
-        fold_activations(&mut steps, &mut lengths, &named, losses.is_some());
-        fuse_poolings(graph, &mut steps, &mut lengths, &named);
-        prepare_input_gradients(graph, &mut steps);
+        fuse(graph, &mut steps, &mut lengths, &named, losses.is_some());
         let inputs = graph.inputs().iter().map(|id| value_of[id.0]).collect();
         let outputs = plan_outputs(graph, &value_of, &mut steps, losses);
         mark_first_writers(graph, &mut steps, &outputs, lengths.len());
+        number_of_batch(graph, &mut steps);
         let barriers = steps.iter().enumerate().filter(|(_, step)| step.is_barrier());
         let barriers = barriers.map(|(index, _)| index).collect();
         Self { steps, lengths, inputs, outputs, barriers }
@@ -170,6 +188,19 @@ impl Plan {
     /// The largest number of values per sample in any buffer.
     pub(super) fn longest(&self) -> usize {
         self.lengths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The dense layers whose kernel gradient is taken over the whole batch, by their numbers.
+    pub(super) fn of_batch(&self) -> impl Iterator<Item = DenseOfBatch> {
+        self.steps.iter().filter_map(|step| match &step.op {
+            Op::Dense { geometry, rows, kernel, .. } => step.of_batch.map(|number| DenseOfBatch {
+                number,
+                geometry: geometry.clone(),
+                rows: *rows,
+                kernel: kernel.range.clone(),
+            }),
+            _ => None,
+        })
     }
 
     pub(super) fn convolutions(&self) -> impl Iterator<Item = &conv2d::Geometry> {
@@ -183,6 +214,16 @@ impl Plan {
     pub(super) fn longest_shared_parameter(&self) -> usize {
         let shared = self.steps.iter().filter(|step| !step.first_for_parameters);
         shared.flat_map(|step| step.op.parameters()).map(|w| w.range.len()).max().unwrap_or(0)
+    }
+}
+
+impl Step {
+    /// The normalisation that this step is or ends with.
+    pub(super) fn norm(&self) -> Option<&Norm> {
+        match &self.op {
+            Op::BatchNormalization(norm) => Some(norm),
+            _ => self.norm.as_ref(),
+        }
     }
 }
 
@@ -348,95 +389,6 @@ fn operation(
     })
 }
 
-/// Makes one step of a layer without activation and an activation behind it which alone reads it.
-fn fold_activations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize], training: bool) {
-    let mut index = 0;
-    while index < steps.len() {
-        let folded =
-            matches!(steps[index].op, Op::Activation).then(|| steps[index].inputs[0].value);
-        let made_by = folded.and_then(|value| {
-            let readers = steps.iter().flat_map(|step| &step.inputs);
-            let alone = readers.filter(|input| input.value == value).count() == 1;
-            let maker = steps.iter().position(|step| step.output == value)?;
-            let bare = steps[maker].activation == Activation::Linear;
-            (alone && bare && !named.contains(&value)).then_some(maker)
-        });
-        let Some(maker) = made_by else {
-            index += 1;
-            continue;
-        };
-        let activation = steps.remove(index);
-        let step = &mut steps[maker];
-        lengths[step.output] = 0;
-        (step.output, step.result) = (activation.output, activation.result);
-        (step.activation, step.width) = (activation.activation, activation.width);
-        step.keep_before = training && activation::needs_input(step.activation);
-    }
-}
-
-/// Makes one step of a convolution and the max pooling behind it, where nobody else reads between
-/// them, no window overlaps another or reaches past the image, and what happens between is a relu or
-/// nothing. On the way back, such a pair has an order of summation of its own.
-fn fuse_poolings(graph: &Graph, steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize]) {
-    let mut pooling = 0;
-    while pooling < steps.len() {
-        let fused = fusible(graph, steps, pooling, named);
-        let Some((convolution, geometry)) = fused else {
-            pooling += 1;
-            continue;
-        };
-        let pool = steps.remove(pooling);
-        let step = &mut steps[convolution];
-        if let Op::Conv2d { geometry: unpooled, .. } = &mut step.op {
-            **unpooled = geometry;
-        }
-        lengths[step.output] = 0;
-        (step.output, step.result) = (pool.output, pool.result);
-    }
-}
-
-/// The convolution that the step `pooling` can be fused with, and what they need together.
-fn fusible(
-    graph: &Graph,
-    steps: &[Step],
-    pooling: usize,
-    named: &[usize],
-) -> Option<(usize, conv2d::Geometry)> {
-    let spec = |step: &Step| {
-        let node = &graph.nodes()[step.node];
-        (&graph.layers()[node.layer].spec, graph.shape(*node.inputs.first().expect("one input")))
-    };
-    let (LayerSpec::Pool2d(pool), image) = spec(&steps[pooling]) else { return None };
-    let value = steps[pooling].inputs[0].value;
-    let convolution = steps[..pooling].iter().position(|step| step.output == value)?;
-    let (LayerSpec::Conv2d(conv), input) = spec(&steps[convolution]) else { return None };
-    let readers = steps.iter().flat_map(|step| &step.inputs).filter(|input| input.value == value);
-    // A reshape in between shares the buffer, but the windows are others.
-    let step = &steps[convolution];
-    let direct = graph.nodes()[steps[pooling].node].inputs[0] == NodeId(step.result);
-    let alone = direct && readers.count() == 1 && !named.contains(&value);
-    let simple =
-        conv.groups == 1 && matches!(step.activation, Activation::Relu | Activation::Linear);
-    let (alone, two) = (alone && simple, pool.pool == [2, 2] && pool.strides == [2, 2]);
-    let inside = pool2d::stays_inside(pool, image);
-    (alone && two && inside && pool.kind == PoolKind::Max)
-        .then(|| (convolution, conv2d::Geometry::pooled(conv, input)))
-}
-
-/// Prepares the convolutions that pass a gradient on to what they read.
-fn prepare_input_gradients(graph: &Graph, steps: &mut [Step]) {
-    for step in steps.iter_mut().filter(|step| step.backward && step.inputs[0].backward) {
-        let node = &graph.nodes()[step.node];
-        let spec = &graph.layers()[node.layer].spec;
-        if let (Op::Conv2d { geometry, .. }, LayerSpec::Conv2d(conv)) = (&mut step.op, spec)
-            && !geometry.is_pooled()
-        {
-            let input = graph.shape(node.inputs[0]);
-            **geometry = conv2d::Geometry::with_input_gradient(conv, input);
-        }
-    }
-}
-
 /// Decides for each output whether its loss and the activation before it are computed as one: where
 /// the loss speaks of probabilities, the activation is the one that makes them, and nobody else
 /// reads the result.
@@ -476,6 +428,22 @@ fn plan_outputs(
         seen.push(value);
     }
     outputs
+}
+
+/// Numbers the dense layers that train and are applied once, in the order of their kernels.
+fn number_of_batch(graph: &Graph, steps: &mut [Step]) {
+    let applied = |layer| graph.nodes().iter().filter(|node| node.layer == layer).count();
+    let mut alone: Vec<(usize, &mut Step)> = (steps.iter_mut())
+        .filter(|step| step.backward && applied(graph.nodes()[step.node].layer) == 1)
+        .filter_map(|step| match &step.op {
+            Op::Dense { kernel, .. } if kernel.trained => Some((kernel.range.start, step)),
+            _ => None,
+        })
+        .collect();
+    alone.sort_by_key(|(start, _)| *start);
+    for (number, (_, step)) in alone.into_iter().enumerate() {
+        step.of_batch = Some(number);
+    }
 }
 
 /// Marks, in the order of the way back, who writes a gradient first and who adds to it.

@@ -1,6 +1,6 @@
 //! The memory that one shard of a batch needs on its way through the network and back.
 
-use super::plan::{Op, Plan};
+use super::plan::{Op, Plan, Step};
 use crate::kernels::LANES;
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{Moments, Scaling};
@@ -24,7 +24,7 @@ pub(crate) struct Workspace {
     pub(super) argmax: Vec<Vec<u32>>,
     /// Per step: which cells won the windows of max pooling, fused with a convolution or not.
     pub(super) winners: Vec<Vec<u16>>,
-    /// Per step: normalised values, the factors of dropout, or a sample's shares of average pooling.
+    /// Per step: the factors of dropout, or a sample's shares of average pooling.
     pub(super) kept: Vec<Aligned>,
     /// Per step: what a normalisation by the batch found in this shard.
     pub(super) moments: Vec<Moments>,
@@ -82,9 +82,7 @@ impl Workspace {
             convolution: conv2d::Scratch::new(plan.convolutions(), training),
             kept: steps()
                 .map(|step| match &step.op {
-                    Op::BatchNormalization(_) | Op::Dropout { .. } => {
-                        room(plan.lengths[step.output], training)
-                    }
+                    Op::Dropout { .. } => room(plan.lengths[step.output], training),
                     Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Average => {
                         Aligned::zeros(plan.lengths[step.output])
                     }
@@ -122,11 +120,8 @@ impl Prepared {
             let wanted = training && step.inputs.first().is_some_and(|input| input.backward);
             Aligned::zeros(if wanted { step.op.arranged_length() } else { 0 })
         });
-        let channels = |op: &Op| match op {
-            Op::BatchNormalization(norm) => norm.channels,
-            _ => 0,
-        };
-        let steps = || plan.steps.iter().map(|step| channels(&step.op));
+        let channels = |step: &Step| step.norm().map_or(0, |norm| norm.channels);
+        let steps = || plan.steps.iter().map(channels);
         Self {
             arranged: arranged.collect(),
             scalings: steps().map(Scaling::new).collect(),
@@ -140,12 +135,12 @@ impl Prepared {
     pub(super) fn refresh(&mut self, plan: &Plan, parameters: &[f32]) {
         for (index, step) in plan.steps.iter().enumerate() {
             let arranged = &mut self.arranged[index];
+            if let Some(norm) = step.norm() {
+                let mean = &parameters[norm.moving_mean.clone()];
+                let variance = &parameters[norm.moving_variance.clone()];
+                self.scalings[index].set(mean, |channel| variance[channel], norm.epsilon);
+            }
             match &step.op {
-                Op::BatchNormalization(norm) => {
-                    let mean = &parameters[norm.moving_mean.clone()];
-                    let variance = &parameters[norm.moving_variance.clone()];
-                    self.scalings[index].set(mean, |channel| variance[channel], norm.epsilon);
-                }
                 _ if arranged.is_empty() => {}
                 Op::Conv2d { geometry, kernel, .. } => {
                     conv2d::arrange_kernel(arranged, &parameters[kernel.range.clone()], geometry);

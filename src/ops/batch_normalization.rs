@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use crate::kernels::elementwise::relu;
-use crate::kernels::reduce::{Plain, Product, SquaredDeviation, column_sums};
+use crate::kernels::reduce::{NormalizedProduct, Plain, SquaredDeviation, column_sums};
 use crate::kernels::{Isa, Kernel, LANES, Simd, math};
 
 /// Mean and sum of squared deviations of each channel, over `count` rows.
@@ -93,7 +93,6 @@ impl Scaling {
 
 struct Forward<'a> {
     y: &'a mut [f32],
-    normalized: &'a mut [f32],
     x: &'a [f32],
     scaling: &'a Scaling,
     affine: Affine<'a>,
@@ -108,17 +107,9 @@ pub(crate) struct Affine<'a> {
     pub(crate) relu: bool,
 }
 
-/// `y` = n·gamma + beta (fused) where n = (x − mean)·inverse is kept in `normalized` for the way
-/// back, unless that is empty; then relu, if it is asked for.
-pub(crate) fn forward(
-    isa: Isa,
-    y: &mut [f32],
-    normalized: &mut [f32],
-    x: &[f32],
-    scaling: &Scaling,
-    affine: Affine<'_>,
-) {
-    isa.run(Forward { y, normalized, x, scaling, affine });
+/// `y` = n·gamma + beta (fused) where n = (x − mean)·inverse; then relu, if it is asked for.
+pub(crate) fn forward(isa: Isa, y: &mut [f32], x: &[f32], scaling: &Scaling, affine: Affine<'_>) {
+    isa.run(Forward { y, x, scaling, affine });
 }
 
 impl Kernel for Forward<'_> {
@@ -126,8 +117,7 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { y, normalized, x, scaling, affine: Affine { gamma, beta, relu: with_relu } } =
-            self;
+        let Self { y, x, scaling, affine: Affine { gamma, beta, relu: with_relu } } = self;
         let channels = scaling.mean.len();
         for block in blocks(x.len(), channels) {
             for channel in (0..channels).step_by(LANES).rev() {
@@ -138,9 +128,6 @@ impl Kernel for Forward<'_> {
                 let beta = beta.map_or_else(|| simd.splat(0.0), part);
                 for start in block.clone().step_by(channels).map(|row| row + channel) {
                     let n = simd.mul(simd.sub(simd.load_partial(&x[start..]), mean), inverse);
-                    if !normalized.is_empty() {
-                        simd.store_partial(n, &mut normalized[start..]);
-                    }
                     let scaled = simd.mul_add(n, gamma, beta);
                     let scaled = if with_relu { relu(simd, scaled) } else { scaled };
                     simd.store_partial(scaled, &mut y[start..]);
@@ -158,25 +145,26 @@ fn blocks(length: usize, channels: usize) -> impl Iterator<Item = Range<usize>> 
     (0..length).step_by(block).map(move |start| start..length.min(start + block))
 }
 
-/// The two sums over a shard that its gradients need: `dgamma` = Σ dy·n and `dbeta` = Σ dy.
+/// The two sums over a shard that its gradients need: `dgamma` = Σ dy·n and `dbeta` = Σ dy, where n
+/// = (x − mean)·inverse is computed once more.
 pub(crate) fn gradient_sums(
     isa: Isa,
-    dgamma: &mut [f32],
-    dbeta: &mut [f32],
+    [dgamma, dbeta]: [&mut [f32]; 2],
     dy: &[f32],
-    normalized: &[f32],
-    samples: usize,
-    rows: usize,
+    x: &[f32],
+    scaling: &Scaling,
+    [samples, rows]: [usize; 2],
 ) {
-    column_sums(isa, dgamma, samples, rows, Product(dy, normalized));
+    let Scaling { mean, inverse } = scaling;
+    column_sums(isa, dgamma, samples, rows, NormalizedProduct { dy, x, mean, inverse });
     column_sums(isa, dbeta, samples, rows, Plain(dy));
 }
 
 struct InputGradient<'a> {
     dx: &'a mut [f32],
     dy: &'a [f32],
-    normalized: &'a [f32],
-    inverse: &'a [f32],
+    x: &'a [f32],
+    scaling: &'a Scaling,
     gamma: Option<&'a [f32]>,
     batch: Option<BatchSums<'a>>,
 }
@@ -195,12 +183,12 @@ pub(crate) fn input_gradient(
     isa: Isa,
     dx: &mut [f32],
     dy: &[f32],
-    normalized: &[f32],
-    inverse: &[f32],
+    x: &[f32],
+    scaling: &Scaling,
     gamma: Option<&[f32]>,
     batch: Option<BatchSums<'_>>,
 ) {
-    isa.run(InputGradient { dx, dy, normalized, inverse, gamma, batch });
+    isa.run(InputGradient { dx, dy, x, scaling, gamma, batch });
 }
 
 impl Kernel for InputGradient<'_> {
@@ -208,13 +196,14 @@ impl Kernel for InputGradient<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { dx, dy, normalized, inverse, gamma, batch } = self;
-        let channels = inverse.len();
+        let Self { dx, dy, x, scaling, gamma, batch } = self;
+        let channels = scaling.mean.len();
         for block in blocks(dy.len(), channels) {
             for channel in (0..channels).step_by(LANES).rev() {
                 let part = |values: &[f32]| simd.load_partial(&values[channel..]);
                 let gamma = gamma.map_or_else(|| simd.splat(1.0), part);
-                let scale = simd.mul(gamma, part(inverse));
+                let (mean, inverse) = (part(&scaling.mean), part(&scaling.inverse));
+                let scale = simd.mul(gamma, inverse);
                 let means = batch.map(|batch| {
                     let count = simd.splat(batch.count);
                     (simd.div(part(batch.dbeta), count), simd.div(part(batch.dgamma), count))
@@ -222,7 +211,7 @@ impl Kernel for InputGradient<'_> {
                 for start in block.clone().step_by(channels).map(|row| row + channel) {
                     let mut gradient = simd.load_partial(&dy[start..]);
                     if let Some((dbeta, dgamma)) = means {
-                        let n = simd.load_partial(&normalized[start..]);
+                        let n = simd.mul(simd.sub(simd.load_partial(&x[start..]), mean), inverse);
                         gradient = simd.mul_add(simd.neg(n), dgamma, simd.sub(gradient, dbeta));
                     }
                     simd.store_partial(simd.mul(gradient, scale), &mut dx[start..]);

@@ -1,8 +1,12 @@
 //! y = x · kernel + bias over the last axis. `rows` counts the vectors of a shard: its samples times
 //! the axes before the last.
 
+use rayon::prelude::*;
+
 use super::arrange::transpose;
-use crate::kernels::{Finish, Gather, GatherMatmul, GatherOuter, Isa, LANES, Source, Weights};
+use crate::kernels::{
+    Finish, Gather, GatherMatmul, GatherOuter, Isa, LANES, Operands, Source, TreeOuter, Weights,
+};
 
 /// What a dense layer needs to know, worked out once.
 #[derive(Clone, Debug)]
@@ -17,6 +21,11 @@ pub(crate) struct Geometry {
 impl Geometry {
     pub(crate) fn new(inputs: usize, units: usize) -> Self {
         Self { inputs, units, row: Gather::single(inputs), result: Gather::single(units) }
+    }
+
+    /// Inputs and units.
+    pub(crate) fn extents(&self) -> [usize; 2] {
+        [self.inputs, self.units]
     }
 
     /// Values of the kernel as the input gradient reads it, and room for a vector behind them.
@@ -123,4 +132,20 @@ pub(crate) fn kernel_gradient(
         columns: g.units,
     }
     .run(isa);
+}
+
+/// `dkernel` (inputs, units) of a whole batch: the gradients of its `shards`, each as that of
+/// [`kernel_gradient`], added by the [tree](crate::kernels::reduce::tree).
+pub(crate) fn kernel_gradient_of_batch<'a>(
+    isa: Isa,
+    dkernel: &mut [f32],
+    shards: usize,
+    operands: impl Fn(usize) -> Operands<'a> + Sync,
+    geometry: &Geometry,
+) {
+    const TASK: usize = 64; // inputs: enough work to be worth a task
+    let Geometry { inputs, units, .. } = *geometry;
+    dkernel.par_chunks_mut(TASK * units).enumerate().for_each(|(task, dw)| {
+        TreeOuter { dw, first: task * TASK, inputs, units, shards, operands: &operands }.run(isa);
+    });
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::conv2d::pooled;
-use super::conv2d::{Pass, Scratch};
+use super::conv2d::{Behind, Pass, Scratch};
 use super::{conv2d, dense};
 use crate::kernels::reference::{self, Convolution, assert_same_bits};
 use crate::kernels::{Isa, LANES};
@@ -138,10 +138,11 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, fill: Fill<'_
         for (bias, expected) in [(Some(&bias[..]), &biased), (None, &unbiased)] {
             let mut y = vec![f32::NAN; expected.len()];
             let parameters = conv2d::Parameters { kernel: &kernel, bias };
-            conv2d::forward(pass!(), &mut y, &x, parameters, false);
+            conv2d::forward(pass!(), &mut y, &x, parameters, Behind::default());
             assert_same_bits(&y, expected, &("forward", case));
             if !geometry.is_depthwise() {
-                conv2d::forward(pass!(), &mut y, &x, parameters, true);
+                let behind = Behind { relu: true, ..Behind::default() };
+                conv2d::forward(pass!(), &mut y, &x, parameters, behind);
                 assert_same_bits(&y, &relu(expected), &("forward with relu", case));
             }
         }

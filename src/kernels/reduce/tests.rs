@@ -17,7 +17,9 @@ fn column_sums_of_every_term() {
                 reference::column_sums(samples, rows, columns, term)
             };
             let plain = twin(&|index, _| a[index]);
-            let products = twin(&|index, _| a[index] * b[index]);
+            let inverse = reference::values(columns, 4);
+            let products =
+                twin(&|index, column| a[index] * ((b[index] - center[column]) * inverse[column]));
             let squares = twin(&|index, column| {
                 let deviation = a[index] - center[column];
                 deviation * deviation
@@ -27,8 +29,9 @@ fn column_sums_of_every_term() {
                 let mut out = vec![f32::NAN; columns];
                 column_sums(isa, &mut out, samples, rows, Plain(&a));
                 reference::assert_same_bits(&out, &plain, &(case, "plain"));
-                column_sums(isa, &mut out, samples, rows, Product(&a, &b));
-                reference::assert_same_bits(&out, &products, &(case, "product"));
+                let term = NormalizedProduct { dy: &a, x: &b, mean: &center, inverse: &inverse };
+                column_sums(isa, &mut out, samples, rows, term);
+                reference::assert_same_bits(&out, &products, &(case, "normalized product"));
                 let term = SquaredDeviation { x: &a, center: &center };
                 column_sums(isa, &mut out, samples, rows, term);
                 reference::assert_same_bits(&out, &squares, &(case, "squared deviation"));

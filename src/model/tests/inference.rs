@@ -167,6 +167,20 @@ fn windows_that_meet_too_many_cells() {
     assert_refuses(pool(usize::MAX / 2), [256, 256, 1], &format!("{message}: {rule}"));
 }
 
+/// A kernel that reads its image in the padding reads it from a copy.
+#[test]
+fn paddings_too_large_to_count() {
+    let (side, strides) = (1_usize << 16, [1 << 15; 2]);
+    let padding = Padding::Explicit { top: side, bottom: 0, left: side, right: 0 };
+    let conv = Conv2d { padding, strides, ..Conv2d::new(1, 1) };
+    assert_refuses(
+        conv,
+        [2, 2, 1],
+        "layer `it` (conv2d) cannot take an input of shape 2×2×1: the image in its padding, \
+         65537×65537×1, has 2³² elements or more",
+    );
+}
+
 #[test]
 fn flatten_and_reshape() {
     assert_gives(LayerSpec::Flatten, [3, 4, 5], [60]);

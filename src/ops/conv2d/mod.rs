@@ -8,9 +8,12 @@ pub(crate) mod pooled;
 
 pub(crate) use geometry::{Geometry, Scratch};
 
+use std::ops::Range;
+
 use super::arrange::transpose;
 use crate::kernels::{
-    DepthwiseForward, DepthwiseKernel, Finish, GatherMatmul, GatherOuter, Isa, Source, Weights,
+    DepthwiseForward, DepthwiseKernel, Finish, GatherMatmul, GatherOuter, Isa, Normalization,
+    Source, Weights,
 };
 
 /// The kernel and the bias of a convolution. Behind the last value of the kernel lie
@@ -23,6 +26,34 @@ pub(crate) struct Parameters<'a> {
     pub(crate) bias: Option<&'a [f32]>,
 }
 
+/// What follows a convolution within its own step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Behind<'a> {
+    /// A batch normalization as at inference, per filter.
+    pub(crate) normalization: Option<Normalization<'a>>,
+    pub(crate) relu: bool,
+}
+
+impl<'a> Behind<'a> {
+    /// For the filters of one group.
+    fn finish(self, filters: &Range<usize>) -> Finish<'a> {
+        let of_group = |values: &'a [f32]| &values[filters.clone()];
+        match self.normalization {
+            Some(all) => Finish::Normalize {
+                normalization: Normalization {
+                    mean: of_group(all.mean),
+                    inverse: of_group(all.inverse),
+                    gamma: all.gamma.map(of_group),
+                    beta: all.beta.map(of_group),
+                },
+                relu: self.relu,
+            },
+            None if self.relu => Finish::Relu,
+            None => Finish::Store,
+        }
+    }
+}
+
 /// One shard on its way through a convolution.
 pub(crate) struct Pass<'a> {
     pub(crate) isa: Isa,
@@ -32,16 +63,16 @@ pub(crate) struct Pass<'a> {
 }
 
 /// `y` (n, oh, ow, co) of `x` (n, ih, iw, ci): one accumulator each, from the bias on, over
-/// (kh, kw, ci); then relu, if it is asked for.
+/// (kh, kw, ci); then what stands `behind`.
 ///
 /// A depthwise convolution reads [`LANES`](crate::kernels::LANES) values behind the last of `x`, and
-/// has no relu of its own.
+/// has nothing behind it.
 pub(crate) fn forward(
     pass: Pass<'_>,
     y: &mut [f32],
     x: &[f32],
     Parameters { kernel, bias }: Parameters<'_>,
-    relu: bool,
+    behind: Behind<'_>,
 ) {
     let Pass { isa, geometry: g, samples, scratch } = pass;
     g.each_block(x, samples, &mut scratch.padded, |block, x| {
@@ -71,9 +102,9 @@ pub(crate) fn forward(
                     tap_stride: g.group_channels * g.filters,
                     stride: g.filters,
                 },
-                init: bias.map(|bias| &bias[columns]),
+                init: bias.map(|bias| &bias[columns.clone()]),
                 columns: g.group_filters,
-                finish: if relu { Finish::Relu } else { Finish::Store },
+                finish: behind.finish(&columns),
             }
             .run(isa);
         }

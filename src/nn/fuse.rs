@@ -1,0 +1,214 @@
+//! Layers that become one step: what stands between them is never written.
+//!
+//! None of this changes a bit, but that a convolution behind which only relu and max pooling stand has
+//! an order of summation of its own on the way back (`docs/DETERMINISM.md`).
+
+use super::plan::{Op, Step};
+use crate::model::{Activation, Graph, LayerSpec, NodeId, PoolKind};
+use crate::ops::{activation, conv2d, pool2d};
+
+/// Fuses what can be, and gives each convolution the geometry that it needs then. `lengths` are those
+/// of the buffers, `named` the buffers that are outputs of the graph.
+pub(super) fn fuse(
+    graph: &Graph,
+    steps: &mut Vec<Step>,
+    lengths: &mut [usize],
+    named: &[usize],
+    training: bool,
+) {
+    fold_activations(steps, lengths, named, training);
+    if !training {
+        fold_normalizations(steps, lengths, named);
+    }
+    fuse_poolings(graph, steps, lengths, named);
+    prepare_input_gradients(graph, steps);
+}
+
+/// Makes one step of a layer without activation and an activation behind it which alone reads it.
+fn fold_activations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize], training: bool) {
+    let mut index = 0;
+    while index < steps.len() {
+        let is_activation = matches!(steps[index].op, Op::Activation);
+        let Some(maker) = is_activation.then(|| bare_maker(steps, index, named)).flatten() else {
+            index += 1;
+            continue;
+        };
+        let activation = steps.remove(index);
+        let step = &mut steps[maker];
+        lengths[step.output] = 0;
+        (step.output, step.result) = (activation.output, activation.result);
+        (step.activation, step.width) = (activation.activation, activation.width);
+        step.keep_before = training && activation::needs_input(step.activation);
+    }
+}
+
+/// Makes one step of a convolution and the normalisation behind it which alone reads it. Not for
+/// training: shards wait between the two.
+fn fold_normalizations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize]) {
+    let mut index = 0;
+    while index < steps.len() {
+        let is_norm = matches!(steps[index].op, Op::BatchNormalization(_));
+        let maker = is_norm.then(|| bare_maker(steps, index, named)).flatten();
+        let able = |&maker: &usize| match &steps[maker].op {
+            Op::Conv2d { geometry, .. } => !geometry.is_depthwise() && steps[maker].norm.is_none(),
+            _ => false,
+        };
+        let Some(maker) = maker.filter(able) else {
+            index += 1;
+            continue;
+        };
+        let behind = steps.remove(index);
+        let step = &mut steps[maker];
+        if let Op::BatchNormalization(norm) = behind.op {
+            step.norm = Some(norm);
+        }
+        lengths[step.output] = 0;
+        (step.output, step.result) = (behind.output, behind.result);
+        step.activation = behind.activation;
+    }
+}
+
+/// The step without activation whose result the step `reader`, and nobody else, reads.
+fn bare_maker(steps: &[Step], reader: usize, named: &[usize]) -> Option<usize> {
+    let value = steps[reader].inputs.first()?.value;
+    let readers = steps.iter().flat_map(|step| &step.inputs);
+    let alone = readers.filter(|input| input.value == value).count() == 1;
+    let maker = steps.iter().position(|step| step.output == value)?;
+    let bare = steps[maker].activation == Activation::Linear;
+    (alone && bare && !named.contains(&value)).then_some(maker)
+}
+
+/// Makes one step of a convolution and the max pooling behind it, where nobody else reads between
+/// them, no window overlaps another or reaches past the image, and what happens between is a relu or
+/// nothing. On the way back, such a pair has an order of summation of its own.
+fn fuse_poolings(graph: &Graph, steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize]) {
+    let mut pooling = 0;
+    while pooling < steps.len() {
+        let fused = fusible(graph, steps, pooling, named);
+        let Some((convolution, geometry)) = fused else {
+            pooling += 1;
+            continue;
+        };
+        let pool = steps.remove(pooling);
+        let step = &mut steps[convolution];
+        if let Op::Conv2d { geometry: unpooled, .. } = &mut step.op {
+            **unpooled = geometry;
+        }
+        lengths[step.output] = 0;
+        (step.output, step.result) = (pool.output, pool.result);
+    }
+}
+
+/// The convolution that the step `pooling` can be fused with, and what they need together.
+fn fusible(
+    graph: &Graph,
+    steps: &[Step],
+    pooling: usize,
+    named: &[usize],
+) -> Option<(usize, conv2d::Geometry)> {
+    let spec = |step: &Step| {
+        let node = &graph.nodes()[step.node];
+        (&graph.layers()[node.layer].spec, graph.shape(*node.inputs.first().expect("one input")))
+    };
+    let (LayerSpec::Pool2d(pool), image) = spec(&steps[pooling]) else { return None };
+    let value = steps[pooling].inputs[0].value;
+    let convolution = steps[..pooling].iter().position(|step| step.output == value)?;
+    let (LayerSpec::Conv2d(conv), input) = spec(&steps[convolution]) else { return None };
+    let readers = steps.iter().flat_map(|step| &step.inputs).filter(|input| input.value == value);
+    // A reshape in between shares the buffer, but the windows are others.
+    let step = &steps[convolution];
+    let direct = graph.nodes()[steps[pooling].node].inputs[0] == NodeId(step.result);
+    let alone = direct && readers.count() == 1 && !named.contains(&value);
+    let simple = step.norm.is_none()
+        && conv.groups == 1
+        && matches!(step.activation, Activation::Relu | Activation::Linear);
+    let (alone, two) = (alone && simple, pool.pool == [2, 2] && pool.strides == [2, 2]);
+    let inside = pool2d::stays_inside(pool, image);
+    (alone && two && inside && pool.kind == PoolKind::Max)
+        .then(|| (convolution, conv2d::Geometry::pooled(conv, input)))
+}
+
+/// Prepares the convolutions that pass a gradient on to what they read.
+fn prepare_input_gradients(graph: &Graph, steps: &mut [Step]) {
+    for step in steps.iter_mut().filter(|step| step.backward && step.inputs[0].backward) {
+        let node = &graph.nodes()[step.node];
+        let spec = &graph.layers()[node.layer].spec;
+        if let (Op::Conv2d { geometry, .. }, LayerSpec::Conv2d(conv)) = (&mut step.op, spec)
+            && !geometry.is_pooled()
+        {
+            let input = graph.shape(node.inputs[0]);
+            **geometry = conv2d::Geometry::with_input_gradient(conv, input);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kernels::reference::{assert_same_bits, values};
+    use crate::model::{
+        Activation, BatchNormalization, Conv2d, Dense, GlobalPool2d, Graph, GraphBuilder, Merge,
+        Padding, Pool2d, PoolKind,
+    };
+    use crate::nn::Model;
+    use crate::tensor::{Samples, Shape};
+
+    /// Every kind of layer that can be fused; `apart`: with an output at each place where it can, so
+    /// that nothing is.
+    fn graph(apart: bool) -> Graph {
+        let mut net = GraphBuilder::new();
+        let image = net.input("image", Shape::image(9, 8, 3));
+        let mut between = Vec::new();
+        let mut add = |net: &mut GraphBuilder, layer: crate::model::LayerSpec, inputs: &[_]| {
+            let node = net.add(layer, inputs);
+            between.push(node);
+            node
+        };
+        let conv = Conv2d { padding: Padding::Same, ..Conv2d::new(20, 3) };
+        let grouped = Conv2d { groups: 2, ..Conv2d::new(18, 3) };
+        let leaky = Activation::LeakyRelu { negative_slope: 0.25 };
+        let plain = BatchNormalization { center: false, scale: false, ..Default::default() };
+        let x = add(&mut net, conv.clone().into(), &[image]);
+        let x = add(&mut net, BatchNormalization::default().into(), &[x]);
+        let skipped = add(&mut net, Activation::Relu.into(), &[x]);
+        let x = add(&mut net, conv.into(), &[skipped]);
+        let x = add(&mut net, plain.into(), &[x]);
+        let x = add(&mut net, Merge::Add.into(), &[x, skipped]);
+        let x = add(&mut net, Activation::Relu.into(), &[x]);
+        let x = add(&mut net, grouped.into(), &[x]);
+        let x = add(&mut net, BatchNormalization::default().into(), &[x]);
+        let x = add(&mut net, leaky.into(), &[x]);
+        let x = add(&mut net, Conv2d::new(5, 2).into(), &[x]);
+        let x = add(&mut net, Activation::Relu.into(), &[x]);
+        let x = add(&mut net, Pool2d::max(2).into(), &[x]);
+        let pooled = GlobalPool2d { kind: PoolKind::Average, keep_dims: false };
+        let x = add(&mut net, pooled.into(), &[x]);
+        let x = add(&mut net, Dense::new(4).into(), &[x]);
+        let y = net.add(leaky, &[x]);
+        net.output("y", y);
+        for (number, node) in between.into_iter().enumerate().filter(|_| apart) {
+            net.output(&format!("between_{number}"), node);
+        }
+        net.build("fused").expect("a graph that fits")
+    }
+
+    #[test]
+    fn predictions_keep_their_bits() {
+        let mut models = [false, true].map(|apart| Model::new(graph(apart), 7));
+        for model in &mut models {
+            for (seed, parameter) in (1..).zip(model.graph().parameters().to_vec()) {
+                let name = model.graph().tensor_name(&parameter);
+                let place = model.parameter_mut(&name).expect("a parameter of the model");
+                for (value, new) in place.iter_mut().zip(values(parameter.shape.elements(), seed)) {
+                    *value = if parameter.name == "moving_variance" { new.abs() } else { new };
+                }
+            }
+        }
+        let pixels = values(5 * 9 * 8 * 3, 99);
+        let images = Samples::new(5, Shape::image(9, 8, 3), pixels).expect("five images");
+        let [fused, apart] = models.map(|model| {
+            let outputs = model.predict_all(std::slice::from_ref(&images)).expect("predicts");
+            outputs[0].iter().copied().collect::<Vec<f32>>()
+        });
+        assert_same_bits(&fused, &apart, &"outputs");
+    }
+}
