@@ -1,10 +1,11 @@
 //! What `benches/` measures of the inside. Not part of the interface: it may change at any time.
 
 use crate::kernels::{Isa, LANES, roof};
-use crate::model::Conv2d;
+use crate::model::{Conv2d, Optimizer, Pool2d, Window2d};
 use crate::ops::conv2d::{self, Behind, Geometry, Parameters, Pass, Scratch};
-use crate::ops::dense;
+use crate::ops::{dense, pool2d};
 use crate::tensor::{Aligned, Shape};
+use crate::train::optimizer;
 
 /// The name of the instruction set in use.
 pub fn isa() -> &'static str {
@@ -27,6 +28,8 @@ pub struct Convolution {
     winners: Vec<u16>,
     pub x: Aligned,
     pub kernel: Aligned,
+    /// The same for all filters.
+    pub bias: Vec<f32>,
     pub y: Aligned,
     pub dx: Aligned,
     pub dkernel: Aligned,
@@ -66,6 +69,7 @@ impl Convolution {
             arranged,
             x: numbers(samples * input.elements()),
             kernel,
+            bias: vec![0.0; conv.filters],
             y: Aligned::zeros(y_length),
             dx: Aligned::zeros(samples * input.elements()),
             dkernel: Aligned::zeros(kernel_length),
@@ -73,16 +77,33 @@ impl Convolution {
         }
     }
 
-    /// `y` of `x` and `kernel`.
+    /// `y` of `x`, `kernel` and `bias`.
     pub fn forward(&mut self) {
-        let Self { y, x, kernel, samples, geometry, scratch, winners, .. } = self;
+        let Self { y, x, kernel, bias, samples, geometry, scratch, winners, .. } = self;
         let pass = Pass { isa: Isa::current(), geometry, samples: *samples, scratch };
-        let parameters = Parameters { kernel, bias: None };
+        let parameters = Parameters { kernel, bias: Some(bias) };
         if geometry.is_pooled() {
             conv2d::pooled::forward(pass, y, winners, x, parameters, true);
         } else {
             conv2d::forward(pass, y, x, parameters, Behind::default());
         }
+    }
+
+    /// Chooses the bias, the same for all filters, with which relu leaves about this share of the
+    /// windows of a pooled convolution alive.
+    pub fn keep_alive(&mut self, share: f64) {
+        let (mut low, mut high) = (-1e3, 1e3);
+        for _ in 0..20 {
+            let middle = (low + high) / 2.0;
+            self.bias.fill(middle);
+            self.forward();
+            *(if self.alive() < share { &mut low } else { &mut high }) = middle;
+        }
+    }
+
+    /// The share of the values of `y` that are above zero.
+    pub fn alive(&self) -> f64 {
+        self.y.iter().filter(|&&y| y > 0.0).count() as f64 / self.y.len() as f64
     }
 
     /// `dx` of `dy` and `kernel`.
@@ -160,6 +181,74 @@ impl Dense {
     pub fn kernel_gradient(&mut self) {
         let Self { dkernel, x, dy, samples, geometry, .. } = self;
         dense::kernel_gradient(Isa::current(), dkernel, x, dy, *samples, geometry);
+    }
+}
+
+/// A pooling of some images with all its operands.
+pub struct Pooling {
+    geometry: pool2d::Geometry,
+    winners: Vec<u16>,
+    pub x: Aligned,
+    pub y: Aligned,
+}
+
+impl Pooling {
+    /// # Panics
+    /// If `pool` cannot take `input`.
+    pub fn new(pool: &Pool2d, input: &Shape) -> Self {
+        let geometry = pool2d::Geometry::new(pool, input);
+        let (height, width, channels) = input.as_image().expect("as above");
+        let size = [height, width];
+        let window = Window2d::new(size, pool.pool, pool.strides, pool.padding, [1; 2]);
+        let output = window.expect("as above").output;
+        Self {
+            winners: vec![0; geometry.winners()],
+            geometry,
+            x: numbers(input.elements()),
+            y: Aligned::zeros(output[0] * output[1] * channels),
+        }
+    }
+
+    /// `y` of `x`.
+    pub fn forward(&mut self) {
+        let Self { geometry, winners, x, y } = self;
+        pool2d::forward(Isa::current(), y, winners, x, 1, geometry);
+    }
+}
+
+/// Parameters that Adam changes, all of them at once.
+pub struct Adam {
+    optimizer: Optimizer,
+    steps: u64,
+    parameters: Aligned,
+    slots: [Aligned; 2],
+    gradient: Aligned,
+}
+
+impl Adam {
+    /// After `steps` steps. From the second on, a third of the gradient is zero, as behind a relu that
+    /// is never above zero again: their moments go through all magnitudes down to the least.
+    pub fn new(parameters: usize, steps: u64) -> Self {
+        let values = || Aligned::from(&numbers(parameters)[..parameters]);
+        let mut adam = Self {
+            optimizer: Optimizer::adam(0.001),
+            steps: 0,
+            parameters: values(),
+            slots: [Aligned::zeros(parameters), Aligned::zeros(parameters)],
+            gradient: values(),
+        };
+        adam.step();
+        adam.gradient.iter_mut().step_by(3).for_each(|value| *value = 0.0);
+        (1..steps).for_each(|_| adam.step());
+        adam
+    }
+
+    /// One more.
+    pub fn step(&mut self) {
+        let Self { optimizer, steps, parameters, slots, gradient } = self;
+        *steps += 1;
+        let all = 0..parameters.len();
+        optimizer::step(optimizer, *steps, parameters, slots, gradient, std::slice::from_ref(&all));
     }
 }
 

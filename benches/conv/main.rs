@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! cargo bench --bench conv                      criterion: keepnet and im2col
-//! cargo bench --bench conv -- --table           GFLOP/s and percent of peak
+//! cargo bench --bench conv -- --table           GFLOP/s and percent of peak; behind
+//!                                               poolings; GB/s
 //! cargo bench --bench conv -- --table --json    the same for programs
 //! KEEPNET_ISA=avx2 cargo bench --bench conv     on another instruction set
 //! ```
@@ -13,6 +14,8 @@
 //! no say where a matrix has fewer than eight columns, as in the depthwise case. Criterion owns the
 //! command line, so the instruction set is chosen by the environment.
 
+mod bandwidth;
+mod behind_pooling;
 mod cases;
 #[path = "../measure/isa.rs"]
 mod isa;

@@ -1,12 +1,15 @@
 //! The layers beside the roof: GFLOP/s and percent of what one thread can multiply and add.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::cases::{Case, Direction, cases};
 use crate::paired::{Share, share_of_peak};
+use crate::{bandwidth, behind_pooling};
 
 /// Pairs of runs whose median counts.
-const PAIRS: usize = 101;
+pub(crate) const PAIRS: usize = 101;
 
 pub(crate) fn print(as_json: bool) {
     if as_json {
@@ -21,6 +24,10 @@ pub(crate) fn print(as_json: bool) {
             println!("{name:<54}{:>8.1}{median:>10.1}{best:>10.1}", flops / 1e9);
         }
     }
+    behind_pooling::print();
+    // Adam would take what threads there are.
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    one.install(bandwidth::print);
 }
 
 fn as_object(case: &Case) -> Value {
@@ -40,4 +47,23 @@ fn shares(case: &Case) -> [(Direction, Share); 3] {
     Direction::ALL.map(|direction| {
         (direction, share_of_peak(case.operations(), PAIRS, || operands.run(direction)))
     })
+}
+
+/// How many times as long `one` takes as `other`: the median over pairs of runs.
+pub(crate) fn ratio(mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
+    one();
+    other();
+    median((0..PAIRS).map(|_| seconds(&mut one) / seconds(&mut other)))
+}
+
+pub(crate) fn seconds(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

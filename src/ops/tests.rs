@@ -221,6 +221,19 @@ fn convolutions() {
     }
 }
 
+/// Images so large that a kernel takes fewer at a time than there are: sums go on in the next block.
+#[test]
+fn sums_over_several_blocks() {
+    let same = |conv| Conv2d { padding: Padding::Same, ..conv };
+    for (conv, input) in [
+        (same(Conv2d::new(17, 3)), Shape::image(41, 40, 40)),
+        (same(Conv2d { groups: 40, ..Conv2d::new(40, 3) }), Shape::image(41, 40, 40)),
+        (Conv2d::new(3, 3), Shape::image(257, 256, 1)),
+    ] {
+        check_convolution(&conv, &input, 2, &usual);
+    }
+}
+
 /// A tap in the padding is a product with +0.0: ∞ becomes NaN there, and a sum of −0.0 becomes +0.0.
 /// What is skipped behind a pooling is no product at all.
 #[test]

@@ -6,7 +6,7 @@ pub mod data;
 mod error;
 mod evaluate;
 mod fit;
-mod optimizer;
+pub(crate) mod optimizer;
 
 pub use callback::{Callback, StepReport};
 pub use data::Dataset;

@@ -18,7 +18,7 @@ const TASK: usize = 16 * 1024;
 
 /// Changes the `parameters` at `ranges` by one step number `step` (from 1) along `gradient`, which
 /// is clipped in place. `slots` are what the rule remembers; all are laid out alike. Ranges ascend.
-pub(super) fn step(
+pub(crate) fn step(
     optimizer: &Optimizer,
     step: u64,
     parameters: &mut [f32],

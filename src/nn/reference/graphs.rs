@@ -303,6 +303,7 @@ pub(crate) fn branching() -> impl Strategy<Value = Graph> {
         two_inputs_two_outputs,
         consumed_three_times,
         flattened_for_two,
+        pooled_twice,
     ]);
     (which, small_image(), activation())
         .prop_map(|(graph, shape, activation)| graph(shape, activation))
@@ -373,6 +374,23 @@ fn flattened_for_two(shape: Shape, activation: Activation) -> Graph {
     let right = builder.add(Dense::new(2), &[flat]);
     builder.output("left", left).output("right", right);
     builder.build("flattened_for_two").expect("a sound graph")
+}
+
+/// A convolution applied twice, each time with a pooling behind it, and one that is an output before
+/// its pooling.
+fn pooled_twice(shape: Shape, activation: Activation) -> Graph {
+    let &[height, width, channels] = shape.dims() else { panic!("not an image") };
+    let shape = Shape::image(height + 3, width + 3, channels);
+    let mut builder = GraphBuilder::new();
+    let input = builder.input("input", shape.clone());
+    let conv = builder.add(same_conv(&shape, activation), &[input]);
+    let pooled = builder.add(Pool2d::max(2), &[conv]);
+    let conv_again = builder.again(conv, &[pooled]);
+    let pooled_again = builder.add(Pool2d::max(2), &[conv_again]);
+    let read = builder.add(same_conv(&shape, activation), &[input]);
+    let behind = builder.add(Pool2d::max(2), &[read]);
+    builder.output("twice", pooled_again).output("read", read).output("behind", behind);
+    builder.build("pooled_twice").expect("a sound graph")
 }
 
 /// One thing to try on a growing graph.
