@@ -4,6 +4,7 @@
 use super::gather::{Source, Walk};
 use super::isa::{Isa, Kernel};
 use super::matmul::{fits, height};
+use super::outer;
 use super::simd::{LANES, Simd};
 
 /// `y[s][c][ch] = init[ch] + Σ_tap x[s][c][tap][ch] · kernel[tap][ch]`, from +0.0 without `init`. It
@@ -40,10 +41,24 @@ impl DepthwiseForward<'_> {
         isa.run(self);
     }
 
-    /// The next `P` cells in up to 16 channels.
+    /// The next `P` cells in all channels.
     #[inline(always)]
-    fn tile<S: Simd, const P: usize>(&mut self, simd: S, walk: &mut Walk<'_>, channel: usize) {
+    fn cells<S: Simd, const P: usize>(&mut self, simd: S, walk: &mut Walk<'_>) {
         let (starts, targets) = walk.next::<P>();
+        for channel in (0..self.channels).step_by(LANES) {
+            self.tile(simd, &starts, &targets, channel);
+        }
+    }
+
+    /// `P` cells in up to 16 channels.
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize>(
+        &mut self,
+        simd: S,
+        starts: &[usize; P],
+        targets: &[usize; P],
+        channel: usize,
+    ) {
         let width = LANES.min(self.channels - channel);
         let mut sources = [self.x.values.as_ptr(); P];
         for p in 0..P {
@@ -79,20 +94,18 @@ impl Kernel for DepthwiseForward<'_> {
         self.x.check(LANES);
         let taps = self.x.gather.last_tap() + 1;
         assert!(taps * self.channels + LANES <= self.kernel.len(), "room behind the weights");
-        for channel in (0..self.channels).step_by(LANES) {
-            let walk = &mut Walk::new(self.x, self.y_length);
-            let mut left = self.x.rows();
-            while left > 0 {
-                let height = height::<S>(left, 1, 1);
-                match height {
-                    12 if const { fits::<S>(12, 1) } => self.tile::<S, 12>(simd, walk, channel),
-                    6 if const { fits::<S>(6, 1) } => self.tile::<S, 6>(simd, walk, channel),
-                    4 if const { fits::<S>(4, 1) } => self.tile::<S, 4>(simd, walk, channel),
-                    2 if const { fits::<S>(2, 1) } => self.tile::<S, 2>(simd, walk, channel),
-                    _ => self.tile::<S, 1>(simd, walk, channel),
-                }
-                left -= height;
+        let walk = &mut Walk::new(self.x, self.y_length);
+        let mut left = self.x.rows();
+        while left > 0 {
+            let height = height::<S>(left, 1, 1);
+            match height {
+                12 if const { fits::<S>(12, 1) } => self.cells::<S, 12>(simd, walk),
+                6 if const { fits::<S>(6, 1) } => self.cells::<S, 6>(simd, walk),
+                4 if const { fits::<S>(4, 1) } => self.cells::<S, 4>(simd, walk),
+                2 if const { fits::<S>(2, 1) } => self.cells::<S, 2>(simd, walk),
+                _ => self.cells::<S, 1>(simd, walk),
             }
+            left -= height;
         }
     }
 }
@@ -155,10 +168,10 @@ impl Kernel for DepthwiseKernel<'_> {
         for channel in (0..self.channels).step_by(LANES) {
             let mut tap = 0;
             while tap < taps {
-                let height = height::<S>(taps - tap, 1, 1);
+                let height = outer::height::<S>(taps - tap, 1);
                 match height {
-                    12 if const { fits::<S>(12, 1) } => self.tile::<S, 12>(simd, tap, channel),
-                    6 if const { fits::<S>(6, 1) } => self.tile::<S, 6>(simd, tap, channel),
+                    9 if const { fits::<S>(9, 1) } => self.tile::<S, 9>(simd, tap, channel),
+                    8 if const { fits::<S>(8, 1) } => self.tile::<S, 8>(simd, tap, channel),
                     4 if const { fits::<S>(4, 1) } => self.tile::<S, 4>(simd, tap, channel),
                     2 if const { fits::<S>(2, 1) } => self.tile::<S, 2>(simd, tap, channel),
                     _ => self.tile::<S, 1>(simd, tap, channel),

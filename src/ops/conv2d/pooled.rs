@@ -6,7 +6,7 @@
 use super::geometry::{Geometry, Pooling, Scratch};
 use super::{Parameters, Pass};
 use crate::kernels::{
-    Finish, GatherMatmul, LANES, Pooled, Source, Weights, WinnersMatmul, WinnersOuter,
+    Finish, GatherMatmul, LANES, Pooled, Source, Stretch, Weights, WinnersMatmul, WinnersOuter,
     WinnersOuterTransposed,
 };
 
@@ -143,11 +143,22 @@ pub(crate) fn kernel_gradient(
         }
     });
     if long {
-        for (filter, rows) in transposed.chunks_exact(stretches.len() * LANES).enumerate() {
-            for (stretch, values) in stretches.iter().zip(rows.as_chunks::<LANES>().0) {
-                let first = stretch.row as usize;
-                for (row, value) in (first..).zip(&values[..stretch.length as usize]) {
-                    dkernel[row * g.filters + filter] = *value;
+        turn_round(dkernel, transposed, stretches, g.filters);
+    }
+}
+
+/// `dkernel` (rows, filters) of `transposed` (filters, stretches, lanes): 16 filters at a time, so that
+/// what is written is contiguous.
+fn turn_round(dkernel: &mut [f32], transposed: &[f32], stretches: &[Stretch], filters: usize) {
+    let (vectors, _) = transposed.as_chunks::<LANES>();
+    for first in (0..filters).step_by(LANES) {
+        let block = first..filters.min(first + LANES);
+        for (number, stretch) in stretches.iter().enumerate() {
+            for lane in 0..stretch.length as usize {
+                let row = (stretch.row as usize + lane) * filters;
+                let values = &mut dkernel[row + block.start..row + block.end];
+                for (filter, value) in block.clone().zip(values) {
+                    *value = vectors[filter * stretches.len() + number][lane];
                 }
             }
         }
