@@ -154,8 +154,9 @@ fn turn_round(dkernel: &mut [f32], transposed: &[f32], stretches: &[Stretch], fi
     for first in (0..filters).step_by(LANES) {
         let block = first..filters.min(first + LANES);
         for (number, stretch) in stretches.iter().enumerate() {
-            for lane in 0..stretch.length as usize {
-                let row = (stretch.row as usize + lane) * filters;
+            let rows = (stretch.row..stretch.row + stretch.length).enumerate();
+            for (lane, row) in rows {
+                let row = row as usize * filters;
                 let values = &mut dkernel[row + block.start..row + block.end];
                 for (filter, value) in block.clone().zip(values) {
                     *value = vectors[filter * stretches.len() + number][lane];
