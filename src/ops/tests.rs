@@ -7,7 +7,7 @@ use super::conv2d::pooled;
 use super::conv2d::{Behind, Pass, Scratch};
 use super::{conv2d, dense};
 use crate::kernels::reference::{self, Convolution, assert_same_bits};
-use crate::kernels::{Isa, LANES};
+use crate::kernels::{Isa, LANES, Operands};
 use crate::model::{Conv2d, Padding};
 use crate::tensor::Shape;
 
@@ -365,6 +365,40 @@ fn dense_layers() {
     for inputs in [1, 3, 15, 16, 17, 33] {
         for (rows, units) in rows.iter().flat_map(|&rows| units.map(|units| (rows, units))) {
             check_dense(inputs, rows, units, &usual);
+        }
+    }
+}
+
+/// Shards of four rows, the last of one or three, and as many as make every form of the tree.
+#[test]
+fn dense_kernel_gradients_of_whole_batches() {
+    for (inputs, units) in [(1, 1), (9, 17), (11, 33), (70, 5), (3, 47), (130, 16)] {
+        let geometry = dense::Geometry::new(inputs, units);
+        for (shards, last) in (1..20).flat_map(|shards| [(shards, 1), (shards, 3)]) {
+            let rows = |shard| if shard + 1 == shards { last } else { 4 };
+            let shard = |shard: usize| {
+                let x = reference::values(rows(shard) * inputs, shard as u64 + 1);
+                let dy = reference::values(rows(shard) * units, shard as u64 + 100);
+                (x, with_room(dy))
+            };
+            let operands: Vec<_> = (0..shards).map(shard).collect();
+            let part = |(x, dy): &(Vec<f32>, Vec<f32>)| {
+                let dy = &dy[..dy.len() - LANES];
+                reference::dense_kernel_gradient(x, dy, inputs, units)
+            };
+            let parts: Vec<Vec<f32>> = operands.iter().map(part).collect();
+            let parts: Vec<&[f32]> = parts.iter().map(Vec::as_slice).collect();
+            let expected: Vec<f32> =
+                (0..inputs * units).map(|element| reference::tree_sum(&parts, element)).collect();
+            for isa in Isa::available() {
+                let mut dw = vec![f32::NAN; inputs * units];
+                let operands = |shard: usize| {
+                    let (x, dy) = &operands[shard];
+                    Operands { x, dy, rows: rows(shard) }
+                };
+                dense::kernel_gradient_of_batch(isa, &mut dw, shards, operands, &geometry);
+                assert_same_bits(&dw, &expected, &(isa, inputs, units, shards, last));
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `summary` and `inspect`
 
+use keepnet::nn::ARITHMETIC_REVISION;
 use serde_json::json;
 
 use crate::container::{Container, Section};
@@ -59,7 +60,7 @@ fn inspect_tells_of_everything() {
         "Network    digits: 5 layers, 6,810 parameters (26.60 KiB)",
         "Adam, beta_1 0.9, beta_2 0.999, epsilon 1e-7, learning rate 0.001",
         "State      after 3 steps; keeps momentum, velocity",
-        "1 epoch done; seed 42; shards of 16; arithmetic revision 1",
+        &format!("1 epoch done; seed 42; shards of 16; arithmetic revision {ARITHMETIC_REVISION}"),
         "│ conv2d/kernel │ float32 │ 3×3×1×4 │",
         "Optimizer: velocity\n",
         "Proof: answers\n",
