@@ -1,7 +1,7 @@
 //! Depthwise convolution: each channel has a filter of its own, so vectors lie along the channels.
 //! The sums are those of [`GatherMatmul`](super::GatherMatmul) with one value per tap.
 
-use super::gather::{Source, Walk};
+use super::gather::{Run, Source, Walk};
 use super::isa::{Isa, Kernel};
 use super::matmul::{fits, height};
 use super::outer;
@@ -32,6 +32,13 @@ pub(crate) struct DepthwiseKernel<'a> {
     /// Values of `dy` per sample.
     pub(crate) dy_length: usize,
     pub(crate) channels: usize,
+}
+
+/// Checks that whole vectors can be read of each tap of each cell, in all channels.
+fn check(x: &Source<'_>, channels: usize) {
+    x.check(LANES);
+    let whole = |run: &Run| run.length as usize == channels;
+    assert!(x.gather.runs().iter().all(whole), "runs as long as there are channels");
 }
 
 impl DepthwiseForward<'_> {
@@ -91,7 +98,7 @@ impl Kernel for DepthwiseForward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        self.x.check(LANES);
+        check(&self.x, self.channels);
         let taps = self.x.gather.last_tap() + 1;
         assert!(taps * self.channels + LANES <= self.kernel.len(), "room behind the weights");
         let walk = &mut Walk::new(self.x, self.y_length);
@@ -159,7 +166,7 @@ impl Kernel for DepthwiseKernel<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        self.x.check(LANES);
+        check(&self.x, self.channels);
         let row_end = self.x.gather.target_end() + self.channels;
         assert!(row_end <= self.dy_length + 1, "a row reaches past its sample");
         let end = self.x.samples * self.dy_length + LANES;

@@ -62,6 +62,26 @@ impl Gather {
         &self.runs
     }
 
+    /// Rows of the weights: the values of all runs, one after the other.
+    pub(super) fn rows(&self) -> usize {
+        self.runs.iter().map(|run| run.length as usize).sum()
+    }
+
+    /// Where `P` of these rows from `row` on read, from where a cell's pattern starts.
+    #[inline(always)]
+    pub(super) fn sources<const P: usize>(&self, row: usize) -> [usize; P] {
+        let mut sources = [0; P];
+        let mut first = 0;
+        for run in &self.runs {
+            let end = first + run.length as usize;
+            for row_of_run in row.max(first)..end.min(row + P) {
+                sources[row_of_run - row] = run.source as usize + row_of_run - first;
+            }
+            first = end;
+        }
+        sources
+    }
+
     pub(super) fn target_end(&self) -> usize {
         self.target_end
     }

@@ -33,7 +33,7 @@ impl GatherOuter<'_> {
         isa.run(self);
     }
 
-    /// Checks what the pointers of [`tile`](Self::tile) rely on.
+    /// Checks what the pointers of [`tile`](Tiles::tile) rely on.
     fn check(&self) {
         self.x.check(0);
         let (samples, gather) = (self.x.samples, self.x.gather);
@@ -42,17 +42,12 @@ impl GatherOuter<'_> {
         let end = samples * self.dy_length + LANES;
         assert!(samples == 0 || end <= self.dy.len(), "gradients are missing, or room behind them");
     }
+}
 
-    /// The sums of `P` rows from `row` on, whose values lie at `sources` of each cell, and `V` vectors
-    /// of columns.
+impl<S: Simd> Tiles<S> for GatherOuter<'_> {
     #[inline(always)]
-    fn tile<S: Simd, const P: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        sources: [usize; P],
-        row: usize,
-        column: usize,
-    ) {
+    fn tile<const P: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize) {
+        let sources = self.x.gather.sources::<P>(row);
         let width = (self.columns - column).min(V * LANES);
         let place = |p: usize| self.dw_start + (row + p) * self.dw_stride + column;
         let mut sums = [[simd.splat(0.0); V]; P];
@@ -97,36 +92,6 @@ impl GatherOuter<'_> {
             store(simd, sums[p], &mut self.dw[place..place + width]);
         }
     }
-
-    /// All rows, `V` vectors of columns wide.
-    #[inline(always)]
-    fn columns<S: Simd, const V: usize>(&mut self, simd: S, column: usize) {
-        let gather = self.x.gather;
-        let rows: usize = gather.runs().iter().map(|run| run.length as usize).sum();
-        let mut sources = gather.runs().iter().flat_map(|run| {
-            let start = run.source as usize;
-            start..start + run.length as usize
-        });
-        let mut row = 0;
-        while row < rows {
-            let height = height::<S>(rows - row, V);
-            macro_rules! tile {
-                ($height:literal) => {{
-                    let sources: [usize; $height] =
-                        std::array::from_fn(|_| sources.next().expect("one per row"));
-                    self.tile::<S, $height, V>(simd, sources, row, column);
-                }};
-            }
-            match height {
-                9 if const { fits::<S>(9, V) } => tile!(9),
-                8 if const { fits::<S>(8, V) } => tile!(8),
-                4 if const { fits::<S>(4, V) } => tile!(4),
-                2 if const { fits::<S>(2, V) } => tile!(2),
-                _ => tile!(1),
-            }
-            row += height;
-        }
-    }
 }
 
 impl Kernel for GatherOuter<'_> {
@@ -135,16 +100,52 @@ impl Kernel for GatherOuter<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         self.check();
-        let mut column = 0;
-        while column < self.columns {
-            if const { fits::<S>(6, 2) } && self.columns - column > LANES {
-                self.columns::<S, 2>(simd, column);
-                column += 2 * LANES;
-            } else {
-                self.columns::<S, 1>(simd, column);
-                column += LANES;
-            }
+        let extents = [self.x.gather.rows(), self.columns];
+        each_tile(&mut self, simd, extents);
+    }
+}
+
+/// A matrix of sums over all samples, computed tile by tile.
+pub(super) trait Tiles<S: Simd> {
+    /// `P` rows from `row` on × `V` vectors of columns from `column` on, the last of which may end
+    /// within a vector. `#[inline(always)]`, as all of a kernel.
+    fn tile<const P: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize);
+}
+
+/// All tiles of so many rows and columns.
+#[inline(always)]
+pub(super) fn each_tile<S: Simd>(tiles: &mut impl Tiles<S>, simd: S, [rows, columns]: [usize; 2]) {
+    let mut column = 0;
+    while column < columns {
+        if const { fits::<S>(6, 2) } && columns - column > LANES {
+            each_row::<S, 2>(tiles, simd, rows, column);
+            column += 2 * LANES;
+        } else {
+            each_row::<S, 1>(tiles, simd, rows, column);
+            column += LANES;
         }
+    }
+}
+
+/// All rows, `V` vectors of columns wide.
+#[inline(always)]
+fn each_row<S: Simd, const V: usize>(
+    tiles: &mut impl Tiles<S>,
+    simd: S,
+    rows: usize,
+    column: usize,
+) {
+    let mut row = 0;
+    while row < rows {
+        let height = height::<S>(rows - row, V);
+        match height {
+            9 if const { fits::<S>(9, V) } => tiles.tile::<9, V>(simd, row, column),
+            8 if const { fits::<S>(8, V) } => tiles.tile::<8, V>(simd, row, column),
+            4 if const { fits::<S>(4, V) } => tiles.tile::<4, V>(simd, row, column),
+            2 if const { fits::<S>(2, V) } => tiles.tile::<2, V>(simd, row, column),
+            _ => tiles.tile::<1, V>(simd, row, column),
+        }
+        row += height;
     }
 }
 

@@ -4,8 +4,8 @@
 //! Shard by shard, a large gradient would be written and read again for every shard.
 
 use super::isa::{Isa, Kernel};
-use super::matmul::{fits, store};
-use super::outer::height;
+use super::matmul::store;
+use super::outer::{Tiles, each_tile};
 use super::simd::{LANES, Simd};
 
 /// What one shard contributes.
@@ -45,31 +45,34 @@ impl<'a, F: Fn(usize) -> Operands<'a>> TreeOuter<'_, F> {
     pub(crate) fn run(self, isa: Isa) {
         isa.run(self);
     }
+}
 
+/// With room for its partial sums.
+struct Task<'b, F> {
+    outer: TreeOuter<'b, F>,
+    waiting: Waiting,
+}
+
+impl<'a, S: Simd, F: Fn(usize) -> Operands<'a>> Tiles<S> for Task<'_, F> {
     #[inline(always)]
-    fn tile<S: Simd, const P: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        waiting: &mut Waiting,
-        row: usize,
-        column: usize,
-    ) {
+    fn tile<const P: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize) {
+        let Self { outer, waiting } = self;
         let mut total = [[simd.splat(0.0); V]; P];
-        for shard in 0..self.shards {
-            let Operands { x, dy, rows } = (self.operands)(shard);
-            let input = self.first + row;
-            assert!(input + P <= self.inputs && rows * self.inputs <= x.len(), "inputs");
-            assert!(column < self.units && rows * self.units + LANES <= dy.len(), "gradients");
+        for shard in 0..outer.shards {
+            let Operands { x, dy, rows } = (outer.operands)(shard);
+            let input = outer.first + row;
+            assert!(input + P <= outer.inputs && rows * outer.inputs <= x.len(), "inputs");
+            assert!(column < outer.units && rows * outer.units + LANES <= dy.len(), "gradients");
             let mut sums = [[simd.splat(0.0); V]; P];
             for r in 0..rows {
-                let dy = dy.as_ptr().wrapping_add(r * self.units + column);
+                let dy = dy.as_ptr().wrapping_add(r * outer.units + column);
                 let mut part = [simd.splat(0.0); V];
                 for v in 0..V {
                     // SAFETY: V vectors reach less than one past the last column, and LANES values
                     // follow the last row, as the assertion above has seen.
                     part[v] = unsafe { simd.load_ptr(dy.wrapping_add(v * LANES)) };
                 }
-                let x = x.as_ptr().wrapping_add(r * self.inputs + input);
+                let x = x.as_ptr().wrapping_add(r * outer.inputs + input);
                 for p in 0..P {
                     // SAFETY: row r has `inputs` values, and P of them are left from `input` on.
                     let x = simd.splat(unsafe { *x.wrapping_add(p) });
@@ -92,32 +95,15 @@ impl<'a, F: Fn(usize) -> Operands<'a>> TreeOuter<'_, F> {
             total = sums;
         }
         // What is left over are sums over ever more shards, the smallest on the right.
-        let mut left = self.shards & self.shards.wrapping_sub(1);
+        let mut left = outer.shards & outer.shards.wrapping_sub(1);
         while left != 0 {
             add_left(simd, &mut total, &waiting[left.trailing_zeros() as usize]);
             left &= left - 1;
         }
-        let width = (self.units - column).min(V * LANES);
+        let width = (outer.units - column).min(V * LANES);
         for p in 0..P {
-            let place = (row + p) * self.units + column;
-            store(simd, total[p], &mut self.dw[place..place + width]);
-        }
-    }
-
-    #[inline(always)]
-    fn columns<S: Simd, const V: usize>(&mut self, simd: S, waiting: &mut Waiting, column: usize) {
-        let rows = self.dw.len() / self.units;
-        let mut row = 0;
-        while row < rows {
-            let height = height::<S>(rows - row, V);
-            match height {
-                9 if const { fits::<S>(9, V) } => self.tile::<S, 9, V>(simd, waiting, row, column),
-                8 if const { fits::<S>(8, V) } => self.tile::<S, 8, V>(simd, waiting, row, column),
-                4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, waiting, row, column),
-                2 if const { fits::<S>(2, V) } => self.tile::<S, 2, V>(simd, waiting, row, column),
-                _ => self.tile::<S, 1, V>(simd, waiting, row, column),
-            }
-            row += height;
+            let place = (row + p) * outer.units + column;
+            store(simd, total[p], &mut outer.dw[place..place + width]);
         }
     }
 }
@@ -140,18 +126,10 @@ impl<'a, F: Fn(usize) -> Operands<'a>> Kernel for TreeOuter<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         assert!(self.shards >> (LEVELS - 1) <= 1, "so many shards");
-        let mut waiting = [[0.0; MOST]; LEVELS];
-        let mut column = 0;
-        while column < self.units {
-            if const { fits::<S>(6, 2) } && self.units - column > LANES {
-                self.columns::<S, 2>(simd, &mut waiting, column);
-                column += 2 * LANES;
-            } else {
-                self.columns::<S, 1>(simd, &mut waiting, column);
-                column += LANES;
-            }
-        }
+        let extents = [self.dw.len() / self.units, self.units];
+        let mut task = Task { outer: self, waiting: [[0.0; MOST]; LEVELS] };
+        each_tile(&mut task, simd, extents);
     }
 }

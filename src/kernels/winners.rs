@@ -5,7 +5,7 @@
 use super::gather::{Cell, Gather, Source};
 use super::isa::{Isa, Kernel};
 use super::matmul::{WINDOW, fits, store};
-use super::outer;
+use super::outer::{Tiles, each_tile};
 use super::simd::{LANES, Simd};
 
 /// Filters whose weights [`WinnersMatmul`] takes at a time, so that they stay in the first-level
@@ -400,15 +400,12 @@ impl WinnersOuter<'_> {
     pub(crate) fn run(self, isa: Isa) {
         isa.run(self);
     }
+}
 
+impl<S: Simd> Tiles<S> for WinnersOuter<'_> {
     #[inline(always)]
-    fn tile<S: Simd, const P: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        sources: [usize; P],
-        row: usize,
-        filter: usize,
-    ) {
+    fn tile<const P: usize, const V: usize>(&mut self, simd: S, row: usize, filter: usize) {
+        let sources = self.x.gather.sources::<P>(row);
         let filters = self.pooled.filters;
         let width = (filters - filter).min(V * LANES);
         let place = |p: usize| (row + p) * filters + filter;
@@ -456,36 +453,6 @@ impl WinnersOuter<'_> {
             store(simd, sums[p], &mut self.dw[place..place + width]);
         }
     }
-
-    /// All rows of the weights, `V` vectors of filters wide.
-    #[inline(always)]
-    fn columns<S: Simd, const V: usize>(&mut self, simd: S, filter: usize) {
-        let gather = self.x.gather;
-        let rows: usize = gather.runs().iter().map(|run| run.length as usize).sum();
-        let mut sources = gather.runs().iter().flat_map(|run| {
-            let start = run.source as usize;
-            start..start + run.length as usize
-        });
-        let mut row = 0;
-        while row < rows {
-            let height = outer::height::<S>(rows - row, V);
-            macro_rules! tile {
-                ($height:literal) => {{
-                    let sources: [usize; $height] =
-                        std::array::from_fn(|_| sources.next().expect("one per row"));
-                    self.tile::<S, $height, V>(simd, sources, row, filter);
-                }};
-            }
-            match height {
-                9 if const { fits::<S>(9, V) } => tile!(9),
-                8 if const { fits::<S>(8, V) } => tile!(8),
-                4 if const { fits::<S>(4, V) } => tile!(4),
-                2 if const { fits::<S>(2, V) } => tile!(2),
-                _ => tile!(1),
-            }
-            row += height;
-        }
-    }
 }
 
 impl Kernel for WinnersOuter<'_> {
@@ -496,15 +463,7 @@ impl Kernel for WinnersOuter<'_> {
         self.x.check(0);
         self.pooled.check(self.x.samples);
         assert!(std::ptr::eq(self.x.gather, self.pooled.gather), "one set of cells");
-        let mut filter = 0;
-        while filter < self.pooled.filters {
-            if const { fits::<S>(6, 2) } && self.pooled.filters - filter > LANES {
-                self.columns::<S, 2>(simd, filter);
-                filter += 2 * LANES;
-            } else {
-                self.columns::<S, 1>(simd, filter);
-                filter += LANES;
-            }
-        }
+        let extents = [self.x.gather.rows(), self.pooled.filters];
+        each_tile(&mut self, simd, extents);
     }
 }
