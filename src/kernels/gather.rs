@@ -25,6 +25,14 @@ pub(crate) struct Run {
     pub(crate) length: u32,
 }
 
+/// The rows of a matrix of weights.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    pub(super) count: usize,
+    /// Whether each 16 of them follow each other in memory.
+    pub(super) sixteens: bool,
+}
+
 /// The cells of a result, all of which read the same runs, in the order of summation.
 #[derive(Clone, Debug)]
 pub(crate) struct Gather {
@@ -63,8 +71,10 @@ impl Gather {
     }
 
     /// Rows of the weights: the values of all runs, one after the other.
-    pub(super) fn rows(&self) -> usize {
-        self.runs.iter().map(|run| run.length as usize).sum()
+    pub(super) fn weight_rows(&self) -> Rows {
+        let lengths = self.runs.iter().map(|run| run.length as usize);
+        let sixteens = lengths.clone().all(|length| length.is_multiple_of(16));
+        Rows { count: lengths.sum(), sixteens }
     }
 
     /// Where `P` of these rows from `row` on read, from where a cell's pattern starts.

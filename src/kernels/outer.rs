@@ -1,6 +1,6 @@
 //! The loop nest behind the weight gradients of convolution and dense layers.
 
-use super::gather::Source;
+use super::gather::{Rows, Source};
 use super::isa::{Isa, Kernel};
 use super::matmul::{fits, store};
 use super::simd::{LANES, Simd};
@@ -63,9 +63,11 @@ impl<S: Simd> Tiles<S> for GatherOuter<'_> {
         }
         for sample in 0..self.x.samples {
             let x_start = sample * self.x.length + self.x.offset;
-            let mut x = [self.x.values.as_ptr().wrapping_add(x_start); P];
-            for p in 0..P {
-                x[p] = x[p].wrapping_add(sources[p]);
+            let mut x = [self.x.values.as_ptr().wrapping_add(x_start + sources[0]); P];
+            for p in 1..P {
+                // Rows that follow each other need one pointer; as many as rows would be spilled.
+                let further = if P == TALL { p } else { sources[p] - sources[0] };
+                x[p] = x[p].wrapping_add(further);
             }
             let dy_start = sample * self.dy_length + self.dy_offset + column;
             let dy = self.dy.as_ptr().wrapping_add(dy_start);
@@ -100,8 +102,8 @@ impl Kernel for GatherOuter<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         self.check();
-        let extents = [self.x.gather.rows(), self.columns];
-        each_tile(&mut self, simd, extents);
+        let (rows, columns) = (self.x.gather.weight_rows(), self.columns);
+        each_tile(&mut self, simd, rows, columns);
     }
 }
 
@@ -112,9 +114,13 @@ pub(super) trait Tiles<S: Simd> {
     fn tile<const P: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize);
 }
 
+/// Rows of the highest tile, which is one vector wide. It is chosen only where they follow each other
+/// in memory.
+const TALL: usize = 16;
+
 /// All tiles of so many rows and columns.
 #[inline(always)]
-pub(super) fn each_tile<S: Simd>(tiles: &mut impl Tiles<S>, simd: S, [rows, columns]: [usize; 2]) {
+pub(super) fn each_tile<S: Simd>(tiles: &mut impl Tiles<S>, simd: S, rows: Rows, columns: usize) {
     let mut column = 0;
     while column < columns {
         if const { fits::<S>(6, 2) } && columns - column > LANES {
@@ -132,13 +138,17 @@ pub(super) fn each_tile<S: Simd>(tiles: &mut impl Tiles<S>, simd: S, [rows, colu
 fn each_row<S: Simd, const V: usize>(
     tiles: &mut impl Tiles<S>,
     simd: S,
-    rows: usize,
+    rows: Rows,
     column: usize,
 ) {
+    let tall = rows.sixteens && V == 1 && fits::<S>(TALL, V);
     let mut row = 0;
-    while row < rows {
-        let height = height::<S>(rows - row, V);
+    while row < rows.count {
+        let height = if tall { TALL } else { height::<S>(rows.count - row, V) };
         match height {
+            TALL if const { V == 1 && fits::<S>(TALL, V) } => {
+                tiles.tile::<TALL, V>(simd, row, column);
+            }
             9 if const { fits::<S>(9, V) } => tiles.tile::<9, V>(simd, row, column),
             8 if const { fits::<S>(8, V) } => tiles.tile::<8, V>(simd, row, column),
             4 if const { fits::<S>(4, V) } => tiles.tile::<4, V>(simd, row, column),

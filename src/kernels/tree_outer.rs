@@ -3,6 +3,7 @@
 //!
 //! Shard by shard, a large gradient would be written and read again for every shard.
 
+use super::gather::Rows;
 use super::isa::{Isa, Kernel};
 use super::matmul::store;
 use super::outer::{Tiles, each_tile};
@@ -128,8 +129,9 @@ impl<'a, F: Fn(usize) -> Operands<'a>> Kernel for TreeOuter<'_, F> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         assert!(self.shards >> (LEVELS - 1) <= 1, "so many shards");
-        let extents = [self.dw.len() / self.units, self.units];
+        let rows = Rows { count: self.dw.len() / self.units, sixteens: false };
+        let columns = self.units;
         let mut task = Task { outer: self, waiting: [[0.0; MOST]; LEVELS] };
-        each_tile(&mut task, simd, extents);
+        each_tile(&mut task, simd, rows, columns);
     }
 }

@@ -463,7 +463,7 @@ impl Kernel for WinnersOuter<'_> {
         self.x.check(0);
         self.pooled.check(self.x.samples);
         assert!(std::ptr::eq(self.x.gather, self.pooled.gather), "one set of cells");
-        let extents = [self.x.gather.rows(), self.pooled.filters];
-        each_tile(&mut self, simd, extents);
+        let (rows, columns) = (self.x.gather.weight_rows(), self.pooled.filters);
+        each_tile(&mut self, simd, rows, columns);
     }
 }
