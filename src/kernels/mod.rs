@@ -41,6 +41,4 @@ pub(crate) use matmul::{Finish, GatherMatmul, Normalization, WINDOW, Weights};
 pub(crate) use outer::GatherOuter;
 pub(crate) use simd::{LANES, Simd};
 pub(crate) use tree_outer::{Operands, TreeOuter};
-pub(crate) use winners::{
-    Pooled, Stretch, Winner, WinnersMatmul, WinnersOuter, WinnersOuterTransposed,
-};
+pub(crate) use winners::{Pooled, Stretch, WinnersMatmul, WinnersOuter, WinnersOuterTransposed};

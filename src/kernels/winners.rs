@@ -62,11 +62,26 @@ impl<'a> Pooled<'a> {
 }
 
 /// The windows of a sample that are left.
+#[derive(Clone, Copy)]
 struct Windows<'a> {
     cells: &'a [[Cell; WINDOW]],
     dy: &'a [f32],
     winners: &'a [u16],
     filters: usize,
+}
+
+impl Windows<'_> {
+    /// Takes the first of them, at most so many, off the rest.
+    fn take_chunk(&mut self, most: usize) -> Self {
+        let count = self.cells.len().min(most);
+        let (cells, left) = self.cells.split_at(count);
+        let chunk = Self { cells, ..*self };
+        let words = self.filters.div_ceil(LANES);
+        self.cells = left;
+        self.winners = &self.winners[count * WINDOW * words..];
+        self.dy = &self.dy[count * self.filters..];
+        chunk
+    }
 }
 
 impl<'a> Iterator for Windows<'a> {
@@ -99,6 +114,15 @@ pub(crate) struct Stretch {
     pub(crate) source: u32,
     pub(crate) row: u32,
     pub(crate) length: u32,
+}
+
+impl Stretch {
+    /// Whether `stretches` are whole vectors, each behind the one before.
+    fn follow_each_other(stretches: &[Self]) -> bool {
+        let lanes = LANES as u32;
+        stretches.iter().all(|stretch| stretch.length == lanes)
+            && stretches.is_sorted_by(|a, b| a.source + lanes == b.source)
+    }
 }
 
 /// The input gradient: for each sample, block of [`FILTER_BLOCK`] filters, window, pixel and filter n
@@ -240,19 +264,12 @@ fn width<S: Simd>(left: usize) -> usize {
     [18, 9, 6, 4, 2].into_iter().find(possible).unwrap_or(1)
 }
 
-/// A pixel that won its window for one filter: where its patch of the image starts, and the gradient.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Winner {
-    source: u32,
-    dy: f32,
-}
-
 /// The weight gradient, transposed: for each filter n and row r of the weights, over samples and
 /// then windows ascending, leaving out those where no pixel won,
 /// `dw[n][r] = Σ x[s][cell of the winner][r] · dy[s][window][n]`, each step fused, from +0.0.
 ///
-/// For each filter the winners are listed first; then a row of the weights stays in registers while
-/// the list goes by.
+/// The windows go by in chunks, whose part of the image stays in the first-level cache for all
+/// filters; for each of these, a row of the weights stays in registers while its winners go by.
 #[derive(Debug)]
 pub(crate) struct WinnersOuterTransposed<'a> {
     /// Filter n, stretch t, lane l at `(n·stretches + t)·16 + l`: the sums so far, which these
@@ -263,8 +280,47 @@ pub(crate) struct WinnersOuterTransposed<'a> {
     pub(crate) pooled: Pooled<'a>,
     /// All rows of the weights.
     pub(crate) stretches: &'a [Stretch],
-    /// Room for 16 winners per window of a sample.
-    pub(crate) list: &'a mut [Winner],
+}
+
+/// The most windows in a chunk: the bits of a u32.
+const CHUNK: usize = u32::BITS as usize;
+
+/// Values of the image that a chunk's windows lie over: five sixths of a common first-level cache.
+const STRIPE: usize = 10 * 1024;
+
+/// The winners of 16 filters among the windows of a chunk.
+struct Winners<'a> {
+    /// Per filter, one bit for each window that has one.
+    alive: [u32; LANES],
+    /// Per window and filter, where the winner's patch of the image starts.
+    sources: [[u32; LANES]; CHUNK],
+    /// Per window one gradient for each filter, `stride` apart.
+    dy: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> Winners<'a> {
+    /// Those of the next windows, at most [`CHUNK`], and of the 16 filters of a `word`.
+    #[inline(always)]
+    fn new<S: Simd>(simd: S, windows: Windows<'a>, word: usize) -> Self {
+        let (dy, stride) = (&windows.dy[word * LANES..], windows.filters);
+        let zero = simd.splat(0.0);
+        let mut alive = simd.splat_bits(0);
+        let mut sources = [[0; LANES]; CHUNK];
+        for (number, (window, sources)) in windows.zip(&mut sources).enumerate() {
+            let bit = simd.float(simd.splat_bits(1 << number));
+            let mut source = zero;
+            for pixel in 0..WINDOW {
+                let won = simd.mask(window.won(pixel)[word]);
+                let here = simd.float(simd.splat_bits(window.cells[pixel].source));
+                source = simd.select(won, here, source);
+                alive = simd.or(alive, simd.bits(simd.select(won, bit, zero)));
+            }
+            *sources = simd.to_array(source).map(f32::to_bits);
+        }
+        let alive = simd.to_array(simd.float(alive)).map(f32::to_bits);
+        Self { alive, sources, dy, stride }
+    }
 }
 
 impl WinnersOuterTransposed<'_> {
@@ -274,39 +330,21 @@ impl WinnersOuterTransposed<'_> {
         isa.run(self);
     }
 
-    /// Lists the winners of 16 filters in a sample, filter after filter, in their order; gives how
-    /// many each has.
-    #[inline(always)]
-    fn list<S: Simd>(&mut self, simd: S, sample: usize, word: usize) -> [usize; LANES] {
-        let room = self.pooled.windows();
-        let mut counts = [0; LANES];
-        for window in self.pooled.of_sample(sample) {
-            let mut source = simd.splat(0.0);
-            let mut alive = 0;
-            for pixel in 0..WINDOW {
-                let won = window.won(pixel)[word];
-                let here = simd.float(simd.splat_bits(window.cells[pixel].source));
-                source = simd.select(simd.mask(won), here, source);
-                alive |= won;
-            }
-            let source = simd.to_array(source);
-            let dy = &window.dy[word * LANES..][..LANES];
-            for lane in 0..LANES {
-                let count = &mut counts[lane];
-                // Written in any case, so that there is no branch to foresee; kept if alive.
-                self.list[lane * room + *count] =
-                    Winner { source: source[lane].to_bits(), dy: dy[lane] };
-                *count += usize::from(alive >> lane & 1);
-            }
-        }
-        counts
+    /// Windows in a chunk.
+    fn chunk(&self) -> usize {
+        let windows = self.pooled.windows();
+        let most = (STRIPE * windows / self.x.length).clamp(1, CHUNK);
+        windows.div_ceil(windows.div_ceil(most).max(1))
     }
 
+    /// Adds to `T` stretches, from the `first` on, of the filter of a `lane`, what its winners pass on.
+    /// Each `C` of them follow each other in memory, and need one pointer.
     #[inline(always)]
-    fn tile<S: Simd, const T: usize>(
+    fn tile<S: Simd, const T: usize, const C: usize>(
         &mut self,
         simd: S,
-        winners: std::ops::Range<usize>,
+        winners: &Winners<'_>,
+        lane: usize,
         x: usize,
         first: usize,
         dw: usize,
@@ -315,14 +353,21 @@ impl WinnersOuterTransposed<'_> {
         for t in 0..T {
             sources[t] = self.stretches[first + t].source as usize;
         }
+        for t in 0..T {
+            sources[t] = sources[t / C * C] + t % C * LANES;
+        }
         let dw = &mut self.dw[dw..dw + T * LANES];
         let mut sums = [simd.splat(0.0); T];
         for t in 0..T {
             sums[t] = simd.load(&dw[t * LANES..]);
         }
-        for winner in &self.list[winners] {
-            let dy = simd.splat(winner.dy);
-            let x = self.x.values.as_ptr().wrapping_add(x + winner.source as usize);
+        let mut left = winners.alive[lane];
+        while left != 0 {
+            let window = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let dy = simd.splat(winners.dy[window * winners.stride + lane]);
+            let source = winners.sources[window][lane] as usize;
+            let x = self.x.values.as_ptr().wrapping_add(x + source);
             for t in 0..T {
                 // SAFETY: `run` has checked that LANES values follow what the last cell of the last
                 // sample reads; winners are cells, and a stretch is part of what they read.
@@ -344,37 +389,43 @@ impl Kernel for WinnersOuterTransposed<'_> {
         self.x.check(LANES);
         self.pooled.check(self.x.samples);
         assert!(std::ptr::eq(self.x.gather, self.pooled.gather), "one set of cells");
-        assert!(self.list.len() >= self.pooled.windows() * LANES, "room for winners");
         let end = |source: u32, length: u32| source as usize + length as usize;
         let reach = self.x.gather.runs().iter().map(|run| end(run.source, run.length)).max();
         let within = |stretch: &Stretch| Some(end(stretch.source, stretch.length)) <= reach;
         assert!(self.stretches.iter().all(within), "stretches of what the cells read");
         let (filters, count) = (self.pooled.filters, self.stretches.len());
+        let threes = self.stretches.chunks(3).all(Stretch::follow_each_other);
         for sample in 0..self.x.samples {
             let x = sample * self.x.length + self.x.offset;
-            for word in 0..filters.div_ceil(LANES) {
-                let counts = self.list(simd, sample, word);
-                for lane in 0..LANES.min(filters - word * LANES) {
-                    let start = lane * self.pooled.windows();
-                    let list = start..start + counts[lane];
-                    let mut first = 0;
-                    while first < count {
-                        let dw = ((word * LANES + lane) * count + first) * LANES;
-                        let width = width::<S>(count - first);
-                        macro_rules! tile {
-                            ($stretches:literal) => {
-                                self.tile::<S, $stretches>(simd, list.clone(), x, first, dw)
-                            };
+            let mut windows = self.pooled.of_sample(sample);
+            let chunk = self.chunk();
+            while !windows.cells.is_empty() {
+                let chunk = windows.take_chunk(chunk);
+                for word in 0..filters.div_ceil(LANES) {
+                    let winners = Winners::new(simd, chunk, word);
+                    for lane in 0..LANES.min(filters - word * LANES) {
+                        let mut first = 0;
+                        while first < count {
+                            let dw = ((word * LANES + lane) * count + first) * LANES;
+                            let width = width::<S>(count - first);
+                            macro_rules! tile {
+                                ($stretches:literal, $neighbours:literal) => {
+                                    self.tile::<S, $stretches, $neighbours>(
+                                        simd, &winners, lane, x, first, dw,
+                                    )
+                                };
+                            }
+                            match width {
+                                18 if const { fits::<S>(18, 1) } && threes => tile!(18, 3),
+                                18 if const { fits::<S>(18, 1) } => tile!(18, 1),
+                                9 if const { fits::<S>(9, 1) } => tile!(9, 1),
+                                6 if const { fits::<S>(6, 1) } => tile!(6, 1),
+                                4 if const { fits::<S>(4, 1) } => tile!(4, 1),
+                                2 => tile!(2, 1),
+                                _ => tile!(1, 1),
+                            }
+                            first += width;
                         }
-                        match width {
-                            18 if const { fits::<S>(18, 1) } => tile!(18),
-                            9 if const { fits::<S>(9, 1) } => tile!(9),
-                            6 if const { fits::<S>(6, 1) } => tile!(6),
-                            4 if const { fits::<S>(4, 1) } => tile!(4),
-                            2 => tile!(2),
-                            _ => tile!(1),
-                        }
-                        first += width;
                     }
                 }
             }

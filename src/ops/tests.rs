@@ -55,7 +55,7 @@ const SPECIAL: [f32; 4] = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -0.0];
 
 /// Input channels, filters, groups: 1, primes and the neighbours of vector widths; then groups of
 /// several sizes, and one per channel.
-const WIDTHS: [[usize; 3]; 17] = [
+const WIDTHS: [[usize; 3]; 18] = [
     [1, 1, 1],
     [1, 3, 1],
     [1, 32, 1],
@@ -67,6 +67,7 @@ const WIDTHS: [[usize; 3]; 17] = [
     [32, 67, 1], // more than one block of filters
     [4, 6, 2],
     [34, 32, 2],
+    [32, 14, 2],
     [6, 51, 3],
     [3, 3, 3],
     [15, 15, 15],
@@ -227,6 +228,7 @@ fn sums_over_several_blocks() {
     let same = |conv| Conv2d { padding: Padding::Same, ..conv };
     for (conv, input) in [
         (same(Conv2d::new(17, 3)), Shape::image(41, 40, 40)),
+        (same(Conv2d::new(9, 3)), Shape::image(41, 40, 32)),
         (same(Conv2d { groups: 40, ..Conv2d::new(40, 3) }), Shape::image(41, 40, 40)),
         (Conv2d::new(3, 3), Shape::image(257, 256, 1)),
     ] {

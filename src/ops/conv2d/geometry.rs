@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::{Cell, Gather, LANES, Run, Stretch, WINDOW, Winner};
+use crate::kernels::{Cell, Gather, LANES, Run, Stretch, WINDOW};
 use crate::model::{Conv2d, Window2d};
 use crate::tensor::{Aligned, Shape};
 
@@ -55,26 +55,19 @@ pub(crate) struct Scratch {
     pub(super) padded: Aligned,
     /// A weight gradient, filter by filter.
     pub(super) transposed: Aligned,
-    /// The winners of a sample.
-    pub(super) winners: Vec<Winner>,
 }
 
 impl Scratch {
     /// Enough for each of `all`; `training`: for the way back too.
     pub(crate) fn new<'a>(all: impl Iterator<Item = &'a Geometry>, training: bool) -> Self {
-        let [mut padded, mut transposed, mut winners] = [0; 3];
+        let [mut padded, mut transposed] = [0; 2];
         for geometry in all {
             padded = geometry.padded_length().max(padded);
-            if let (Some(pooling), true) = (&geometry.pooled, training) {
-                transposed = (geometry.filters * pooling.stretches.len() * LANES).max(transposed);
-                winners = (pooling.gather.cells().len() / WINDOW).max(winners);
+            if training {
+                transposed = geometry.transposed_length().max(transposed);
             }
         }
-        Self {
-            padded: Aligned::zeros(padded),
-            transposed: Aligned::zeros(transposed),
-            winners: vec![Winner::default(); winners * LANES],
-        }
+        Self { padded: Aligned::zeros(padded), transposed: Aligned::zeros(transposed) }
     }
 }
 
@@ -174,6 +167,14 @@ impl Geometry {
             Some(pooling) => vectors(pooling) * self.filters * LANES,
             None => self.taps * self.group_channels * self.filters + LANES,
         }
+    }
+
+    /// Values of a pooled convolution's kernel gradient while it lies filter by filter, in vectors; 0
+    /// where no row of the kernel fills one, and the gradient lies along the filters throughout.
+    pub(super) fn transposed_length(&self) -> usize {
+        let long = self.forward.runs().iter().any(|run| run.length as usize >= LANES);
+        let stretches = self.pooled.as_ref().map_or(0, |pooling| pooling.stretches.len());
+        if long { self.filters * stretches * LANES } else { 0 }
     }
 
     /// Values per sample as the kernels read it: in its padding.

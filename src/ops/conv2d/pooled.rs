@@ -118,13 +118,10 @@ pub(crate) fn kernel_gradient(
 ) {
     let Pass { isa, geometry: g, samples, scratch } = pass;
     let Pooling { gather, stretches, .. } = g.pooling();
-    let Scratch { padded, transposed, winners: list } = scratch;
-    // Rows of the kernel that fill vectors go by themselves; others leave those to the filters.
-    let long = gather.runs().iter().any(|run| run.length as usize >= LANES);
-    let transposed = &mut transposed[..g.filters * stretches.len() * LANES];
-    if long {
-        transposed.fill(0.0);
-    }
+    let Scratch { padded, transposed } = scratch;
+    let transposed = &mut transposed[..g.transposed_length()];
+    transposed.fill(0.0);
+    let along_rows = !transposed.is_empty();
     let words = g.winners();
     g.each_block(x, samples, padded, |block, values| {
         let x = Source { values, samples: block.len(), length: g.read_length(), offset: 0, gather };
@@ -134,15 +131,15 @@ pub(crate) fn kernel_gradient(
             filters: g.filters,
             gather,
         };
-        if long {
+        if along_rows {
             let dw = &mut *transposed;
-            WinnersOuterTransposed { dw, x, pooled, stretches, list }.run(isa);
+            WinnersOuterTransposed { dw, x, pooled, stretches }.run(isa);
         } else {
             let resume = block.start > 0;
             WinnersOuter { dw: &mut *dkernel, resume, x, pooled }.run(isa);
         }
     });
-    if long {
+    if along_rows {
         turn_round(dkernel, transposed, stretches, g.filters);
     }
 }
