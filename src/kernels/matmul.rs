@@ -229,7 +229,13 @@ impl GatherMatmul<'_> {
         let rows = self.x.rows();
         while progress.done < rows {
             let progress = &mut progress;
-            match height::<S>(rows - progress.done, V, whole) {
+            let left = rows - progress.done;
+            let tall = V == 1 && fits::<S>(TALL, V) && whole == 1 && left >= TALL;
+            let height = if tall { TALL } else { height::<S>(left, V, whole) };
+            match height {
+                TALL if const { V == 1 && fits::<S>(TALL, V) } => {
+                    self.tile::<S, TALL, V>(simd, progress);
+                }
                 12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, progress),
                 6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, progress),
                 4 if const { fits::<S>(4, V) } => self.tile::<S, 4, V>(simd, progress),
@@ -273,6 +279,9 @@ impl Kernel for GatherMatmul<'_> {
         }
     }
 }
+
+/// Rows of the highest tile, one vector wide: the more of them share a vector of weights, the better.
+const TALL: usize = 24;
 
 /// How many rows of `vectors` accumulators each the next tile takes of those that are `left`, a
 /// multiple of `whole`: 12, 6, 4, 2 or 1.
