@@ -87,8 +87,17 @@ impl DepthwiseForward<'_> {
                 sums[p] = simd.mul_add(x, w, sums[p]);
             }
         }
-        for p in 0..P {
-            simd.store_partial(sums[p], &mut self.y[targets[p] + channel..][..width]);
+        if width == LANES {
+            for p in 0..P {
+                let y = self.y.as_mut_ptr().wrapping_add(targets[p] + channel);
+                // SAFETY: `run` has checked that each cell of each sample has its channels, and here
+                // 16 of them are left.
+                unsafe { simd.store_ptr(sums[p], y) };
+            }
+        } else {
+            for p in 0..P {
+                simd.store_partial(sums[p], &mut self.y[targets[p] + channel..][..width]);
+            }
         }
     }
 }
@@ -101,6 +110,9 @@ impl Kernel for DepthwiseForward<'_> {
         check(&self.x, self.channels);
         let taps = self.x.gather.last_tap() + 1;
         assert!(taps * self.channels + LANES <= self.kernel.len(), "room behind the weights");
+        assert!(self.x.samples * self.y_length <= self.y.len(), "the result is too short");
+        let row_end = self.x.gather.target_end() + self.channels;
+        assert!(row_end <= self.y_length + 1, "a row reaches past its sample");
         let walk = &mut Walk::new(self.x, self.y_length);
         let mut left = self.x.rows();
         while left > 0 {
