@@ -10,7 +10,6 @@
 //! products run through the library's own loop nest, as a 1×1 convolution for each place in a tile.
 //! The formulas: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), §4.1.
 
-#[allow(dead_code)] // the other benchmark prints more
 #[path = "measure/paired.rs"]
 mod paired;
 
@@ -19,7 +18,7 @@ use std::mem::take;
 
 use keepnet::benchable::Convolution;
 use keepnet::{Conv2d, Padding, Shape};
-use paired::share_of_peak;
+use paired::{Share, share_of_peak};
 
 const SAMPLES: usize = 16;
 
@@ -35,8 +34,8 @@ struct Tile<const N: usize>([[[f32; 16]; N]; N]);
 
 fn main() {
     println!(
-        "{:<22}{:>10}{:>10}{:>8}{:>12}{:>12}",
-        "", "direct", "Winograd", "ratio", "error", "its"
+        "{:<22}{:>24}{:>24}{:>8}{:>12}{:>12}",
+        "", "direct (best), GF/s", "Winograd (best), GF/s", "ratio", "error", "its"
     );
     compare("13×13×32 → 64", Shape::image(13, 13, 32), Padding::Valid);
     compare("32×32×64 → 64, same", Shape::image(32, 32, 64), Padding::Same);
@@ -57,8 +56,11 @@ fn compare(name: &str, image: Shape, padding: Padding) {
     let exact = winograd.exact(cells / SAMPLES, &direct.x, &direct.kernel);
     let [error, of_direct] = [&y, &direct.y[..]].map(|y| largest_error(y, &exact));
     assert!(error < 1e-5, "Winograd's convolution is another one");
-    let (direct, own, ratio) = (beside.median, own.median, own.median / beside.median);
-    println!("{name:<22}{direct:>9.1}%{own:>9.1}%{ratio:>8.2}{of_direct:>12.1e}{error:>12.1e}");
+    let ratio = own.median / beside.median;
+    let [direct, own] = [beside, own].map(|Share { flops, median, best }| {
+        format!("{median:.1}% ({best:.1}%) {:>6.1}", flops / 1e9)
+    });
+    println!("{name:<22}{direct:>24}{own:>24}{ratio:>8.2}{of_direct:>12.1e}{error:>12.1e}");
 }
 
 /// A convolution of 3 × 3 by tiles of 2 × 2 results.

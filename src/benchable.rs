@@ -1,7 +1,8 @@
 //! What `benches/` measures of the inside. Not part of the interface: it may change at any time.
 
-use crate::kernels::{Isa, LANES, roof};
+use crate::kernels::{Isa, LANES, Operands, roof};
 use crate::model::{Conv2d, Optimizer, Pool2d, Window2d};
+use crate::nn::SHARD;
 use crate::ops::conv2d::{self, Behind, Geometry, Parameters, Pass, Scratch};
 use crate::ops::{dense, pool2d};
 use crate::tensor::{Aligned, Shape};
@@ -134,6 +135,8 @@ impl Convolution {
 /// A dense layer with all its operands, as [`Convolution`].
 pub struct Dense {
     geometry: dense::Geometry,
+    inputs: usize,
+    units: usize,
     samples: usize,
     arranged: Aligned,
     pub x: Aligned,
@@ -153,6 +156,8 @@ impl Dense {
         dense::arrange_kernel(&mut arranged, &kernel, &geometry);
         Self {
             geometry,
+            inputs,
+            units,
             samples,
             arranged,
             x: numbers(samples * inputs),
@@ -177,10 +182,16 @@ impl Dense {
         dense::input_gradient(Isa::current(), dx, dy, arranged, *samples, geometry);
     }
 
-    /// `dkernel` of `x` and `dy`.
+    /// `dkernel` of `x` and `dy`, over the shards of a batch, as training takes a large layer.
     pub fn kernel_gradient(&mut self) {
-        let Self { dkernel, x, dy, samples, geometry, .. } = self;
-        dense::kernel_gradient(Isa::current(), dkernel, x, dy, *samples, geometry);
+        let Self { inputs, units, dkernel, x, dy, samples, geometry, .. } = self;
+        let operands = |shard: usize| Operands {
+            x: &x[shard * SHARD * *inputs..],
+            dy: &dy[shard * SHARD * *units..],
+            rows: SHARD.min(*samples - shard * SHARD),
+        };
+        let shards = samples.div_ceil(SHARD);
+        dense::kernel_gradient_of_batch(Isa::current(), dkernel, shards, operands, geometry);
     }
 }
 

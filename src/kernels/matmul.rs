@@ -261,6 +261,7 @@ impl Kernel for GatherMatmul<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
+        const { assert!(fits::<S>(WINDOW, 1), "a window that is never cut") };
         self.check();
         let mut column = 0;
         while column < self.columns {

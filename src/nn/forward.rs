@@ -6,7 +6,6 @@ use std::ops::Range;
 use super::plan::{Norm, Op, Plan, Step, Weights};
 use super::workspace::{Prepared, Workspace};
 use crate::kernels::{Isa, Normalization};
-
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::Scaling;
 use crate::ops::random::{Purpose, Stream};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::{Cell, Gather, LANES, Run, Stretch, WINDOW};
+use crate::kernels::{Cell, Gather, LANES, Run, Source, Stretch, WINDOW};
 use crate::model::{Conv2d, Window2d};
 use crate::tensor::{Aligned, Shape};
 
@@ -10,7 +10,8 @@ use crate::tensor::{Aligned, Shape};
 /// every block of columns finds them there.
 const BLOCK: usize = 64 * 1024;
 
-/// The most samples in a block.
+/// The most samples in a block: further ones of small images would save nothing, and need room to be
+/// padded in.
 const BLOCK_SAMPLES: usize = 16;
 
 /// The places of a convolution's operands, for all its kernels.
@@ -180,6 +181,17 @@ impl Geometry {
     /// Values per sample as the kernels read it: in its padding.
     pub(super) fn read_length(&self) -> usize {
         self.padding.map_or(self.x_length, |padding| padding.length())
+    }
+
+    /// What the kernels read of `samples` images, given as [`each_block`](Self::each_block) gives them,
+    /// at the cells of `gather`.
+    pub(super) fn source<'a>(
+        &self,
+        values: &'a [f32],
+        samples: usize,
+        gather: &'a Gather,
+    ) -> Source<'a> {
+        Source { values, samples, length: self.read_length(), offset: 0, gather }
     }
 
     /// Samples in a block.

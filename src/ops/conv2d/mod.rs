@@ -77,13 +77,7 @@ pub(crate) fn forward(
     let Pass { isa, geometry: g, samples, scratch } = pass;
     g.each_block(x, samples, &mut scratch.padded, |block, x| {
         let y = &mut y[block.start * g.y_length..block.end * g.y_length];
-        let x = Source {
-            values: x,
-            samples: block.len(),
-            length: g.read_length(),
-            offset: 0,
-            gather: &g.forward,
-        };
+        let x = g.source(x, block.len(), &g.forward);
         if g.is_depthwise() {
             let (y_length, channels) = (g.y_length, g.channels);
             DepthwiseForward { y, y_length, x, kernel, init: bias, channels }.run(isa);
@@ -175,13 +169,7 @@ pub(crate) fn kernel_gradient(pass: Pass<'_>, dkernel: &mut [f32], x: &[f32], dy
     g.each_block(x, samples, &mut scratch.padded, |block, x| {
         let resume = block.start > 0;
         let dy = &dy[block.start * g.y_length..];
-        let x = Source {
-            values: x,
-            samples: block.len(),
-            length: g.read_length(),
-            offset: 0,
-            gather: &g.forward,
-        };
+        let x = g.source(x, block.len(), &g.forward);
         if g.is_depthwise() {
             let (dy_length, channels) = (g.y_length, g.channels);
             DepthwiseKernel { dkernel, resume, x, dy, dy_length, channels }.run(isa);

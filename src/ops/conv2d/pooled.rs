@@ -6,7 +6,7 @@
 use super::geometry::{Geometry, Pooling, Scratch};
 use super::{Parameters, Pass};
 use crate::kernels::{
-    Finish, GatherMatmul, LANES, Pooled, Source, Stretch, Weights, WinnersMatmul, WinnersOuter,
+    Finish, GatherMatmul, LANES, Pooled, Stretch, Weights, WinnersMatmul, WinnersOuter,
     WinnersOuterTransposed,
 };
 
@@ -30,13 +30,7 @@ pub(crate) fn forward(
             y: &mut y[block.start * g.y_length..block.end * g.y_length],
             y_length: g.y_length,
             y_offset: 0,
-            x: Source {
-                values: x,
-                samples: block.len(),
-                length: g.read_length(),
-                offset: 0,
-                gather,
-            },
+            x: g.source(x, block.len(), gather),
             w: Weights {
                 values: parameters.kernel,
                 start: 0,
@@ -124,7 +118,7 @@ pub(crate) fn kernel_gradient(
     let along_rows = !transposed.is_empty();
     let words = g.winners();
     g.each_block(x, samples, padded, |block, values| {
-        let x = Source { values, samples: block.len(), length: g.read_length(), offset: 0, gather };
+        let x = g.source(values, block.len(), gather);
         let pooled = Pooled {
             dy: &dy[block.start * g.y_length..],
             winners: &winners[block.start * words..],
