@@ -32,11 +32,13 @@ impl Case {
 
 pub(crate) fn print() {
     let same = Conv2d { padding: Padding::Same, ..Conv2d::new(64, 3) };
+    let many = Conv2d { filters: 512, ..same.clone() };
     println!("\nwith relu and max pooling{:>37}{:>10}{:>10}", "alive", "× alone", "% of peak");
     for mut case in [
         Case::new("28x28x1, 32 of 3x3", &Conv2d::new(32, 3), &Shape::image(28, 28, 1)),
         Case::new("13x13x32, 64 of 3x3", &Conv2d::new(64, 3), &Shape::image(13, 13, 32)),
         Case::new("32x32x64, 64 of 3x3, same", &same, &Shape::image(32, 32, 64)),
+        Case::new("14x14x512, 512 of 3x3, same", &many, &Shape::image(14, 14, 512)),
     ] {
         let Case { name, alone, pooled, operations } = &mut case;
         let alive = 100.0 * pooled.alive();

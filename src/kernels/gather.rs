@@ -5,6 +5,8 @@
 //! So stride, dilation and groups cost nothing in the loops, an image is never unfolded into columns,
 //! and a dense layer is one cell with one run.
 
+use super::outer::TALL;
+
 /// One cell of a result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
@@ -29,8 +31,8 @@ pub(crate) struct Run {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows {
     pub(super) count: usize,
-    /// Whether each 16 of them follow each other in memory.
-    pub(super) sixteens: bool,
+    /// Whether tiles of 16 are to be taken: each 16 of them follow each other in memory.
+    pub(super) tall: bool,
 }
 
 /// The cells of a result, all of which read the same runs, in the order of summation.
@@ -73,8 +75,8 @@ impl Gather {
     /// Rows of the weights: the values of all runs, one after the other.
     pub(super) fn weight_rows(&self) -> Rows {
         let lengths = self.runs.iter().map(|run| run.length as usize);
-        let sixteens = lengths.clone().all(|length| length.is_multiple_of(16));
-        Rows { count: lengths.sum(), sixteens }
+        let tall = lengths.clone().all(|length| length.is_multiple_of(TALL));
+        Rows { count: lengths.sum(), tall }
     }
 
     /// Where `P` of these rows from `row` on read, from where a cell's pattern starts.

@@ -181,6 +181,7 @@ impl GatherMatmul<'_> {
                 }
             }
             Finish::MaxPool { relu: with_relu, winners } => {
+                debug_assert!(P <= 3 * WINDOW, "three windows at most");
                 let words = self.columns.div_ceil(LANES);
                 let first = progress.done * words + column / LANES;
                 // Written out, so that the sums never leave the registers.
@@ -230,11 +231,11 @@ impl GatherMatmul<'_> {
         while progress.done < rows {
             let progress = &mut progress;
             let left = rows - progress.done;
-            let tall = V == 1 && fits::<S>(TALL, V) && whole == 1 && left >= TALL;
-            let height = if tall { TALL } else { height::<S>(left, V, whole) };
+            let tall = V == 1 && fits::<S>(TALLEST, V) && whole == 1 && left >= TALLEST;
+            let height = if tall { TALLEST } else { height::<S>(left, V, whole) };
             match height {
-                TALL if const { V == 1 && fits::<S>(TALL, V) } => {
-                    self.tile::<S, TALL, V>(simd, progress);
+                TALLEST if const { V == 1 && fits::<S>(TALLEST, V) } => {
+                    self.tile::<S, TALLEST, V>(simd, progress);
                 }
                 12 if const { fits::<S>(12, V) } => self.tile::<S, 12, V>(simd, progress),
                 6 if const { fits::<S>(6, V) } => self.tile::<S, 6, V>(simd, progress),
@@ -281,8 +282,9 @@ impl Kernel for GatherMatmul<'_> {
     }
 }
 
-/// Rows of the highest tile, one vector wide: the more of them share a vector of weights, the better.
-const TALL: usize = 24;
+/// Rows of a tile one vector wide that is not pooled: the more of them share a vector of weights, the
+/// better.
+const TALLEST: usize = 24;
 
 /// How many rows of `vectors` accumulators each the next tile takes of those that are `left`, a
 /// multiple of `whole`: 12, 6, 4, 2 or 1.

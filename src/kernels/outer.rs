@@ -48,6 +48,7 @@ impl<S: Simd> Tiles<S> for GatherOuter<'_> {
     #[inline(always)]
     fn tile<const P: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize) {
         let sources = self.x.gather.sources::<P>(row);
+        assert!(P != TALL || sources[P - 1] == sources[0] + P - 1, "rows that follow each other");
         let width = (self.columns - column).min(V * LANES);
         let place = |p: usize| self.dw_start + (row + p) * self.dw_stride + column;
         let mut sums = [[simd.splat(0.0); V]; P];
@@ -114,9 +115,8 @@ pub(super) trait Tiles<S: Simd> {
     fn tile<const P: usize, const V: usize>(&mut self, simd: S, row: usize, column: usize);
 }
 
-/// Rows of the highest tile, which is one vector wide. It is chosen only where they follow each other
-/// in memory.
-const TALL: usize = 16;
+/// Rows of the highest tile, which is one vector wide.
+pub(super) const TALL: usize = 16;
 
 /// All tiles of so many rows and columns.
 #[inline(always)]
@@ -141,7 +141,7 @@ fn each_row<S: Simd, const V: usize>(
     rows: Rows,
     column: usize,
 ) {
-    let tall = rows.sixteens && V == 1 && fits::<S>(TALL, V);
+    let tall = rows.tall && V == 1 && fits::<S>(TALL, V);
     let mut row = 0;
     while row < rows.count {
         let height = if tall { TALL } else { height::<S>(rows.count - row, V) };

@@ -129,7 +129,7 @@ impl<'a, F: Fn(usize) -> Operands<'a>> Kernel for TreeOuter<'_, F> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         assert!(self.shards >> (LEVELS - 1) <= 1, "so many shards");
-        let rows = Rows { count: self.dw.len() / self.units, sixteens: false };
+        let rows = Rows { count: self.dw.len() / self.units, tall: false };
         let columns = self.units;
         let mut task = Task { outer: self, waiting: [[0.0; MOST]; LEVELS] };
         each_tile(&mut task, simd, rows, columns);

@@ -119,9 +119,9 @@ pub(crate) struct Stretch {
 impl Stretch {
     /// Whether `stretches` are whole vectors, each behind the one before.
     fn follow_each_other(stretches: &[Self]) -> bool {
-        let lanes = LANES as u32;
-        stretches.iter().all(|stretch| stretch.length == lanes)
-            && stretches.is_sorted_by(|a, b| a.source + lanes == b.source)
+        let whole = |stretch: &Self| stretch.length as usize == LANES;
+        let behind = |pair: &[Self]| pair[0].source as usize + LANES == pair[1].source as usize;
+        stretches.iter().all(whole) && stretches.windows(2).all(behind)
     }
 }
 
@@ -285,11 +285,18 @@ pub(crate) struct WinnersOuterTransposed<'a> {
 /// The most windows in a chunk: the bits of a u32.
 const CHUNK: usize = u32::BITS as usize;
 
-/// Values of the image that a chunk's windows lie over: five sixths of a common first-level cache.
+/// The fewest that are worth a chunk: for each, the sums of all filters are read and written again.
+const FEWEST: usize = 16;
+
+/// Values of the image that a chunk's windows should lie over: five sixths of a common first-level
+/// cache.
 const STRIPE: usize = 10 * 1024;
 
+/// Values of the sums that go by for every chunk of a sample: half of a common second-level cache.
+const SUMS: usize = 128 * 1024;
+
 /// The winners of 16 filters among the windows of a chunk.
-struct Winners<'a> {
+struct ChunkWinners<'a> {
     /// Per filter, one bit for each window that has one.
     alive: [u32; LANES],
     /// Per window and filter, where the winner's patch of the image starts.
@@ -299,7 +306,7 @@ struct Winners<'a> {
     stride: usize,
 }
 
-impl<'a> Winners<'a> {
+impl<'a> ChunkWinners<'a> {
     /// Those of the next windows, at most [`CHUNK`], and of the 16 filters of a `word`.
     #[inline(always)]
     fn new<S: Simd>(simd: S, windows: Windows<'a>, word: usize) -> Self {
@@ -333,45 +340,90 @@ impl WinnersOuterTransposed<'_> {
     /// Windows in a chunk.
     fn chunk(&self) -> usize {
         let windows = self.pooled.windows();
-        let most = (STRIPE * windows / self.x.length).clamp(1, CHUNK);
+        let most = (STRIPE * windows / self.x.length).clamp(FEWEST, CHUNK);
         windows.div_ceil(windows.div_ceil(most).max(1))
     }
 
-    /// Adds to `T` stretches, from the `first` on, of the filter of a `lane`, what its winners pass on.
-    /// Each `C` of them follow each other in memory, and need one pointer.
+    /// Words of 16 filters whose sums stay in the second-level cache; at least one.
+    fn words(&self) -> usize {
+        (SUMS / (LANES * self.stretches.len() * LANES).max(1)).max(1)
+    }
+
+    /// What a chunk's `winners` pass on to the `filter` of a lane; `start`: where the sample starts in
+    /// `x`. `threes`: whether each three stretches follow each other.
+    #[inline(always)]
+    fn filter<S: Simd>(
+        &mut self,
+        simd: S,
+        winners: &ChunkWinners<'_>,
+        filter: usize,
+        start: usize,
+        threes: bool,
+    ) {
+        let count = self.stretches.len();
+        let mut first = 0;
+        while first < count {
+            let width = width::<S>(count - first);
+            macro_rules! tile {
+                ($stretches:literal, $neighbours:literal) => {
+                    self.tile::<S, $stretches, $neighbours>(simd, winners, filter, start, first)
+                };
+            }
+            match width {
+                18 if const { fits::<S>(18, 1) } && threes => tile!(18, 3),
+                18 if const { fits::<S>(18, 1) } => tile!(18, 1),
+                9 if const { fits::<S>(9, 1) } => tile!(9, 1),
+                6 if const { fits::<S>(6, 1) } => tile!(6, 1),
+                4 if const { fits::<S>(4, 1) } => tile!(4, 1),
+                2 => tile!(2, 1),
+                _ => tile!(1, 1),
+            }
+            first += width;
+        }
+    }
+
+    /// The same for `T` stretches from the `first` on. Each `C` of them follow each other in memory, and
+    /// need one pointer.
     #[inline(always)]
     fn tile<S: Simd, const T: usize, const C: usize>(
         &mut self,
         simd: S,
-        winners: &Winners<'_>,
-        lane: usize,
-        x: usize,
+        winners: &ChunkWinners<'_>,
+        filter: usize,
+        start: usize,
         first: usize,
-        dw: usize,
     ) {
+        const { assert!(T.is_multiple_of(C)) };
+        let stretches: &[Stretch; T] = self.stretches[first..].first_chunk().expect("T are left");
         let mut sources = [0; T];
         for t in 0..T {
-            sources[t] = self.stretches[first + t].source as usize;
+            sources[t] = stretches[t].source as usize;
+        }
+        for group in 0..T / C {
+            debug_assert!(sources[group * C] + (C - 1) * LANES == sources[group * C + C - 1]);
         }
         for t in 0..T {
             sources[t] = sources[t / C * C] + t % C * LANES;
         }
-        let dw = &mut self.dw[dw..dw + T * LANES];
+        let place = (filter * self.stretches.len() + first) * LANES;
+        let dw = &mut self.dw[place..place + T * LANES];
         let mut sums = [simd.splat(0.0); T];
         for t in 0..T {
             sums[t] = simd.load(&dw[t * LANES..]);
         }
+        let lane = filter % LANES;
         let mut left = winners.alive[lane];
         while left != 0 {
             let window = left.trailing_zeros() as usize;
             left &= left - 1;
             let dy = simd.splat(winners.dy[window * winners.stride + lane]);
-            let source = winners.sources[window][lane] as usize;
-            let x = self.x.values.as_ptr().wrapping_add(x + source);
+            let patch = start + winners.sources[window][lane] as usize;
+            let patch = self.x.values.as_ptr().wrapping_add(patch);
             for t in 0..T {
                 // SAFETY: `run` has checked that LANES values follow what the last cell of the last
-                // sample reads; winners are cells, and a stretch is part of what they read.
-                let x = unsafe { simd.load_ptr(x.wrapping_add(sources[t])) };
+                // sample reads; winners are cells, each stretch is part of what they read, and one
+                // between the first and the last of its C neighbours lies between them.
+                let x = unsafe { simd.load_ptr(patch.wrapping_add(sources[t])) };
                 sums[t] = simd.mul_add(x, dy, sums[t]);
             }
         }
@@ -393,38 +445,19 @@ impl Kernel for WinnersOuterTransposed<'_> {
         let reach = self.x.gather.runs().iter().map(|run| end(run.source, run.length)).max();
         let within = |stretch: &Stretch| Some(end(stretch.source, stretch.length)) <= reach;
         assert!(self.stretches.iter().all(within), "stretches of what the cells read");
-        let (filters, count) = (self.pooled.filters, self.stretches.len());
         let threes = self.stretches.chunks(3).all(Stretch::follow_each_other);
+        let filters = self.pooled.filters;
+        let (most, words) = (self.chunk(), self.words() * LANES);
         for sample in 0..self.x.samples {
-            let x = sample * self.x.length + self.x.offset;
-            let mut windows = self.pooled.of_sample(sample);
-            let chunk = self.chunk();
-            while !windows.cells.is_empty() {
-                let chunk = windows.take_chunk(chunk);
-                for word in 0..filters.div_ceil(LANES) {
-                    let winners = Winners::new(simd, chunk, word);
-                    for lane in 0..LANES.min(filters - word * LANES) {
-                        let mut first = 0;
-                        while first < count {
-                            let dw = ((word * LANES + lane) * count + first) * LANES;
-                            let width = width::<S>(count - first);
-                            macro_rules! tile {
-                                ($stretches:literal, $neighbours:literal) => {
-                                    self.tile::<S, $stretches, $neighbours>(
-                                        simd, &winners, lane, x, first, dw,
-                                    )
-                                };
-                            }
-                            match width {
-                                18 if const { fits::<S>(18, 1) } && threes => tile!(18, 3),
-                                18 if const { fits::<S>(18, 1) } => tile!(18, 1),
-                                9 if const { fits::<S>(9, 1) } => tile!(9, 1),
-                                6 if const { fits::<S>(6, 1) } => tile!(6, 1),
-                                4 if const { fits::<S>(4, 1) } => tile!(4, 1),
-                                2 => tile!(2, 1),
-                                _ => tile!(1, 1),
-                            }
-                            first += width;
+            let start = sample * self.x.length + self.x.offset;
+            for block in (0..filters).step_by(words) {
+                let mut windows = self.pooled.of_sample(sample);
+                while !windows.cells.is_empty() {
+                    let chunk = windows.take_chunk(most);
+                    for first in (block..filters.min(block + words)).step_by(LANES) {
+                        let winners = ChunkWinners::new(simd, chunk, first / LANES);
+                        for filter in first..filters.min(first + LANES) {
+                            self.filter(simd, &winners, filter, start, threes);
                         }
                     }
                 }

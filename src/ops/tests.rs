@@ -229,6 +229,9 @@ fn sums_over_several_blocks() {
     for (conv, input) in [
         (same(Conv2d::new(17, 3)), Shape::image(41, 40, 40)),
         (same(Conv2d::new(9, 3)), Shape::image(41, 40, 32)),
+        (same(Conv2d::new(17, 3)), Shape::image(16, 16, 32)), // chunks of 32 windows
+        (same(Conv2d::new(18, 3)), Shape::image(16, 16, 131)), // fewer, and blocks of filters
+        (same(Conv2d::new(50, 3)), Shape::image(4, 4, 256)),
         (same(Conv2d { groups: 40, ..Conv2d::new(40, 3) }), Shape::image(41, 40, 40)),
         (Conv2d::new(3, 3), Shape::image(257, 256, 1)),
     ] {
