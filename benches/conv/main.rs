@@ -32,6 +32,7 @@ use cases::{Direction, cases};
 
 fn main() -> std::io::Result<()> {
     isa::settle(None)?;
+    // Dense gradients and Adam would take what threads there are.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
     pool.build_global().map_err(std::io::Error::other)?;
     let asked = |option: &str| std::env::args().any(|argument| argument == option);

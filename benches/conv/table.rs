@@ -25,9 +25,7 @@ pub(crate) fn print(as_json: bool) {
         }
     }
     behind_pooling::print();
-    // Adam would take what threads there are.
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    one.install(bandwidth::print);
+    bandwidth::print();
 }
 
 fn as_object(case: &Case) -> Value {

@@ -31,6 +31,7 @@ pub(crate) mod scalar;
 mod simd;
 mod tree_outer;
 mod winners;
+mod winners_outer;
 
 pub(crate) use depthwise::{DepthwiseForward, DepthwiseKernel};
 pub use environment::FloatEnvironmentError;
@@ -41,4 +42,5 @@ pub(crate) use matmul::{Finish, GatherMatmul, Normalization, WINDOW, Weights};
 pub(crate) use outer::GatherOuter;
 pub(crate) use simd::{LANES, Simd};
 pub(crate) use tree_outer::{Operands, TreeOuter};
-pub(crate) use winners::{Pooled, Stretch, WinnersMatmul, WinnersOuter, WinnersOuterTransposed};
+pub(crate) use winners::{Pooled, Stretch, WinnersMatmul};
+pub(crate) use winners_outer::{WinnersOuter, WinnersOuterTransposed};
