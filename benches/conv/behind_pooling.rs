@@ -32,7 +32,7 @@ impl Case {
 
 pub(crate) fn print() {
     let same = Conv2d { padding: Padding::Same, ..Conv2d::new(64, 3) };
-    let many = Conv2d { filters: 512, ..same.clone() };
+    let many = Conv2d { filters: 512, ..same };
     println!("\nwith relu and max pooling{:>37}{:>10}{:>10}", "alive", "× alone", "% of peak");
     for mut case in [
         Case::new("28x28x1, 32 of 3x3", &Conv2d::new(32, 3), &Shape::image(28, 28, 1)),
