@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use keepnet::format::*;
 use keepnet::*;
@@ -46,11 +47,25 @@ pub fn assert_says(words: &str, parts: &[&str]) {
     }
 }
 
-/// The small model in the directory form.
+/// The small model in the directory form: what keepnet saved once, written again for each caller
+/// without waiting for the disk.
 pub fn saved() -> (TempDir, PathBuf) {
+    static FILES: LazyLock<Vec<(PathBuf, Vec<u8>)>> = LazyLock::new(|| {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("model");
+        save(&small(), &path, Format::Directory).unwrap();
+        let content = |file: PathBuf| {
+            (file.strip_prefix(&path).unwrap().to_owned(), fs::read(&file).unwrap())
+        };
+        files(&path).into_iter().map(content).collect()
+    });
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("model");
-    save(&small(), &path, Format::Directory).unwrap();
+    for (name, content) in FILES.iter() {
+        let file = path.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
     (home, path)
 }
 
