@@ -97,6 +97,7 @@ fn it_reads_what_keepnet_writes() {
     paths.push(file);
 
     let answers = read(&python, &paths);
+    println!("{} models", paths.len());
     for path in paths {
         assert_agrees(&answers[path.to_str().unwrap()], &path);
     }
@@ -177,6 +178,7 @@ fn it_refuses_damaged_files() {
     }
     let paths: Vec<_> = (0..bad.len()).map(path).collect();
     let answers = read(&python, &paths);
+    println!("{} damaged files", bad.len());
     for (path, (what, _)) in paths.iter().zip(&bad) {
         assert!(answers[path.to_str().unwrap()].get("refused").is_some(), "{what} is taken");
     }
@@ -229,6 +231,7 @@ fn it_refuses_damaged_directories() {
     }
     let paths: Vec<_> = bad.iter().map(|(_, _, path)| path.clone()).collect();
     let answers = read(&python, &paths);
+    println!("{} damaged directories", bad.len());
     for (what, _, path) in &bad {
         assert!(answers[path.to_str().unwrap()].get("refused").is_some(), "{what} is taken");
     }
