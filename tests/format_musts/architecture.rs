@@ -21,7 +21,7 @@ fn architecture(file: &[u8]) -> serde_json::Value {
     serde_json::from_slice(&Container::take_apart(file).section("architecture").payload).unwrap()
 }
 
-fn names<'a>(list: &'a serde_json::Value) -> Vec<&'a str> {
+fn names(list: &serde_json::Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }
 
@@ -225,6 +225,7 @@ fn f_48_layers_fit_together() {
         ("\"kernel_l2\": 0.0", "\"kernel_l2\": -1.0", "kernel_l2"),
         ("\"kernel_l2\": 0.0", "\"kernel_l2\": \"NaN\"", "kernel_l2"),
         ("\"shape\": [4, 4, 1]", "\"shape\": [4, 4]", "it takes images"),
+        ("\"shape\": [4, 4, 1]", "\"shape\": [4, 0, 1]", "would be empty"),
         (
             "\"shape\": [4, 4, 1]",
             "\"shape\": [4, 18446744073709551615, 1]",
