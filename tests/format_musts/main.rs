@@ -9,6 +9,7 @@ mod blocks;
 mod directory;
 mod hexdump;
 mod limits;
+mod manifest;
 mod numbering;
 mod records;
 mod sections;
