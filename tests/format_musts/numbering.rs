@@ -43,8 +43,10 @@ fn every_rule_has_one_test_and_every_test_a_rule() {
     ] {
         let rules = rules(document);
         assert!(rules.len() > 20, "{form}: the rules are found");
-        for (number, (name, words)) in (1..).zip(&rules) {
-            assert_eq!(*name, format!("{form}-{number}"), "rules are numbered in order");
+        // From 1 on without gaps; a rule that comes later has the next number wherever it stands.
+        let names: BTreeSet<_> = rules.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(names, (1..=rules.len()).map(|number| format!("{form}-{number}")).collect());
+        for (name, words) in &rules {
             assert!(words.contains("MUST"), "{name} says what must be");
         }
         let musts = document.matches("MUST").count() - document.matches("\"MUST\"").count();
