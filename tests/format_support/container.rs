@@ -12,13 +12,17 @@ pub struct Container {
     pub sections: Vec<Section>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Section {
     pub id: String,
     pub critical: bool,
     pub payload: Vec<u8>,
     /// That of the payload, if `None`.
     pub digest: Option<[u8; 32]>,
+    /// That of the payload and its padding, if `None`.
+    pub crc: Option<u32>,
+    /// What follows the payload; zeros up to the next multiple of 64, if `None`.
+    pub padding: Option<Vec<u8>>,
 }
 
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -51,8 +55,21 @@ pub fn header_block(version: [u16; 3]) -> [u8; 64] {
 
 impl Section {
     pub fn new(id: &str, critical: bool, payload: &[u8]) -> Self {
-        Self { id: id.into(), critical, payload: payload.into(), digest: None }
+        Self { id: id.into(), critical, payload: payload.into(), ..Self::default() }
     }
+}
+
+/// The blocks of a file, each with its offset: header, section headers, footer.
+pub fn blocks(bytes: &[u8]) -> Vec<(usize, [u8; 64])> {
+    let mut blocks = vec![(0, bytes[..64].try_into().unwrap())];
+    let mut at = 64;
+    while at < bytes.len() {
+        let block: [u8; 64] = bytes[at..at + 64].try_into().unwrap();
+        blocks.push((at, block));
+        let length = u64::from_le_bytes(block[16..24].try_into().unwrap()) as usize;
+        at += 64 + length.next_multiple_of(64);
+    }
+    blocks
 }
 
 impl Container {
@@ -72,7 +89,8 @@ impl Container {
             let payload = bytes[at + 64..at + 64 + length].to_vec();
             let digest: [u8; 32] = bytes[at + 28..at + 60].try_into().unwrap();
             let digest = (digest != sha256(&payload)).then_some(digest);
-            sections.push(Section { id, critical: bytes[at + 12] == 1, payload, digest });
+            let critical = bytes[at + 12] == 1;
+            sections.push(Section { id, critical, payload, digest, ..Section::default() });
             at += 64 + length.next_multiple_of(64);
         }
     }
@@ -80,9 +98,12 @@ impl Container {
     pub fn put_together(&self) -> Vec<u8> {
         let mut bytes = header_block(self.version).to_vec();
         let mut blocks = bytes.clone();
-        for Section { id, critical, payload, digest } in &self.sections {
-            let region = padded(payload);
-            let crc = crc32c::crc32c(&region);
+        for Section { id, critical, payload, digest, crc, padding } in &self.sections {
+            let region = match padding {
+                Some(padding) => [payload.as_slice(), padding].concat(),
+                None => padded(payload),
+            };
+            let crc = crc.unwrap_or_else(|| crc32c::crc32c(&region));
             let digest = digest.unwrap_or_else(|| sha256(payload));
             let flags = u32::from(*critical);
             let block = section_block(id, flags, payload.len() as u64, crc, digest);

@@ -5,13 +5,13 @@
 mod entries;
 mod manifest;
 mod npy;
-mod read;
+mod read_v1;
 mod write;
 
 use super::content::{Encoding, Role, Section};
 
 pub(super) use manifest::MANIFEST;
-pub(super) use read::parse;
+pub(super) use read_v1::parse;
 pub(super) use write::save;
 
 const TENSORS: &str = "tensors";

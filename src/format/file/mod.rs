@@ -1,5 +1,5 @@
 //! The file form: one file of sections. `docs/FORMAT.md` is its specification; the names of the
-//! rules there (F1, F2, …) are those of the tests.
+//! rules there (F-1, F-2, …) are those of the tests.
 
 mod block;
 mod read_v1;

@@ -1,4 +1,5 @@
-//! Reading the directory form.
+//! The reader of version 1 of the directory form. Directories of this version stay readable forever:
+//! after the release this changes only to compile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

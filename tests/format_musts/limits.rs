@@ -1,0 +1,103 @@
+//! FORMAT.md, chapters 5 and 6: limits, and what writers refuse.
+
+use std::collections::BTreeMap;
+
+use keepnet::format::{FormatError, Limits, SaveOptions, from_bytes, save, to_bytes};
+use keepnet::{Checkpoint, DType, Tensor};
+
+use crate::format_support::refusal::{assert_says, bytes};
+use crate::format_support::small;
+
+/// How `bytes` are refused within `limits`.
+fn error(limits: Limits) -> FormatError {
+    from_bytes(&bytes(), &limits).map(drop).unwrap_err()
+}
+
+fn beyond() -> [(Limits, &'static str); 3] {
+    let limits = Limits::default();
+    [
+        (Limits { memory: 1000, ..limits }, "Limits::memory"),
+        (Limits { text: 100, ..limits }, "Limits::text"),
+        (Limits { tensors: 5, ..limits }, "Limits::tensors"),
+    ]
+}
+
+#[test]
+fn f_52_limits_are_named() {
+    for (limits, name) in beyond() {
+        assert_says(&error(limits).to_string(), &[name]);
+    }
+}
+
+#[test]
+fn f_53_what_is_beyond_a_limit_is_not_damaged() {
+    for (limits, _) in beyond() {
+        assert!(!error(limits).is_corrupt());
+    }
+}
+
+/// The document's table has keepnet's limits, every one of them.
+#[test]
+fn limits_are_those_of_the_document() {
+    let document = include_str!("../../docs/FORMAT.md");
+    let limits = format!("{:?}", Limits::default());
+    let fields = limits.trim_start_matches("Limits { ").trim_end_matches(" }").split(", ");
+    for (name, value) in fields.map(|field| field.split_once(": ").unwrap()) {
+        let row = document.lines().find(|line| line.starts_with(&format!("| `Limits::{name}`")));
+        let row = row.unwrap_or_else(|| panic!("`Limits::{name}` is not in the document"));
+        let most = row.split('|').nth(2).unwrap().trim().replace(',', "");
+        assert_eq!(most, value, "Limits::{name}");
+    }
+}
+
+#[test]
+fn f_54_what_does_not_fit_together_is_not_written() {
+    let refused = |change: &dyn Fn(&mut Checkpoint<'static>)| {
+        let mut checkpoint = small();
+        change(&mut checkpoint);
+        let error = to_bytes(&checkpoint).unwrap_err();
+        assert!(matches!(error, FormatError::Unfit(_)) && !error.is_corrupt());
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("model");
+        assert!(save(&checkpoint, &path, keepnet::format::Format::Directory).is_err());
+        assert!(!path.exists());
+        error.to_string()
+    };
+    let first = |c: &Checkpoint<'static>| c.tensors[0].clone();
+    assert_says(&refused(&|c| drop(c.tensors.pop())), &["parameter \"dense/bias\""]);
+    assert_says(&refused(&|c| c.tensors.swap(0, 1)), &["conv2d/kernel", "conv2d/bias"]);
+    assert_says(&refused(&|c| c.tensors[0].name = "x/y".into()), &["conv2d/kernel", "x/y"]);
+    assert_says(&refused(&|c| c.tensors.push(first(c))), &["should be", "conv2d/kernel"]);
+    assert_says(
+        &refused(&|c| {
+            let bytes = c.tensors[0].tensor.bytes().to_vec();
+            c.tensors[0].tensor = Tensor::new(DType::F32, [18], bytes).unwrap();
+        }),
+        &["conv2d/kernel", "3×3×1×2", "18"],
+    );
+    assert_says(
+        &refused(&|c| drop(c.optimizer.as_mut().unwrap().slots.pop())),
+        &["velocity", "momentum"],
+    );
+    assert_says(
+        &refused(&|c| drop(c.optimizer.as_mut().unwrap().slots[1].tensors.pop())),
+        &["slot 1", "dense/bias"],
+    );
+    assert_says(&refused(&|c| c.compile.as_mut().unwrap().losses.clear()), &["loss"]);
+    assert_says(&refused(&|c| c.proof.as_mut().unwrap().samples = 2), &["output", "2×2", "1×2"]);
+}
+
+#[test]
+fn f_55_the_same_model_gives_the_same_bytes() {
+    let again = |order: &[&str]| {
+        let metadata: BTreeMap<_, _> =
+            order.iter().map(|&key| (key.to_owned(), key.to_owned())).collect();
+        to_bytes(&Checkpoint { metadata, ..small() }).unwrap()
+    };
+    assert!(again(&["a", "b", "c"]) == again(&["c", "a", "b"]));
+    for file in crate::written() {
+        let read = from_bytes(&file, &Limits::default()).unwrap();
+        assert!(to_bytes(&read).unwrap() == file);
+        assert!(to_bytes(&SaveOptions::default().apply(read)).unwrap() == file);
+    }
+}

@@ -1,0 +1,220 @@
+//! Models as version 1.0 of both forms wrote them, kept in `tests/golden/v1/`: they load in every
+//! later version of keepnet, prove themselves, and are written again byte for byte.
+//!
+//! Once version 1 is released they are never made anew. Until then, this makes them:
+//!
+//! ```sh
+//! cargo test --test golden_v1 -- --ignored make_the_files_anew
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use keepnet::format::{Format, Limits, SaveOptions, load, save, to_bytes, unpack};
+use keepnet::train::data::mnist;
+use keepnet::{
+    Activation, BatchNormalization, Callback, Conv2d, Dense, FitOptions, GlobalPool2d, Graph,
+    GraphBuilder, Loss, Merge, Model, Optimizer, Padding, Pool2d, PoolKind, RmsProp, Sequential,
+    Sgd, Shape, StepReport, Verification,
+};
+use sha2::{Digest, Sha256};
+
+/// Of each, `NAME.knet`, `NAME/`, and `NAME-bare` in both forms: without compile settings, optimizer,
+/// training state, history and metadata.
+const NAMES: [&str; 3] = ["cnn", "resnet", "shared"];
+
+/// The most bytes of one of them, so that every bit of it can be tried.
+const MOST: usize = 60 << 10;
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+}
+
+/// The models, in the file form.
+fn models() -> Vec<String> {
+    NAMES.into_iter().flat_map(|name| [name.to_owned(), format!("{name}-bare")]).collect()
+}
+
+/// Every file under `directory`, with its path in it.
+fn tree(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut pending = vec![directory.to_owned()];
+    while let Some(inner) = pending.pop() {
+        for entry in fs::read_dir(inner).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// The list of digests as `sha256sum` writes and checks it.
+fn sums(files: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut text = String::new();
+    for (name, bytes) in files {
+        Sha256::digest(bytes).iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+        writeln!(text, "  {name}").unwrap();
+    }
+    text
+}
+
+/// The golden files without the list and the words about them.
+fn golden() -> BTreeMap<String, Vec<u8>> {
+    let mut files = tree(&home());
+    files.retain(|name, _| !["SHA256SUMS", "README.md"].contains(&name.as_str()));
+    files
+}
+
+#[test]
+fn the_files_are_those_of_the_list() {
+    assert_eq!(sums(&golden()), fs::read_to_string(home().join("SHA256SUMS")).unwrap());
+    let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, bytes) in golden() {
+        let model = name.split('/').next().unwrap().to_owned();
+        *sizes.entry(model).or_default() += bytes.len();
+    }
+    assert_eq!(sizes.len(), 2 * models().len());
+    assert!(sizes.values().all(|&size| size <= MOST), "{sizes:?}");
+}
+
+#[test]
+fn they_load_and_are_written_again_byte_for_byte() {
+    let scratch = tempfile::tempdir().unwrap();
+    let list = fs::read_to_string(home().join("SHA256SUMS")).unwrap();
+    for name in models() {
+        let (file, directory) = (format!("{name}.knet"), home().join(&name));
+        let from_file = load(&home().join(&file), &Limits::default()).unwrap();
+        let from_directory = load(&directory, &Limits::default()).unwrap();
+        let bare = name.ends_with("-bare");
+        assert_eq!(from_file.optimizer.is_none(), bare);
+        assert_eq!(from_file.training.is_none(), bare);
+        for checkpoint in [from_file, from_directory] {
+            let written = BTreeMap::from([(file.clone(), to_bytes(&checkpoint).unwrap())]);
+            assert!(list.contains(&sums(&written)), "{name}: other bytes than in version 1.0");
+        }
+        let unpacked = scratch.path().join(&name);
+        unpack(&home().join(&file), &unpacked).unwrap();
+        assert!(tree(&unpacked) == tree(&directory), "{name}: another directory");
+    }
+}
+
+#[test]
+fn they_prove_themselves() {
+    for name in models() {
+        for path in [home().join(format!("{name}.knet")), home().join(&name)] {
+            let proof = load(&path, &Limits::default()).unwrap().proof.unwrap();
+            let verdict = keepnet::verify(&path).unwrap().unwrap();
+            if proof.arithmetic_revision == keepnet::nn::ARITHMETIC_REVISION {
+                assert_eq!(verdict, Verification::Identical, "{name}");
+            } else {
+                let Verification::OtherArithmetic { largest, .. } = verdict else {
+                    panic!("{name}: {verdict:?}");
+                };
+                assert!(largest < 1e-4, "{name}: the answers differ by {largest}");
+            }
+        }
+    }
+}
+
+fn cnn() -> Graph {
+    let net = Sequential::new(Shape::image(28, 28, 1)).name("cnn");
+    let net = net.conv2d(4, 3, Activation::Relu).max_pool2d(2).conv2d(8, 3, Activation::Relu);
+    net.max_pool2d(2).flatten().dropout(0.25).dense(10, Activation::Softmax).graph().unwrap()
+}
+
+fn resnet() -> Graph {
+    let mut net = GraphBuilder::new();
+    let conv = || Conv2d { padding: Padding::Same, use_bias: false, ..Conv2d::new(6, 3) };
+    let input = net.input("input", Shape::image(28, 28, 1));
+    let x = net.add(Conv2d { strides: [2, 2], ..conv() }, &[input]);
+    let x = net.add(BatchNormalization::default(), &[x]);
+    let mut x = net.add(Activation::Relu, &[x]);
+    for _ in 0..2 {
+        let shortcut = x;
+        x = net.add(conv(), &[x]);
+        x = net.add(BatchNormalization::default(), &[x]);
+        x = net.add(Activation::Relu, &[x]);
+        x = net.add(conv(), &[x]);
+        x = net.add(BatchNormalization::default(), &[x]);
+        x = net.add(Merge::Add, &[x, shortcut]);
+        x = net.add(Activation::Relu, &[x]);
+    }
+    let x = net.add(GlobalPool2d { kind: PoolKind::Average, keep_dims: false }, &[x]);
+    let x = net.add(Dense { activation: Activation::Softmax, ..Dense::new(10) }, &[x]);
+    net.output("digit", x);
+    net.build("resnet").unwrap()
+}
+
+/// One convolution applied twice, and a dense layer applied to both halves; one layer is frozen.
+fn shared() -> Graph {
+    let mut net = GraphBuilder::new();
+    let input = net.input("image", Shape::image(28, 28, 1));
+    let first = net.named("first", Conv2d { strides: [2, 2], ..Conv2d::new(4, 3) }, &[input]);
+    let same = Conv2d { padding: Padding::Same, ..Conv2d::new(4, 3) };
+    let once = net.named("shared", same, &[first]);
+    let twice = net.again(once, &[once]);
+    let [a, b] = [once, twice].map(|x| net.add(Pool2d::max(4), &[x]));
+    let [a, b] = [a, b].map(|x| net.add(keepnet::LayerSpec::Flatten, &[x]));
+    let left = net.named("features", Dense::new(8), &[a]);
+    let right = net.again(left, &[b]);
+    let both = net.add(Merge::Concatenate { axis: -1 }, &[left, right]);
+    let digit = net.add(Dense { activation: Activation::Softmax, ..Dense::new(10) }, &[both]);
+    net.output("digit", digit);
+    let mut graph = net.build("shared").unwrap();
+    graph.set_trainable("first", false);
+    graph
+}
+
+/// Ends training after so many steps.
+struct StopAfter(u64);
+
+impl Callback for StopAfter {
+    fn on_step_end(&mut self, model: &Model, _: &StepReport) -> ControlFlow<()> {
+        if model.steps() < self.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+#[test]
+#[ignore = "makes the golden files anew, which a released version never does"]
+fn make_the_files_anew() {
+    let data = mnist::embedded().unwrap();
+    let (train, validation) = (data.train.take(256), data.validation.take(64));
+    // The second one stops in the middle of its second epoch.
+    let runs = [
+        (cnn(), Optimizer::adam(0.001), StopAfter(u64::MAX)),
+        (resnet(), Optimizer::from(Sgd { momentum: 0.9, nesterov: true }), StopAfter(11)),
+        (
+            shared(),
+            Optimizer::from(RmsProp { momentum: 0.5, ..RmsProp::default() }),
+            StopAfter(u64::MAX),
+        ),
+    ];
+    for (name, (graph, optimizer, mut stop)) in NAMES.into_iter().zip(runs) {
+        let mut model = Model::new(graph, 42);
+        model.compile(optimizer, Loss::SparseCategoricalCrossentropy).unwrap();
+        let validation = Some(validation.clone());
+        let options = FitOptions { epochs: 2, batch_size: 32, validation, ..FitOptions::default() };
+        model.fit_with(&train, &options, &mut stop).unwrap();
+        let mut whole = model.to_checkpoint();
+        whole.proof = model.prove().unwrap();
+        assert!(whole.proof.is_some());
+        whole.metadata = BTreeMap::from([
+            ("data".into(), "256 images of MNIST".into()),
+            ("purpose".into(), "a golden file of version 1.0".into()),
+        ]);
+        let bare = SaveOptions { proof: true, ..SaveOptions::weights_only() }.apply(whole.clone());
+        for (name, checkpoint) in [(name.to_owned(), whole), (format!("{name}-bare"), bare)] {
+            save(&checkpoint, &home().join(format!("{name}.knet")), Format::File).unwrap();
+            save(&checkpoint, &home().join(name), Format::Directory).unwrap();
+        }
+    }
+    fs::write(home().join("SHA256SUMS"), sums(&golden())).unwrap();
+}
