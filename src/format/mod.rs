@@ -37,6 +37,8 @@ mod inspection;
 mod kind;
 mod limits;
 mod options;
+#[cfg(test)]
+mod power_loss_tests;
 mod version;
 
 use std::path::Path;

@@ -92,7 +92,8 @@ impl Image {
         self.entries(ROOT).into_iter().flatten().map(|(name, _)| name.as_os_str())
     }
 
-    /// A hash of what can be reached from that name in the root; of all without one.
+    /// A hash of what can be reached from that name in the root; of all without one. Names that
+    /// end in a number after a `-`, and begin with a dot, count as one.
     pub(crate) fn fingerprint(&self, name: Option<&str>) -> Option<u64> {
         use std::hash::{DefaultHasher, Hasher};
         let node = name.map_or(Ok(ROOT), |name| self.find(ROOT, name.as_ref())).ok()?;
@@ -107,7 +108,9 @@ impl Image {
             Content::Directory(entries) => {
                 (1_u8, entries.len()).hash(hasher);
                 for (name, &node) in entries {
-                    name.hash(hasher);
+                    let name = name.to_str().unwrap();
+                    let numbered = name.rsplit_once('-').filter(|_| name.starts_with('.'));
+                    numbered.map_or(name, |(name, _)| name).hash(hasher);
                     self.hash_node(node, hasher);
                 }
             }
