@@ -27,7 +27,11 @@ impl<'t, F: Fs> Scratch<'t, F> {
         let Target { fs, parent, .. } = target;
         Self::create(target, |name| {
             fs.create_directory(parent, name)?;
-            fs.open(parent, name)
+            fs.open(parent, name).map_err(|error| match error.kind() {
+                // Until it is locked it looks like a stray, and may be removed: another name, then.
+                io::ErrorKind::NotFound => io::ErrorKind::AlreadyExists.into(),
+                _ => error,
+            })
         })
     }
 
