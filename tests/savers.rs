@@ -64,7 +64,7 @@ fn run(everyone: impl Fn(&Path) -> [usize; 2]) {
         model(0).save(&path).unwrap();
         let [saves, changes] = everyone(&path);
         println!(
-            "{form} form: {} reads by {READERS} readers, {saves} saves by {SAVERS} savers, {changes} \
+            "figures: {form} form: {} reads by {READERS} readers, {saves} saves by {SAVERS} savers, {changes} \
              times another model than before, 0 not whole",
             READERS * reads()
         );

@@ -187,7 +187,7 @@ impl Examiner {
                         ));
                     }
                 }
-                if new && self.distinct.len() % 16 == 0 {
+                if new && self.distinct.len().is_multiple_of(16) {
                     self.save_again(scenario, disk);
                 }
             }
@@ -236,7 +236,7 @@ fn a_loss_of_power_leaves_the_old_or_the_new_model() {
     let Examiner { disks, distinct, saved_again, .. } = examiner;
     let distinct = distinct.len();
     println!(
-        "power loss: {moments} moments, {disks} disks, {distinct} distinct, {saved_again} saved to \
+        "figures: power loss: {moments} moments, {disks} disks, {distinct} distinct, {saved_again} saved to \
          again, 0 without a whole model"
     );
     assert!(distinct > if long { 100_000 } else { 3_000 }, "{distinct}");
@@ -254,6 +254,6 @@ fn without_any_one_flush_a_model_can_be_lost() {
             skipped += 1;
         }
     }
-    println!("power loss: {skipped} flushes left out, each found");
+    println!("figures: power loss: {skipped} flushes left out, each found");
     assert!(skipped > 40, "{skipped}");
 }

@@ -76,7 +76,7 @@ impl fmt::Display for Stands {
         f.write_str(match self {
             Self::Nothing => "nothing was saved",
             Self::Old => "what was saved there before is untouched",
-            Self::New => "the new model stands, but a loss of power may bring back the old one",
+            Self::New => "the new one stands, but a loss of power may bring back the old one",
         })
     }
 }

@@ -63,6 +63,22 @@ pub(crate) fn write_file_on<F: Fs>(
     target.sync_parent()
 }
 
+/// Makes the directory at `path` and those it lies in, where they are missing, and flushes the names
+/// of what it made: what is saved in there is not lost with them.
+///
+/// # Errors
+/// If one of them can be neither made nor flushed.
+pub fn create_directories(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| path.symlink_metadata().is_err();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    std::fs::create_dir_all(path)?;
+    for parent in missing.iter().filter_map(|made| made.parent()) {
+        let here = parent.as_os_str().is_empty();
+        RealFs.sync(&RealFs.open_path(if here { Path::new(".") } else { parent })?)?;
+    }
+    Ok(())
+}
+
 /// What tells a directory that may be replaced.
 pub(crate) struct Owned<'o> {
     /// A file that every whole one holds, and how that begins.

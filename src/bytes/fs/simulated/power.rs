@@ -101,7 +101,9 @@ impl Moment {
             // One of `odds` is kept, or lost: few or many, not always half.
             choices.extend((choices.len()..limit).map(|number| {
                 let odds = 2 + number as u64 / 2 % 6;
-                (0..count).map(|_| (random() % odds == 0) ^ (number % 2 == 0)).collect()
+                (0..count)
+                    .map(|_| random().is_multiple_of(odds) ^ number.is_multiple_of(2))
+                    .collect()
             }));
             choices
         };
