@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
-use super::{Format, Limits, save_on, to_bytes, with_parsed};
+use rustix::io::Errno;
+
+use super::{Format, FormatError, Limits, save_on, to_bytes, with_parsed};
+use crate::bytes::atomic::{AtomicError, Stands};
 use crate::bytes::fs::Fs;
 use crate::bytes::fs::simulated::power::Moment;
 use crate::bytes::fs::simulated::{Image, SimulatedFs, Trouble};
@@ -19,6 +22,8 @@ use crate::tensor::{DType, Shape, Tensor};
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Save(&'static str, u8),
+    /// A save whose process dies when the new model stands, before that is flushed.
+    Killed(&'static str, u8),
     Remove(&'static str),
 }
 
@@ -38,7 +43,9 @@ struct Scenario {
 }
 
 const FIRST: &[Act] = &[Act::Save("model", 1)];
-const OVERWRITE: &[Act] = &[Act::Save("model", 1), Act::Save("model", 2), Act::Save("model", 3)];
+const OVERWRITE: &[Act] = &[Act::Save("model", 1), Act::Save("model", 2)];
+const OVERWRITE_AFTER_A_CRASH: &[Act] =
+    &[Act::Save("model", 1), Act::Killed("model", 2), Act::Save("model", 3)];
 /// The newest three are kept.
 const ROTATION: &[Act] = &[
     Act::Save("a", 1),
@@ -54,8 +61,8 @@ fn scenarios() -> impl Iterator<Item = Scenario> {
     let forms = [Format::File, Format::Directory];
     // In the directory form, taking a checkpoint apart is no step of a save.
     let acts = |form| match form {
-        Format::File => [FIRST, OVERWRITE, ROTATION],
-        Format::Directory => [FIRST, OVERWRITE, ROTATION.split_at(4).0],
+        Format::File => [FIRST, OVERWRITE, OVERWRITE_AFTER_A_CRASH, ROTATION],
+        Format::Directory => [FIRST, OVERWRITE, OVERWRITE_AFTER_A_CRASH, ROTATION.split_at(4).0],
     };
     forms.into_iter().flat_map(move |form| acts(form).map(|acts| Scenario { form, acts }))
 }
@@ -99,6 +106,19 @@ impl Scenario {
                 Act::Save(path, number) => {
                     save_on(&fs, &model(number), Path::new(path), self.form).unwrap();
                 }
+                Act::Killed(path, number) => {
+                    let save =
+                        |fs: &SimulatedFs| save_on(fs, &model(number), Path::new(path), self.form);
+                    let last = (0..).find(|call| {
+                        let fail = Some((*call, Errno::IO));
+                        let trouble = Trouble { fail, persistent: true, skip_sync: None };
+                        new_stands(&save(&SimulatedFs::new(fs.image(), block, trouble)))
+                    });
+                    let fail = last.map(|call| (fs.calls() + call, Errno::IO));
+                    fs.set_trouble(Trouble { fail, persistent: true, ..trouble });
+                    assert!(new_stands(&save(&fs)));
+                    fs.set_trouble(trouble);
+                }
                 Act::Remove(path) => {
                     let root = fs.open_path(Path::new(".")).unwrap();
                     fs.remove_file(&root, path.as_ref()).unwrap();
@@ -118,7 +138,7 @@ impl Scenario {
 impl Act {
     fn path(self) -> &'static str {
         match self {
-            Self::Save(path, _) | Self::Remove(path) => path,
+            Self::Save(path, _) | Self::Killed(path, _) | Self::Remove(path) => path,
         }
     }
 }
@@ -133,9 +153,13 @@ impl Run {
                 Act::Save(_, number) if events.end <= moment => {
                     allowed = BTreeSet::from([Found::Model(number)]);
                 }
-                Act::Save(_, number) => drop(allowed.insert(Found::Model(number))),
+                Act::Save(_, number) | Act::Killed(_, number) => {
+                    allowed.insert(Found::Model(number));
+                }
                 // Removing is not flushed: what it was to free may be there again.
-                Act::Remove(_) => drop(allowed.insert(Found::Nothing)),
+                Act::Remove(_) => {
+                    allowed.insert(Found::Nothing);
+                }
             }
         }
         allowed
@@ -207,6 +231,11 @@ impl Examiner {
             fs.image().names().map(|name| name.to_str().unwrap().to_owned()).collect();
         assert_eq!(names, scenario.paths().into_iter().map(str::to_owned).collect());
     }
+}
+
+fn new_stands(result: &Result<(), FormatError>) -> bool {
+    let cause = result.as_ref().map_err(FormatError::cause);
+    matches!(cause, Err(FormatError::NotSaved(AtomicError::Io { stands: Stands::New, .. })))
 }
 
 /// The number of the model at `path`, if it is in every bit as it was saved.

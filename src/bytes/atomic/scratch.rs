@@ -111,7 +111,13 @@ pub(super) fn remove_stray_directories<F: Fs>(
     target: &Target<'_, F>,
     owns: &dyn Fn(&Path) -> bool,
 ) {
-    for name in strays(target) {
+    let strays = strays(target);
+    // One may be the old directory after an exchange that is not on the disk yet: taken apart now,
+    // it would be what a loss of power brings back.
+    if strays.is_empty() || target.fs.sync(&target.parent).is_err() {
+        return;
+    }
+    for name in strays {
         remove_unheld(target, &name, Kind::Directory, owns);
     }
 }

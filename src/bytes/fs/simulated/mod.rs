@@ -182,6 +182,11 @@ impl SimulatedFs {
         self.disk().image.clone()
     }
 
+    /// From now on that goes wrong. Calls and flushes are counted from the beginning.
+    pub(crate) fn set_trouble(&self, trouble: Trouble) {
+        self.disk().trouble = trouble;
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.disk().calls
     }
