@@ -20,7 +20,7 @@ const ROLE: &str = "KEEPNET_TEST_ROLE";
 
 /// How often each reader reads.
 fn reads() -> usize {
-    if env::var_os("KEEPNET_LONG").is_some() { 12_500 } else { 300 }
+    if env::var_os("KEEPNET_LONG").is_some() { 2_500 } else { 300 }
 }
 
 /// Models of different seeds differ in every weight.
