@@ -125,10 +125,10 @@ fn a_failing_save_leaves_the_old_model() {
     unfit.tensors.pop();
     assert!(save(&unfit, &path, Format::File).is_err());
     assert!(fs::read(&path).unwrap() == bytes());
-    // The directory cannot be written: there is none.
+    // There is no such folder.
     let error = save(&small(), &home.path().join("none/model.knet"), Format::File).unwrap_err();
     assert!(!error.is_corrupt());
-    assert_says(&error.to_string(), &["none/model.knet", "cannot create"]);
+    assert_says(&error.to_string(), &["none/model.knet", "does not exist; create it first"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@
 pub mod atomic;
 mod budget;
 mod checksum;
+pub(crate) mod fs;
 mod reader;
 
 pub use budget::{Budget, BudgetError};

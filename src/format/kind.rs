@@ -1,6 +1,5 @@
 //! Which form a path asks for, and which form its content has.
 
-use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use super::FormatError;
 use super::directory::MANIFEST;
 use super::error::Fault;
 use super::file::SIGNATURE;
+use crate::bytes::fs::{self, Fs, RealFs};
 
 /// A form in which models are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -83,10 +83,16 @@ impl Format {
     /// # Errors
     /// [`FormatError::OtherKind`] for anything else, saying what it looks like.
     pub fn detect(path: &Path) -> Result<Self, FormatError> {
+        Self::detect_on(&RealFs, path)
+    }
+
+    pub(super) fn detect_on<F: Fs>(fs: &F, path: &Path) -> Result<Self, FormatError> {
         let io = |source| FormatError::Io { action: "look at it", source }.at(path);
-        let metadata = fs::metadata(path).map_err(io)?;
-        if metadata.is_dir() {
-            let holds = |name: &str| path.join(name).symlink_metadata().is_ok();
+        let opened = fs.open_path(path).map_err(io)?;
+        let kind = fs.stat(&opened).map_err(io)?.kind;
+        if kind == fs::Kind::Directory {
+            let directory = fs::open_directory(fs, || fs.open_path(path)).map_err(io)?;
+            let holds = |name: &str| fs.stat_name(&directory, name.as_ref()).is_ok();
             let found = if holds(MANIFEST) {
                 return Ok(Self::Directory);
             } else if holds("saved_model.pb") {
@@ -96,12 +102,11 @@ impl Format {
             };
             return Err(FormatError::OtherKind { found }.at(path));
         }
-        if !metadata.is_file() {
+        if kind != fs::Kind::File {
             return Err(FormatError::OtherKind { found: Kind::Special }.at(path));
         }
         let mut start = Vec::new();
-        let file = File::open(path).map_err(io)?;
-        file.take(START as u64).read_to_end(&mut start).map_err(io)?;
+        opened.take(START as u64).read_to_end(&mut start).map_err(io)?;
         check_signature(&start).map_err(|error| error.at(path))?;
         Ok(Self::File)
     }

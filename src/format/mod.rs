@@ -37,11 +37,14 @@ mod inspection;
 mod kind;
 mod limits;
 mod options;
+#[cfg(test)]
+mod power_loss_tests;
 mod version;
 
 use std::path::Path;
 
 use crate::bytes::Budget;
+use crate::bytes::fs::{Fs, RealFs};
 use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role};
@@ -76,9 +79,18 @@ pub fn from_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checkpoint<'a>
 /// # Errors
 /// [`FormatError::Unfit`], or [`FormatError::NotSaved`], which says what stands at `path` now.
 pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<(), FormatError> {
+    save_on(&RealFs, checkpoint, path, format)
+}
+
+fn save_on<F: Fs>(
+    fs: &F,
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+    format: Format,
+) -> Result<(), FormatError> {
     let saved = match format {
-        Format::File => file::save(checkpoint, path),
-        Format::Directory => directory::save(checkpoint, path),
+        Format::File => file::save(fs, checkpoint, path),
+        Format::Directory => directory::save(fs, checkpoint, path),
     };
     saved.map_err(|error| error.at(path))
 }
@@ -88,7 +100,7 @@ pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<
 /// # Errors
 /// As [`from_bytes`], with the path.
 pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatError> {
-    with_parsed(path, None, limits, |_, parsed| Ok(parsed.checkpoint.into_owned()))
+    with_parsed(&RealFs, path, None, limits, |_, parsed| Ok(parsed.checkpoint.into_owned()))
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by
@@ -97,7 +109,9 @@ pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatE
 /// # Errors
 /// As [`load`].
 pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
-    with_parsed(path, None, &Limits::default(), |form, parsed| Ok(Inspection::new(form, &parsed)))
+    with_parsed(&RealFs, path, None, &Limits::default(), |form, parsed| {
+        Ok(Inspection::new(form, &parsed))
+    })
 }
 
 /// Loads and describes what stands at `path` in one reading, so that the description is of what
@@ -109,7 +123,7 @@ pub fn load_and_inspect(
     path: &Path,
     limits: &Limits,
 ) -> Result<(Checkpoint<'static>, Inspection), FormatError> {
-    with_parsed(path, None, limits, |form, parsed| {
+    with_parsed(&RealFs, path, None, limits, |form, parsed| {
         let inspection = Inspection::new(form, &parsed);
         Ok((parsed.checkpoint.into_owned(), inspection))
     })
@@ -132,7 +146,7 @@ pub fn unpack(file: &Path, directory: &Path) -> Result<(), FormatError> {
 }
 
 fn convert(from: &Path, form: Format, to: &Path, into: Format) -> Result<(), FormatError> {
-    with_parsed(from, Some(form), &Limits::default(), |_, parsed| {
+    with_parsed(&RealFs, from, Some(form), &Limits::default(), |_, parsed| {
         match parsed.sections.iter().find(|section| !section.known) {
             Some(section) => Err(FormatError::WouldLose { id: section.id.clone() }.at(from)),
             None => save(&parsed.checkpoint, to, into),
@@ -141,24 +155,25 @@ fn convert(from: &Path, form: Format, to: &Path, into: Format) -> Result<(), For
 }
 
 /// Reads what stands at `path` and hands it on; `form` is the one asked for, if any.
-fn with_parsed<T>(
+fn with_parsed<F: Fs, T>(
+    fs: &F,
     path: &Path,
     form: Option<Format>,
     limits: &Limits,
     then: impl FnOnce(Format, Parsed<'_>) -> Result<T, FormatError>,
 ) -> Result<T, FormatError> {
-    let found = Format::detect(path)?;
+    let found = Format::detect_on(fs, path)?;
     if let Some(expected) = form.filter(|&expected| expected != found) {
         return Err(FormatError::OtherForm { expected, found }.at(path));
     }
     let budget = &mut Budget::new(limits.memory);
     match found {
         Format::File => {
-            let bytes = file::read(path, budget).map_err(|error| error.at(path))?;
+            let bytes = file::read(fs, path, budget).map_err(|error| error.at(path))?;
             then(found, file::parse(&bytes, limits, budget).map_err(|error| error.at(path))?)
         }
         Format::Directory => {
-            then(found, directory::parse(path, limits, budget).map_err(|error| error.at(path))?)
+            then(found, directory::parse(fs, path, limits, budget).map_err(|error| error.at(path))?)
         }
     }
 }

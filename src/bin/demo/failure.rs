@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use keepnet::bytes::atomic::AtomicError;
 use keepnet::train::TrainError;
 use keepnet::train::data::DataError;
 use keepnet::{Error, IsaError, ModelError};
@@ -15,6 +16,8 @@ pub(crate) enum Failure {
     Keepnet(#[from] Error),
     #[error("cannot write to {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    NotWritten { path: PathBuf, source: AtomicError },
     #[error("cannot save to {}: {problem}; choose another folder with --out", path.display())]
     Occupied { path: PathBuf, problem: &'static str },
     #[error("cannot read {} back: {source}", path.display())]

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use keepnet::bytes::Digest;
+use keepnet::bytes::{Digest, atomic};
 use keepnet::format::{self, Format};
 use keepnet::report::numbers::{bytes, duration, grouped};
 use keepnet::{Model, Samples, Verification};
@@ -31,7 +31,7 @@ impl Out {
             let path = path.to_owned();
             move |source| Failure::Write { path, source }
         };
-        fs::create_dir_all(dir).map_err(write(dir))?;
+        atomic::create_directories(dir).map_err(write(dir))?;
         let probe = dir.join(format!(".demo-probe-{}", std::process::id()));
         File::create_new(&probe).and_then(|_| fs::remove_file(&probe)).map_err(write(dir))?;
         let out = Self {
@@ -40,11 +40,18 @@ impl Out {
             predictions: dir.join("predictions.png"),
             training: dir.join("training.png"),
         };
-        for path in [&out.file, &out.predictions, &out.training] {
-            if path.is_dir() {
-                let problem = "it is a directory";
-                return Err(Failure::Occupied { path: path.clone(), problem });
-            }
+        for path in [&out.file, &out.predictions, &out.training, &out.directory] {
+            let Ok(found) = fs::symlink_metadata(path) else { continue };
+            let problem = if found.is_symlink() {
+                "it is a symbolic link"
+            } else if found.is_dir() && path != &out.directory {
+                "it is a directory"
+            } else if found.permissions().readonly() {
+                "it is read-only"
+            } else {
+                continue;
+            };
+            return Err(Failure::Occupied { path: path.clone(), problem });
         }
         if out.directory.exists()
             && Format::detect(&out.directory).map_err(keepnet::Error::from)? != Format::Directory

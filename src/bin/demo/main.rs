@@ -13,12 +13,12 @@ mod scores;
 mod screen;
 mod training;
 
-use std::fs;
 use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use keepnet::Model;
+use keepnet::bytes::atomic;
 use keepnet::report::{ClassifiedImage, Gallery, gallery, summary, training_curves};
 
 use data::Data;
@@ -116,7 +116,8 @@ fn draw(
         (&out.predictions, gallery(pictures, &Gallery::default())),
         (&out.training, training_curves(model.history())),
     ] {
-        fs::write(path, png).map_err(|source| Failure::Write { path: path.clone(), source })?;
+        atomic::write_file(path, |file| file.write_all(&png))
+            .map_err(|source| Failure::NotWritten { path: path.clone(), source })?;
     }
     Ok(())
 }

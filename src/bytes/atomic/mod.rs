@@ -11,102 +11,27 @@
 //! - A process killed on the way leaves a scratch file or directory, named
 //!   `.keepnet-scratch-<16 digits for the target's name>-<process>-<count>`. Its writer holds it
 //!   locked while it lives. The next write to the same target removes those that nobody holds.
+//! - Whoever reads a directory holds it locked too. One that is replaced meanwhile stays whole under
+//!   a scratch name, until a later write to the same target finds it free.
 //! - Nothing else is ever removed. A directory is replaced only if all it holds belongs to what is
-//!   saved.
+//!   saved. A link, a device, or what is marked read-only is not replaced at all.
 //!
-//! What is not promised: a symbolic link to a file is replaced by the file, not followed; owner and
-//! permissions of the old file are not carried over; there must be room for both copies.
+//! What is not promised: owner and permissions of the old file are not carried over; there must be
+//! room for both copies.
 
-mod disk;
+mod error;
 mod scratch;
 #[cfg(test)]
 mod tests;
+mod tree;
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::{ffi::OsStr, fmt};
 
-use disk::{Disk, RealDisk};
+use super::fs::{self, Fs, Kind, RealFs, Rename};
+pub use error::{AtomicError, Stands, Step};
 use scratch::Scratch;
-
-/// Why something was not written, or not for certain.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AtomicError {
-    #[error("cannot {step}: {source}; {stands}")]
-    Io { step: Step, stands: Stands, source: io::Error },
-    #[error("this path ends in no name under which something could be saved")]
-    NoName,
-    #[error("a {found} stands here, where a {expected} would be written; save under another name")]
-    Occupied { expected: &'static str, found: &'static str },
-    #[error(
-        "the directory holds `{}`, which is no part of a saved model and would be lost; \
-         save under another name", found.display()
-    )]
-    Foreign { found: PathBuf },
-    #[error(
-        "this system cannot exchange two directories in one step ({source}), so a directory that \
-         exists is not overwritten; save under another name or remove it first"
-    )]
-    NoExchange { source: io::Error },
-}
-
-/// What was being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
-    /// Looking at the target and the directory around it.
-    Look,
-    /// Creating the scratch file or directory.
-    Create,
-    /// Writing it.
-    Write,
-    /// Flushing it to the disk.
-    Sync,
-    /// Putting it in place.
-    Rename,
-    /// Flushing the parent directory.
-    SyncParent,
-}
-
-/// What stands at the target after a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stands {
-    /// Whatever stood there before.
-    Old,
-    /// The new content, which a loss of power may still undo.
-    New,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Look => "look at the target",
-            Self::Create => "create a scratch copy beside the target",
-            Self::Write => "write the scratch copy",
-            Self::Sync => "flush the scratch copy to the disk",
-            Self::Rename => "put the new copy in place",
-            Self::SyncParent => "flush the parent directory to the disk",
-        })
-    }
-}
-
-impl fmt::Display for Stands {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Old => "what was saved there before is untouched",
-            Self::New => "the new model stands, but a loss of power may bring back the old one",
-        })
-    }
-}
-
-impl Step {
-    /// Names the step that failed while the old content still stands.
-    fn failed(self, source: io::Error) -> AtomicError {
-        AtomicError::Io { step: self, stands: Stands::Old, source }
-    }
-}
 
 /// Writes the file at `path` through `write`, replacing the file that may stand there.
 ///
@@ -116,147 +41,204 @@ pub fn write_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), AtomicError> {
-    write_file_on(&RealDisk, path, write)
+    write_file_on(&RealFs, path, write)
 }
 
-fn write_file_on(
-    disk: &dyn Disk,
+pub(crate) fn write_file_on<F: Fs>(
+    fs: &F,
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), AtomicError> {
-    let target = Target::new(path)?;
-    match kind_of(&target.path)? {
-        Some("directory") => {
-            return Err(AtomicError::Occupied { expected: "file", found: "directory" });
-        }
-        _ => scratch::remove_stray_files(&target),
-    }
-    let mut scratch = Scratch::file(&target).map_err(|e| Step::Create.failed(e))?;
-    let mut writer = BufWriter::with_capacity(64 * 1024, scratch.handle());
-    write(&mut writer).and_then(|()| writer.flush()).map_err(|e| Step::Write.failed(e))?;
-    drop(writer);
-    disk.sync(scratch.handle()).map_err(|e| Step::Sync.failed(e))?;
-    disk.rename(scratch.path(), &target.path).map_err(|e| Step::Rename.failed(e))?;
+    let target = Target::open(fs, path, Kind::File)?;
+    scratch::remove_stray_files(&target);
+    let mut scratch = Scratch::file(&target).map_err(target.failed(Step::Create))?;
+    let mut writer = BufWriter::with_capacity(64 * 1024, scratch.handle_mut());
+    let written = write(&mut writer).and_then(|()| writer.flush());
+    // What is left in it after a failure is not written once more.
+    drop(writer.into_parts());
+    written.map_err(target.failed(Step::Write))?;
+    fs.sync(scratch.handle()).map_err(target.failed(Step::Sync))?;
+    target.put(scratch.name(), Rename::Replace).map_err(target.failed(Step::Rename))?;
     scratch.keep();
-    sync_parent(disk, &target)
+    target.sync_parent()
 }
 
-/// Fills a directory through `write`, which is given the path of an empty scratch directory, and
-/// puts it at `path`. A directory that stands there is exchanged with it and then removed, if
-/// `owns` says of every path in it (relative to it) that it belongs to what is saved.
+/// Makes the directory at `path` and those it lies in, where they are missing, and flushes the names
+/// of what it made: what is saved in there is not lost with them.
 ///
 /// # Errors
-/// As described for the [module](self).
-pub fn replace_dir(
-    path: &Path,
-    owns: &dyn Fn(&Path) -> bool,
-    write: impl FnOnce(&Path) -> io::Result<()>,
-) -> Result<(), AtomicError> {
-    replace_dir_on(&RealDisk, path, owns, write)
-}
-
-fn replace_dir_on(
-    disk: &dyn Disk,
-    path: &Path,
-    owns: &dyn Fn(&Path) -> bool,
-    write: impl FnOnce(&Path) -> io::Result<()>,
-) -> Result<(), AtomicError> {
-    let target = Target::new(path)?;
-    let existing = kind_of(&target.path)?;
-    match existing {
-        None => {}
-        Some("directory") => {
-            let foreign = find_foreign(&target.path, owns).map_err(|e| Step::Look.failed(e))?;
-            if let Some(found) = foreign {
-                return Err(AtomicError::Foreign { found });
-            }
-        }
-        Some(found) => return Err(AtomicError::Occupied { expected: "directory", found }),
+/// If one of them can be neither made nor flushed.
+pub fn create_directories(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| path.symlink_metadata().is_err();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    std::fs::create_dir_all(path)?;
+    for parent in missing.iter().filter_map(|made| made.parent()) {
+        let here = parent.as_os_str().is_empty();
+        RealFs.sync(&RealFs.open_path(if here { Path::new(".") } else { parent })?)?;
     }
-    scratch::remove_stray_directories(&target, owns);
-    let mut scratch = Scratch::directory(&target).map_err(|e| Step::Create.failed(e))?;
-    write(scratch.path()).map_err(|e| Step::Write.failed(e))?;
-    sync_tree(disk, scratch.path()).map_err(|e| Step::Sync.failed(e))?;
-    if existing.is_none() {
-        disk.rename_new(scratch.path(), &target.path).map_err(|e| Step::Rename.failed(e))?;
-        scratch.keep();
-        return sync_parent(disk, &target);
-    }
-    disk.exchange(scratch.path(), &target.path).map_err(|source| match source.kind() {
-        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
-            AtomicError::NoExchange { source }
-        }
-        _ => Step::Rename.failed(source),
-    })?;
-    scratch.keep();
-    sync_parent(disk, &target)?;
-    // The old directory now has the scratch name. If it cannot be removed it is a stray, and the
-    // next save removes it.
-    scratch::remove_owned(scratch.path(), owns);
     Ok(())
 }
 
-/// Where something is to stand: its parent directory, its name, and both together.
-struct Target {
-    parent: PathBuf,
-    path: PathBuf,
-    name: std::ffi::OsString,
+/// What tells a directory that may be replaced.
+pub(crate) struct Owned<'o> {
+    /// A file that every whole one holds, and how that begins.
+    pub(crate) mark: (&'o str, &'o [u8]),
+    /// Whether a path in it, relative to it, can be one that was written there.
+    pub(crate) owns: &'o dyn Fn(&Path) -> bool,
 }
 
-impl Target {
-    fn new(path: &Path) -> Result<Self, AtomicError> {
+/// Fills a directory through `write`, which is given an empty scratch directory, and puts it at
+/// `path`. A directory that stands there is exchanged with it and then removed, if it is empty or
+/// `owned`.
+///
+/// # Errors
+/// As described for the [module](self).
+pub(crate) fn replace_directory<F: Fs>(
+    fs: &F,
+    path: &Path,
+    owned: &Owned<'_>,
+    write: impl FnOnce(&Contents<'_, F>) -> io::Result<()>,
+) -> Result<(), AtomicError> {
+    let target = Target::open(fs, path, Kind::Directory)?;
+    if target.stands == Stands::Old {
+        target.check_replaceable(owned)?;
+    }
+    scratch::remove_stray_directories(&target, owned.owns);
+    let mut scratch = Scratch::directory(&target).map_err(target.failed(Step::Create))?;
+    fs.open(&target.parent, scratch.name())
+        .and_then(|directory| write(&Contents { fs, directory }))
+        .map_err(target.failed(Step::Write))?;
+    tree::sync(fs, scratch.handle()).map_err(target.failed(Step::Sync))?;
+    match target.put(scratch.name(), Rename::New) {
+        Ok(()) => {
+            scratch.keep();
+            target.sync_parent()
+        }
+        Err(error) if is_taken(&error) => {
+            // Looked at once more: it may be of another since.
+            target.check_replaceable(owned)?;
+            target.put(scratch.name(), Rename::Exchange).map_err(|source| {
+                if matches!(source.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+                {
+                    AtomicError::NoExchange { source }
+                } else {
+                    target.failed(Step::Rename)(source)
+                }
+            })?;
+            scratch.keep();
+            target.sync_parent()?;
+            // The old directory now has the scratch name.
+            scratch::remove_unheld(&target, scratch.name(), Kind::Directory, owned.owns);
+            Ok(())
+        }
+        Err(error) => Err(target.failed(Step::Rename)(error)),
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
+}
+
+/// A directory that is being filled.
+pub(crate) struct Contents<'f, F: Fs> {
+    fs: &'f F,
+    directory: F::File,
+}
+
+impl<F: Fs> Contents<'_, F> {
+    /// Makes a directory in it.
+    pub(crate) fn directory(&self, name: &str) -> io::Result<Self> {
+        self.fs.create_directory(&self.directory, name.as_ref())?;
+        let directory = self.fs.open(&self.directory, name.as_ref())?;
+        Ok(Self { fs: self.fs, directory })
+    }
+
+    /// Makes a file in it that holds the pieces in order.
+    pub(crate) fn file(&self, name: &str, pieces: &[&[u8]]) -> io::Result<()> {
+        let mut file = self.fs.create_file(&self.directory, name.as_ref())?;
+        pieces.iter().try_for_each(|piece| file.write_all(piece))
+    }
+}
+
+/// Where something is to stand: a name in an open directory.
+struct Target<'f, F: Fs> {
+    fs: &'f F,
+    parent: F::File,
+    name: OsString,
+    /// [`Stands::Old`] or [`Stands::Nothing`].
+    stands: Stands,
+}
+
+impl<'f, F: Fs> Target<'f, F> {
+    /// Where something of that kind is to stand, if it can.
+    fn open(fs: &'f F, path: &Path, kind: Kind) -> Result<Self, AtomicError> {
         let name = path.file_name().ok_or(AtomicError::NoName)?.to_owned();
-        let parent = match path.parent() {
-            Some(parent) if parent.as_os_str() != OsStr::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
+        let folder = match path.parent() {
+            Some(parent) if parent.as_os_str() != OsStr::new("") => parent,
+            _ => Path::new("."),
         };
-        Ok(Self { path: parent.join(&name), parent, name })
+        let look = |source| AtomicError::Io { step: Step::Look, stands: Stands::Old, source };
+        let parent = fs.open_path(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => AtomicError::NoFolder { folder: folder.to_owned() },
+            _ => look(error),
+        })?;
+        let stands = match fs.stat_name(&parent, &name) {
+            Ok(found) if found.kind != kind => {
+                let (expected, found) = (kind.name(), found.kind.name());
+                return Err(AtomicError::Occupied { expected, found });
+            }
+            Ok(found) if found.read_only => {
+                return Err(AtomicError::ReadOnly { found: kind.name() });
+            }
+            Ok(_) => Stands::Old,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Stands::Nothing,
+            Err(error) => return Err(look(error)),
+        };
+        Ok(Self { fs, parent, name, stands })
     }
-}
 
-fn kind_of(path: &Path) -> Result<Option<&'static str>, AtomicError> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(Some("directory")),
-        Ok(metadata) if metadata.is_symlink() => Ok(Some("symbolic link")),
-        Ok(_) => Ok(Some("file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Step::Look.failed(error)),
+    /// Names the step that failed while what stood there still stands.
+    fn failed(&self, step: Step) -> impl Fn(io::Error) -> AtomicError + use<F> {
+        let stands = self.stands;
+        move |source| AtomicError::Io { step, stands, source }
     }
-}
 
-fn sync_parent(disk: &dyn Disk, target: &Target) -> Result<(), AtomicError> {
-    File::open(&target.parent)
-        .and_then(|parent| disk.sync(&parent))
-        .map_err(|source| AtomicError::Io { step: Step::SyncParent, stands: Stands::New, source })
-}
-
-/// Flushes every file and directory under `directory`, and itself last.
-fn sync_tree(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_tree(disk, &entry.path())?;
-        } else {
-            disk.sync(&File::open(entry.path())?)?;
+    /// Whether the directory that stands there may be replaced: it is empty, or what was saved,
+    /// damaged perhaps, and nothing else.
+    fn check_replaceable(&self, owned: &Owned<'_>) -> Result<(), AtomicError> {
+        let fs = self.fs;
+        let foreign = || {
+            let directory = fs::open_directory(fs, || fs.open(&self.parent, &self.name))?;
+            let Some(first) = fs.names(&directory)?.next().transpose()? else {
+                return Ok(None);
+            };
+            let (name, beginning) = owned.mark;
+            let mut start = Vec::new();
+            match fs.open(&directory, name.as_ref()) {
+                Ok(file) => file.take(beginning.len() as u64).read_to_end(&mut start)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Some(PathBuf::from(first)));
+                }
+                Err(error) => return Err(error),
+            };
+            if start != beginning {
+                return Ok(Some(PathBuf::from(name)));
+            }
+            tree::find_foreign(fs, &directory, owned.owns)
+        };
+        match foreign() {
+            Ok(None) => Ok(()),
+            Ok(Some(found)) => Err(AtomicError::Foreign { found }),
+            Err(error) => Err(self.failed(Step::Look)(error)),
         }
     }
-    disk.sync(&File::open(directory)?)
-}
 
-/// The first path in `directory`, relative to it, that `owns` does not know.
-fn find_foreign(directory: &Path, owns: &dyn Fn(&Path) -> bool) -> io::Result<Option<PathBuf>> {
-    let mut pending = vec![PathBuf::new()];
-    while let Some(inner) = pending.pop() {
-        for entry in fs::read_dir(directory.join(&inner))? {
-            let entry = entry?;
-            let relative = inner.join(entry.file_name());
-            if !owns(&relative) {
-                return Ok(Some(relative));
-            }
-            if entry.file_type()?.is_dir() {
-                pending.push(relative);
-            }
-        }
+    fn put(&self, scratch: &OsStr, how: Rename) -> io::Result<()> {
+        self.fs.rename(&self.parent, scratch, &self.name, how)
     }
-    Ok(None)
+
+    fn sync_parent(&self) -> Result<(), AtomicError> {
+        let (step, stands) = (Step::SyncParent, Stands::New);
+        self.fs.sync(&self.parent).map_err(|source| AtomicError::Io { step, stands, source })
+    }
 }

@@ -1,62 +1,76 @@
 //! Scratch copies: how they are named, held, and recognised when their writer died.
 
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Target, find_foreign};
+use super::{Target, tree};
 use crate::bytes::Digest;
+use crate::bytes::fs::{Fs, Kind, Lock};
 
 /// A scratch file or directory beside its target, locked while this value lives. Removed when
 /// dropped, unless [`keep`](Self::keep) was called.
-pub(super) struct Scratch {
-    path: PathBuf,
-    handle: File,
+pub(super) struct Scratch<'t, F: Fs> {
+    target: &'t Target<'t, F>,
+    name: OsString,
+    handle: F::File,
     kept: bool,
 }
 
-impl Scratch {
-    pub(super) fn file(target: &Target) -> io::Result<Self> {
-        Self::create(target, |path| File::create_new(path))
+impl<'t, F: Fs> Scratch<'t, F> {
+    pub(super) fn file(target: &'t Target<'t, F>) -> io::Result<Self> {
+        Self::create(target, |name| target.fs.create_file(&target.parent, name))
     }
 
-    pub(super) fn directory(target: &Target) -> io::Result<Self> {
-        Self::create(target, |path| {
-            fs::create_dir(path)?;
-            File::open(path)
+    pub(super) fn directory(target: &'t Target<'t, F>) -> io::Result<Self> {
+        let Target { fs, parent, .. } = target;
+        Self::create(target, |name| {
+            fs.create_directory(parent, name)?;
+            fs.open(parent, name).map_err(|error| match error.kind() {
+                // Until it is locked it looks like a stray, and may be removed: another name, then.
+                io::ErrorKind::NotFound => io::ErrorKind::AlreadyExists.into(),
+                _ => error,
+            })
         })
     }
 
-    fn create(target: &Target, make: impl Fn(&Path) -> io::Result<File>) -> io::Result<Self> {
+    fn create(
+        target: &'t Target<'t, F>,
+        make: impl Fn(&OsStr) -> io::Result<F::File>,
+    ) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{}{:x}-{count:x}", prefix(target), std::process::id());
-            let path = target.parent.join(name);
-            let handle = match make(&path) {
+            let name = format!("{}{:x}-{count:x}", prefix(&target.name), std::process::id());
+            let name = OsString::from(name);
+            let handle = match make(&name) {
                 Ok(handle) => handle,
                 // Another process of this number, perhaps in another container.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             };
-            let scratch = Self { path, handle, kept: false };
-            match scratch.handle.try_lock() {
-                // Between creation and lock it looked like a stray, and may have been removed.
-                Ok(()) if scratch.handle.metadata()?.nlink() > 0 => return Ok(scratch),
-                Ok(()) | Err(fs::TryLockError::WouldBlock) => {}
-                Err(fs::TryLockError::Error(error)) => return Err(error),
+            let scratch = Self { target, name, handle, kept: false };
+            // Shared, so that readers may hold it too once it stands in its place. Between creation
+            // and lock it looked like a stray, and may have been removed.
+            if target.fs.try_lock(&scratch.handle, Lock::Shared)?
+                && target.fs.stat(&scratch.handle)?.links > 0
+            {
+                return Ok(scratch);
             }
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn name(&self) -> &OsStr {
+        &self.name
     }
 
-    pub(super) fn handle(&self) -> &File {
+    pub(super) fn handle(&self) -> &F::File {
         &self.handle
+    }
+
+    pub(super) fn handle_mut(&mut self) -> &mut F::File {
+        &mut self.handle
     }
 
     /// The content has been put in place: what now has the scratch name is not ours to drop.
@@ -65,76 +79,93 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl<F: Fs> Drop for Scratch<'_, F> {
     fn drop(&mut self) {
-        if !self.kept {
-            // Best effort: what stays behind is recognised as a stray.
-            let is_directory = self.handle.metadata().is_ok_and(|metadata| metadata.is_dir());
-            let _ = if is_directory {
-                fs::remove_dir_all(&self.path)
-            } else {
-                fs::remove_file(&self.path)
-            };
+        if self.kept {
+            return;
+        }
+        // Best effort: what stays behind is recognised as a stray.
+        let Target { fs, parent, .. } = self.target;
+        if fs.remove_file(parent, &self.name).is_err() {
+            let _ = tree::remove(*fs, parent, &self.name, &|_| true);
         }
     }
 }
 
 /// A hash stands for the target's name, which may itself be as long as a name can be.
-fn prefix(target: &Target) -> String {
-    let digest = Digest::of(target.name.as_encoded_bytes()).to_string();
+fn prefix(name: &OsStr) -> String {
+    let digest = Digest::of(name.as_encoded_bytes()).to_string();
     format!(".keepnet-scratch-{}-", digest.get(..16).unwrap_or(&digest))
 }
 
 /// Removes scratch files for `target` that no living writer holds. Failing to is no failure.
-pub(super) fn remove_stray_files(target: &Target) {
-    for_each_stray(target, |path| {
-        let _ = fs::remove_file(path);
-    });
-}
-
-/// Removes scratch directories for `target` that no living writer holds, if `owns` knows all they
-/// hold. Failing to is no failure.
-pub(super) fn remove_stray_directories(target: &Target, owns: &dyn Fn(&Path) -> bool) {
-    for_each_stray(target, |path| remove_owned(path, owns));
-}
-
-pub(super) fn remove_owned(directory: &Path, owns: &dyn Fn(&Path) -> bool) {
-    let is_directory = fs::symlink_metadata(directory).is_ok_and(|metadata| metadata.is_dir());
-    if is_directory && matches!(find_foreign(directory, owns), Ok(None)) {
-        let _ = fs::remove_dir_all(directory);
+pub(super) fn remove_stray_files<F: Fs>(target: &Target<'_, F>) {
+    for name in strays(target) {
+        remove_unheld(target, &name, Kind::File, &|_| true);
     }
 }
 
-fn for_each_stray(target: &Target, remove: impl Fn(&Path)) {
-    let prefix = prefix(target);
-    let Ok(entries) = fs::read_dir(&target.parent) else { return };
-    for entry in entries.flatten() {
-        let is_scratch = entry.file_name().to_str().is_some_and(|name| {
-            name.strip_prefix(&prefix).is_some_and(|rest| {
-                let numbers = rest.split_once('-');
-                numbers.is_some_and(|(process, count)| is_hex(process) && is_hex(count))
-            })
-        });
-        // A link is never followed, so that nothing outside can be locked or removed.
-        if !is_scratch || !entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()) {
-            continue;
-        }
-        let path = entry.path();
-        let Ok(handle) = File::open(&path) else { continue };
-        if handle.try_lock().is_ok() && names_the_same(&path, &handle) {
-            remove(&path);
-        }
+/// Removes scratch directories for `target` that nobody holds, if `owns` knows all they hold.
+/// Failing to is no failure.
+pub(super) fn remove_stray_directories<F: Fs>(
+    target: &Target<'_, F>,
+    owns: &dyn Fn(&Path) -> bool,
+) {
+    let strays = strays(target);
+    // One may be the old directory after an exchange that is not on the disk yet: taken apart now,
+    // it would be what a loss of power brings back.
+    if strays.is_empty() || target.fs.sync(&target.parent).is_err() {
+        return;
     }
+    for name in strays {
+        remove_unheld(target, &name, Kind::Directory, owns);
+    }
+}
+
+/// Names beside the target that only scratch copies for it have.
+fn strays<F: Fs>(target: &Target<'_, F>) -> Vec<OsString> {
+    let prefix = prefix(&target.name);
+    let is_scratch = |name: &OsString| {
+        name.to_str().and_then(|name| name.strip_prefix(&prefix)).is_some_and(|rest| {
+            let numbers = rest.split_once('-');
+            numbers.is_some_and(|(process, count)| is_hex(process) && is_hex(count))
+        })
+    };
+    let names = target.fs.names(&target.parent).into_iter().flatten();
+    names.flatten().filter(is_scratch).collect()
 }
 
 fn is_hex(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether `path` still leads to the file that was opened: its writer may have finished since.
-fn names_the_same(path: &Path, handle: &File) -> bool {
-    match (fs::symlink_metadata(path), handle.metadata()) {
-        (Ok(named), Ok(held)) => (named.dev(), named.ino()) == (held.dev(), held.ino()),
-        _ => false,
-    }
+/// Removes what has that name if it is of that kind, nobody holds it, and, if it is a directory,
+/// `owns` knows all in it. A link is never followed, so that nothing outside is locked or removed.
+pub(super) fn remove_unheld<F: Fs>(
+    target: &Target<'_, F>,
+    name: &OsStr,
+    kind: Kind,
+    owns: &dyn Fn(&Path) -> bool,
+) {
+    let Target { fs, parent, .. } = target;
+    let remove = || -> io::Result<()> {
+        // A pipe or a device is not even opened.
+        if fs.stat_name(parent, name)?.kind != kind {
+            return Ok(());
+        }
+        let handle = fs.open(parent, name)?;
+        let held = fs.stat(&handle)?;
+        let unheld = held.kind == kind && fs.try_lock(&handle, Lock::Exclusive)?;
+        // Its writer may have finished since it was opened.
+        if !unheld || fs.stat_name(parent, name)?.identity != held.identity {
+            return Ok(());
+        }
+        match kind {
+            Kind::Directory if tree::find_foreign(*fs, &handle, owns)?.is_some() => Ok(()),
+            Kind::Directory => tree::remove(*fs, parent, name, owns),
+            _ => fs.remove_file(parent, name),
+        }
+    };
+    // What cannot be removed now can be at the next save.
+    let _ = remove();
 }

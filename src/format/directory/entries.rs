@@ -1,54 +1,48 @@
 //! Opening what a directory holds without ever leaving it.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
-
 use crate::bytes::Budget;
+use crate::bytes::fs::{self, Fs, Kind, Stat};
 use crate::format::FormatError;
 use crate::format::error::Fault;
 
 /// An open directory. What is opened in it is opened by a single name, never through a link.
-pub(super) struct Directory {
-    handle: File,
+/// Who saves leaves it whole while it is open.
+pub(super) struct Directory<'f, F: Fs> {
+    fs: &'f F,
+    handle: F::File,
     /// As messages call it, with a final slash if it is not the root.
     prefix: &'static str,
 }
 
-impl Directory {
-    pub(super) fn open(path: &Path) -> Result<Self, FormatError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = openat(CWD, path, flags, Mode::empty());
-        let handle = handle.map_err(|error| io_error("open the directory", error.into()))?;
-        Ok(Self { handle: handle.into(), prefix: "" })
+impl<'f, F: Fs> Directory<'f, F> {
+    pub(super) fn open(fs: &'f F, path: &Path) -> Result<Self, FormatError> {
+        let handle = fs::open_directory(fs, || fs.open_path(path));
+        let handle = handle.map_err(|error| io_error("open the directory", error))?;
+        Ok(Self { fs, handle, prefix: "" })
     }
 
     /// The directory of that name in this one; `prefix` is the name and a slash.
     pub(super) fn sub(&self, name: &str, prefix: &'static str) -> Result<Self, FormatError> {
-        let handle = self.open_inside(name, OFlags::DIRECTORY)?;
-        Ok(Self { handle, prefix })
+        let (handle, stat) = self.open_inside(name)?;
+        if stat.kind != Kind::Directory {
+            return Err(self.fault(name, Fault::Entry { rule: "it is no directory" }));
+        }
+        Ok(Self { fs: self.fs, handle, prefix })
     }
 
-    fn open_inside(&self, name: &str, flags: OFlags) -> Result<File, FormatError> {
-        // A pipe must not make the open wait for a writer.
-        let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        openat(&self.handle, name, flags, Mode::empty()).map(File::from).map_err(|error| {
-            match io::Error::from(error) {
-                error if error.kind() == io::ErrorKind::NotFound => {
-                    self.fault(name, Fault::Missing)
-                }
-                error if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-                    self.fault(name, Fault::Entry { rule: "it is a symbolic link" })
-                }
-                error if error.kind() == io::ErrorKind::NotADirectory => {
-                    self.fault(name, Fault::Entry { rule: "it is no directory" })
-                }
-                error => io_error("open a file of it", error),
+    fn open_inside(&self, name: &str) -> Result<(F::File, Stat), FormatError> {
+        let opened = self.fs.open(&self.handle, name.as_ref());
+        let opened = opened.and_then(|file| self.fs.stat(&file).map(|stat| (file, stat)));
+        opened.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.fault(name, Fault::Missing),
+            _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+                self.fault(name, Fault::Entry { rule: "it is a symbolic link" })
             }
+            _ => io_error("open a file of it", error),
         })
     }
 
@@ -57,15 +51,14 @@ impl Directory {
     }
 
     /// Opens a regular file that has no other name, and gives its length.
-    pub(super) fn file(&self, name: &str) -> Result<(File, u64), FormatError> {
-        let file = self.open_inside(name, OFlags::empty())?;
-        let metadata = file.metadata().map_err(|error| io_error("look at a file of it", error))?;
-        let rule = if !metadata.is_file() {
+    pub(super) fn file(&self, name: &str) -> Result<(F::File, u64), FormatError> {
+        let (file, stat) = self.open_inside(name)?;
+        let rule = if stat.kind != Kind::File {
             "it is no regular file"
-        } else if metadata.nlink() != 1 {
+        } else if stat.links > 1 {
             "it is a hard link, so that something else may change it"
         } else {
-            return Ok((file, metadata.len()));
+            return Ok((file, stat.length));
         };
         Err(self.fault(name, Fault::Entry { rule }))
     }
@@ -107,16 +100,13 @@ impl Directory {
 
     /// Refuses whatever is not called for. What is missing shows when it is opened.
     pub(super) fn check_names(&self, allowed: &BTreeSet<&str>) -> Result<(), FormatError> {
-        let list = |error: rustix::io::Errno| io_error("list the directory", error.into());
-        for entry in Dir::read_from(&self.handle).map_err(list)? {
-            let entry = entry.map_err(list)?;
-            let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
-            if !std::str::from_utf8(name).is_ok_and(|name| allowed.contains(name)) {
+        let list = |error| io_error("list the directory", error);
+        for name in self.fs.names(&self.handle).map_err(list)? {
+            let name = name.map_err(list)?;
+            if !name.to_str().is_some_and(|name| allowed.contains(name)) {
                 let rule = "the manifest does not name it";
-                return Err(self.fault(&name.escape_ascii().to_string(), Fault::Entry { rule }));
+                let name = name.as_encoded_bytes().escape_ascii().to_string();
+                return Err(self.fault(&name, Fault::Entry { rule }));
             }
         }
         Ok(())

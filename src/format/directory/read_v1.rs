@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::entries::Directory;
 use super::manifest::{ExtraEntry, MANIFEST, Manifest, TensorEntry};
 use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
+use crate::bytes::fs::Fs;
 use crate::bytes::{Budget, Digest, matches};
 use crate::format::content::{
     self, Admission, Description, Expected, Part, Section, is_section_id,
@@ -22,12 +23,13 @@ const TENSORS_PREFIX: &str = "tensors/";
 const EXTRA_PREFIX: &str = "extra/";
 
 /// Reads and checks everything in the directory form.
-pub(in crate::format) fn parse(
+pub(in crate::format) fn parse<F: Fs>(
+    fs: &F,
     path: &Path,
     limits: &Limits,
     budget: &mut Budget,
 ) -> Result<Parsed<'static>, FormatError> {
-    let root = Directory::open(path)?;
+    let root = Directory::open(fs, path)?;
     let (_, length) = root.file(MANIFEST)?;
     if length > limits.text {
         let (what, name, limit) = ("the manifest", "text", limits.text);
@@ -94,8 +96,8 @@ fn check_sections(extra: &[ExtraEntry]) -> Result<(), FormatError> {
 }
 
 /// The files in `extra/` by section, each with its path and bytes.
-fn read_extra<'m>(
-    root: &Directory,
+fn read_extra<'m, F: Fs>(
+    root: &Directory<'_, F>,
     extra: &'m [ExtraEntry],
     budget: &mut Budget,
 ) -> Result<BTreeMap<&'m str, (&'m str, Vec<u8>)>, FormatError> {
@@ -134,8 +136,8 @@ fn check_digest(
 type Tensors = Vec<(Expected, Tensor<'static>)>;
 
 /// Holds the entries against what the description calls for, and the files against the entries.
-fn read_tensors(
-    root: &Directory,
+fn read_tensors<F: Fs>(
+    root: &Directory<'_, F>,
     description: &Description,
     entries: &[TensorEntry],
     manifest: Part<'_>,
@@ -179,9 +181,9 @@ struct Planned<'m> {
 }
 
 impl Planned<'_> {
-    fn read(
+    fn read<F: Fs>(
         self,
-        directory: &Directory,
+        directory: &Directory<'_, F>,
     ) -> Result<((Expected, Tensor<'static>), TensorInfo), FormatError> {
         let Self { expected, entry, name, dtype, length } = self;
         let header = npy::header(dtype, &expected.shape);

@@ -1,18 +1,21 @@
 //! Writing the directory form.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
 use std::path::{Component, Path};
 
 use super::manifest::{ExtraEntry, MANIFEST, MARKER, Manifest, TensorEntry};
 use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
-use crate::bytes::atomic::{self, AtomicError};
+use crate::bytes::atomic::{self, Owned};
+use crate::bytes::fs::Fs;
 use crate::bytes::{Digest, sha256_each};
 use crate::format::FormatError;
 use crate::format::content::{Description, Section, is_section_id};
 use crate::model::Checkpoint;
 
-pub(in crate::format) fn save(checkpoint: &Checkpoint<'_>, path: &Path) -> Result<(), FormatError> {
+pub(in crate::format) fn save<F: Fs>(
+    fs: &F,
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+) -> Result<(), FormatError> {
     let (description, items) = Description::of(checkpoint)?;
     let regions: Vec<&[u8]> = items.iter().map(|item| item.tensor.bytes()).collect();
     let mut tensors = Vec::new();
@@ -46,47 +49,27 @@ pub(in crate::format) fn save(checkpoint: &Checkpoint<'_>, path: &Path) -> Resul
         }
     }
     let manifest = Manifest::new(description.architecture(), tensors, extra);
-    check_replaceable(path)?;
-    Ok(atomic::replace_dir(path, &is_ours, |scratch| {
+    let owned = Owned { mark: (MANIFEST, MARKER), owns: &is_ours };
+    Ok(atomic::replace_directory(fs, path, &owned, |scratch| {
         if !manifest.tensors.is_empty() {
-            fs::create_dir(scratch.join(TENSORS))?;
-        }
-        for ((entry, header), region) in manifest.tensors.iter().zip(&headers).zip(&regions) {
-            write(&scratch.join(&entry.file), &[header, region])?;
+            let directory = scratch.directory(TENSORS)?;
+            for ((entry, header), region) in manifest.tensors.iter().zip(&headers).zip(&regions) {
+                directory.file(base(&entry.file), &[header, region])?;
+            }
         }
         if !manifest.extra.is_empty() {
-            fs::create_dir(scratch.join(EXTRA))?;
+            let directory = scratch.directory(EXTRA)?;
+            for (entry, payload) in manifest.extra.iter().zip(&payloads) {
+                directory.file(base(&entry.file), &[payload])?;
+            }
         }
-        for (entry, payload) in manifest.extra.iter().zip(&payloads) {
-            write(&scratch.join(&entry.file), &[payload])?;
-        }
-        write(&scratch.join(MANIFEST), &[&manifest.to_text()])
+        scratch.file(MANIFEST, &[&manifest.to_text()])
     })?)
 }
 
-fn write(path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    pieces.iter().try_for_each(|piece| file.write_all(piece))
-}
-
-/// A directory that is replaced is empty or a model of ours, damaged perhaps. The names of what
-/// else it holds are checked by [`atomic::replace_dir`].
-fn check_replaceable(path: &Path) -> Result<(), AtomicError> {
-    let Ok(mut entries) = fs::read_dir(path) else {
-        // There is no directory: fine, or for `replace_dir` to say.
-        return Ok(());
-    };
-    let Some(Ok(first)) = entries.next() else {
-        return Ok(());
-    };
-    let mut start = Vec::new();
-    let manifest = File::open(path.join(MANIFEST));
-    let read = manifest.and_then(|file| file.take(MARKER.len() as u64).read_to_end(&mut start));
-    match read {
-        Ok(_) if start == MARKER => Ok(()),
-        Ok(_) => Err(AtomicError::Foreign { found: MANIFEST.into() }),
-        Err(_) => Err(AtomicError::Foreign { found: first.file_name().into() }),
-    }
+/// The name at the end of a path in the manifest.
+fn base(file: &str) -> &str {
+    file.rsplit_once('/').map_or(file, |(_, name)| name)
 }
 
 /// Whether a path in a directory can be one that this module writes.

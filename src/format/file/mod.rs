@@ -5,13 +5,13 @@ mod block;
 mod read_v1;
 mod write;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::inspection::Parsed;
 use super::kind::check_signature;
 use super::{FormatError, Limits};
+use crate::bytes::fs::Fs;
 use crate::bytes::{Budget, Reader, atomic};
 use crate::model::Checkpoint;
 use block::Header;
@@ -34,16 +34,24 @@ pub(super) fn parse<'a>(
 }
 
 /// The bytes of the file at `path`.
-pub(super) fn read(path: &Path, budget: &mut Budget) -> Result<Vec<u8>, FormatError> {
+pub(super) fn read<F: Fs>(
+    fs: &F,
+    path: &Path,
+    budget: &mut Budget,
+) -> Result<Vec<u8>, FormatError> {
     let io = |source| FormatError::Io { action: "read it", source };
-    let file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+    let file = fs.open_path(path).map_err(io)?;
+    let length = fs.stat(&file).map_err(io)?.length;
     let mut bytes = budget.vec(length, "the file")?;
     file.take(length).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
-pub(super) fn save(checkpoint: &Checkpoint<'_>, path: &Path) -> Result<(), FormatError> {
+pub(super) fn save<F: Fs>(
+    fs: &F,
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+) -> Result<(), FormatError> {
     let plan = Plan::new(checkpoint)?;
-    Ok(atomic::write_file(path, |out| plan.write(out))?)
+    Ok(atomic::write_file_on(fs, path, |out| plan.write(out))?)
 }

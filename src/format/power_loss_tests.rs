@@ -1,0 +1,288 @@
+//! The power fails at any moment of a save: whatever of it has reached the disk, the old model or
+//! the new one is there, whole; once the save has returned, the new one. What a disk may keep or
+//! lose is told in `bytes::fs::simulated::power`.
+//!
+//! `KEEPNET_LONG=1` tries more disks.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::{Format, FormatError, Limits, save_on, to_bytes, with_parsed};
+use crate::bytes::atomic::{AtomicError, Stands};
+use crate::bytes::fs::Fs;
+use crate::bytes::fs::simulated::power::Moment;
+use crate::bytes::fs::simulated::{Image, SimulatedFs, Trouble};
+use crate::model::{Activation, Checkpoint, NamedTensor, Sequential};
+use crate::tensor::{DType, Shape, Tensor};
+
+/// What somebody does. A model is told by its number.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Save(&'static str, u8),
+    /// A save whose process dies when the new model stands, before that is flushed.
+    Killed(&'static str, u8),
+    Remove(&'static str),
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Nothing,
+    Model(u8),
+    /// Neither nothing nor a model that loads and is as it was saved.
+    Broken,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    form: Format,
+    acts: &'static [Act],
+}
+
+const FIRST: &[Act] = &[Act::Save("model", 1)];
+const OVERWRITE: &[Act] = &[Act::Save("model", 1), Act::Save("model", 2)];
+const OVERWRITE_AFTER_A_CRASH: &[Act] =
+    &[Act::Save("model", 1), Act::Killed("model", 2), Act::Save("model", 3)];
+/// The newest three are kept.
+const ROTATION: &[Act] = &[
+    Act::Save("a", 1),
+    Act::Save("b", 2),
+    Act::Save("c", 3),
+    Act::Save("d", 4),
+    Act::Remove("a"),
+    Act::Save("e", 5),
+    Act::Remove("b"),
+];
+
+fn scenarios() -> impl Iterator<Item = Scenario> {
+    let forms = [Format::File, Format::Directory];
+    // In the directory form, taking a checkpoint apart is no step of a save.
+    let acts = |form| match form {
+        Format::File => [FIRST, OVERWRITE, OVERWRITE_AFTER_A_CRASH, ROTATION],
+        Format::Directory => [FIRST, OVERWRITE, OVERWRITE_AFTER_A_CRASH, ROTATION.split_at(4).0],
+    };
+    forms.into_iter().flat_map(move |form| acts(form).map(|acts| Scenario { form, acts }))
+}
+
+/// Models of odd and of even numbers differ in size.
+fn model(number: u8) -> Checkpoint<'static> {
+    let units = 3 + 40 * usize::from(number % 2);
+    let graph = Sequential::new(Shape::from([2])).dense(units, Activation::Relu).graph().unwrap();
+    let tensor = |shape: &Shape| {
+        let bytes = vec![number; 4 * shape.checked_elements().unwrap()];
+        Tensor::new(DType::F32, shape.clone(), bytes).unwrap()
+    };
+    let tensors = (graph.parameters().iter())
+        .map(|parameter| NamedTensor::new(graph.tensor_name(parameter), tensor(&parameter.shape)));
+    Checkpoint {
+        tensors: tensors.collect(),
+        compile: None,
+        optimizer: None,
+        training: None,
+        history: None,
+        metadata: BTreeMap::from([("number".to_owned(), number.to_string())]),
+        proof: None,
+        graph,
+    }
+}
+
+/// What was done, and every moment of it.
+struct Run {
+    moments: Vec<Moment>,
+    /// Each with the events before its beginning and before its end.
+    acts: Vec<(Act, Range<usize>)>,
+    syncs: usize,
+}
+
+impl Scenario {
+    fn run(&self, block: usize, trouble: Trouble) -> Run {
+        let fs = SimulatedFs::new(Image::empty(), block, trouble);
+        let acts = self.acts.iter().map(|&act| {
+            let start = fs.events();
+            match act {
+                Act::Save(path, number) => {
+                    save_on(&fs, &model(number), Path::new(path), self.form).unwrap();
+                }
+                Act::Killed(path, number) => {
+                    let save =
+                        |fs: &SimulatedFs| save_on(fs, &model(number), Path::new(path), self.form);
+                    let last = (0..).find(|call| {
+                        let fail = Some((*call, Errno::IO));
+                        let trouble = Trouble { fail, persistent: true, skip_sync: None };
+                        new_stands(&save(&SimulatedFs::new(fs.image(), block, trouble)))
+                    });
+                    let fail = last.map(|call| (fs.calls() + call, Errno::IO));
+                    fs.set_trouble(Trouble { fail, persistent: true, ..trouble });
+                    assert!(new_stands(&save(&fs)));
+                    fs.set_trouble(trouble);
+                }
+                Act::Remove(path) => {
+                    let root = fs.open_path(Path::new(".")).unwrap();
+                    fs.remove_file(&root, path.as_ref()).unwrap();
+                }
+            }
+            (act, start..fs.events())
+        });
+        let acts = acts.collect();
+        Run { moments: fs.moments(), acts, syncs: fs.syncs() }
+    }
+
+    fn paths(&self) -> BTreeSet<&'static str> {
+        self.acts.iter().map(|act| act.path()).collect()
+    }
+}
+
+impl Act {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Save(path, _) | Self::Killed(path, _) | Self::Remove(path) => path,
+        }
+    }
+}
+
+impl Run {
+    /// What may stand at `path` after a loss of power at that moment.
+    fn allowed(&self, path: &str, moment: usize) -> BTreeSet<Found> {
+        let mut allowed = BTreeSet::from([Found::Nothing]);
+        for (act, events) in self.acts.iter().filter(|(act, _)| act.path() == path) {
+            match *act {
+                _ if moment <= events.start => break,
+                Act::Save(_, number) if events.end <= moment => {
+                    allowed = BTreeSet::from([Found::Model(number)]);
+                }
+                Act::Save(_, number) | Act::Killed(_, number) => {
+                    allowed.insert(Found::Model(number));
+                }
+                // Removing is not flushed: what it was to free may be there again.
+                Act::Remove(_) => {
+                    allowed.insert(Found::Nothing);
+                }
+            }
+        }
+        allowed
+    }
+}
+
+/// Looks at disks, and remembers what it has seen.
+#[derive(Default)]
+struct Examiner {
+    disks: usize,
+    distinct: HashSet<u64>,
+    saved_again: usize,
+    models: HashMap<u64, Found>,
+}
+
+impl Examiner {
+    fn found(&mut self, disk: &Image, path: &str) -> Found {
+        let Some(print) = disk.fingerprint(Some(path)) else { return Found::Nothing };
+        *self.models.entry(print).or_insert_with(|| {
+            let fs = SimulatedFs::new(disk.clone(), 1, Trouble::default());
+            load(&fs, path).map_or(Found::Broken, Found::Model)
+        })
+    }
+
+    /// The first disk that a loss of power can leave on which something is wrong.
+    fn examine(&mut self, scenario: &Scenario, run: &Run, limit: usize) -> Result<(), String> {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for (number, moment) in run.moments.iter().enumerate() {
+            let allowed: Vec<_> = scenario
+                .paths()
+                .into_iter()
+                .map(|path| (path, run.allowed(path, number)))
+                .collect();
+            for disk in moment.disks(limit, &mut random) {
+                self.disks += 1;
+                let new = self.distinct.insert(disk.fingerprint(None).unwrap());
+                for (path, allowed) in &allowed {
+                    let found = self.found(&disk, path);
+                    if !allowed.contains(&found) {
+                        return Err(format!(
+                            "{scenario:?}, after event {number}: {found:?} stands at {path}, \
+                             not one of {allowed:?}"
+                        ));
+                    }
+                }
+                if new && self.distinct.len().is_multiple_of(16) {
+                    self.save_again(scenario, disk);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After the next saves there are the models and nothing else.
+    fn save_again(&mut self, scenario: &Scenario, disk: Image) {
+        self.saved_again += 1;
+        let fs = SimulatedFs::new(disk, 512, Trouble::default());
+        for path in scenario.paths() {
+            save_on(&fs, &model(9), Path::new(path), scenario.form).unwrap();
+            assert_eq!(load(&fs, path), Some(9));
+        }
+        let names: BTreeSet<_> =
+            fs.image().names().map(|name| name.to_str().unwrap().to_owned()).collect();
+        assert_eq!(names, scenario.paths().into_iter().map(str::to_owned).collect());
+    }
+}
+
+fn new_stands(result: &Result<(), FormatError>) -> bool {
+    let cause = result.as_ref().map_err(FormatError::cause);
+    matches!(cause, Err(FormatError::NotSaved(AtomicError::Io { stands: Stands::New, .. })))
+}
+
+/// The number of the model at `path`, if it is in every bit as it was saved.
+fn load(fs: &SimulatedFs, path: &str) -> Option<u8> {
+    let limits = Limits::default();
+    with_parsed(fs, Path::new(path), None, &limits, |_, parsed| {
+        let number = parsed.checkpoint.metadata["number"].parse().unwrap();
+        let same = to_bytes(&parsed.checkpoint)? == to_bytes(&model(number))?;
+        Ok(same.then_some(number))
+    })
+    .ok()?
+}
+
+#[test]
+fn a_loss_of_power_leaves_the_old_or_the_new_model() {
+    let long = std::env::var_os("KEEPNET_LONG").is_some();
+    let (blocks, limit): (&[usize], _) = if long { (&[512, 64], 2_000) } else { (&[64], 64) };
+    let mut examiner = Examiner::default();
+    let mut moments = 0;
+    for scenario in scenarios() {
+        for &block in blocks {
+            let run = scenario.run(block, Trouble::default());
+            moments += run.moments.len();
+            examiner.examine(&scenario, &run, limit).unwrap();
+        }
+    }
+    let Examiner { disks, distinct, saved_again, .. } = examiner;
+    let distinct = distinct.len();
+    println!(
+        "figures: power loss: {moments} moments, {disks} disks, {distinct} distinct, {saved_again} saved to \
+         again, 0 without a whole model"
+    );
+    assert!(distinct > if long { 100_000 } else { 3_000 }, "{distinct}");
+}
+
+/// So none is there for nothing, and the test above can fail.
+#[test]
+fn without_any_one_flush_a_model_can_be_lost() {
+    let mut skipped = 0;
+    for scenario in scenarios() {
+        for sync in 0..scenario.run(512, Trouble::default()).syncs {
+            let trouble = Trouble { skip_sync: Some(sync), ..Trouble::default() };
+            let lost = Examiner::default().examine(&scenario, &scenario.run(512, trouble), 64);
+            assert!(lost.is_err(), "{scenario:?} does not need flush {sync}");
+            skipped += 1;
+        }
+    }
+    println!("figures: power loss: {skipped} flushes left out, each found");
+    assert!(skipped > 40, "{skipped}");
+}
