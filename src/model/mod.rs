@@ -17,7 +17,7 @@ pub use checkpoint::{
 };
 pub use compile::{
     Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
-    Sgd,
+    Schedule, Sgd,
 };
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};

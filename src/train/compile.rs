@@ -1,7 +1,9 @@
 //! Compiling: what a model is trained with.
 
 use super::error::TrainError;
-use crate::model::{Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss};
+use crate::model::{
+    Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, Schedule,
+};
 use crate::nn::{Model, Training};
 
 impl Model {
@@ -34,6 +36,13 @@ impl Model {
     /// # Errors
     /// If the losses are not those of the outputs, or a setting is out of its range.
     pub fn compile_with(&mut self, settings: CompileSettings) -> Result<(), TrainError> {
+        self.check_settings(&settings)?;
+        let training = Training::new(settings, self.layout());
+        self.training = Some(training);
+        Ok(())
+    }
+
+    fn check_settings(&self, settings: &CompileSettings) -> Result<(), TrainError> {
         let outputs = self.graph().outputs();
         if outputs.len() != settings.losses.len() {
             let (outputs, losses) = (outputs.len(), settings.losses.len());
@@ -48,10 +57,7 @@ impl Model {
         }
         let top_0 = settings.metrics.contains(&Metric::TopKAccuracy { k: 0 });
         within("k of a top-k accuracy", 0.0, !top_0, "1 or more")?;
-        check_optimizer(&settings.optimizer)?;
-        let training = Training::new(settings, self.layout());
-        self.training = Some(training);
-        Ok(())
+        check_optimizer(&settings.optimizer)
     }
 }
 
@@ -72,6 +78,7 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), TrainError> {
         within(setting, value, (0.0..1.0).contains(&value), "from 0 to below 1")
     };
     positive("learning_rate", optimizer.learning_rate)?;
+    check_schedule(&optimizer.schedule)?;
     let decay = optimizer.weight_decay;
     within("weight_decay", decay, decay >= 0.0 && decay.is_finite(), "0 or more and finite")?;
     match optimizer.clipping {
@@ -91,6 +98,42 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), TrainError> {
             share("rho", rms.rho)?;
             share("momentum", rms.momentum)?;
             positive("epsilon", rms.epsilon)
+        }
+    }
+}
+
+fn check_schedule(schedule: &Schedule) -> Result<(), TrainError> {
+    let steps = |steps: u64| within("the steps of a schedule", 0.0, steps > 0, "1 or more");
+    let not_negative = |setting, value: f64| {
+        within(setting, value, value >= 0.0 && value.is_finite(), "0 or more and finite")
+    };
+    match schedule {
+        Schedule::Constant => Ok(()),
+        Schedule::Step { boundaries, factors } => {
+            let (count, ascend) = (factors.len(), boundaries.is_sorted_by(|a, b| a < b));
+            let (setting, rule) = ("the number of a schedule's factors", "that of its boundaries");
+            within(setting, count as f64, count == boundaries.len(), rule)?;
+            if !ascend {
+                return Err(TrainError::Boundaries { found: boundaries.clone() });
+            }
+            factors.iter().try_for_each(|&factor| not_negative("a schedule's factor", factor))
+        }
+        Schedule::Exponential { steps: count, rate, staircase: _ } => {
+            steps(*count)?;
+            let holds = *rate > 0.0 && rate.is_finite();
+            within("the rate of a schedule", *rate, holds, "above 0 and finite")
+        }
+        Schedule::Cosine { steps: count, floor } => {
+            steps(*count)?;
+            not_negative("the floor of a schedule", *floor)
+        }
+        Schedule::WarmUp { steps: count, from, then } => {
+            steps(*count)?;
+            not_negative("the start of a warm-up", *from)?;
+            if matches!(**then, Schedule::WarmUp { .. }) {
+                return Err(TrainError::WarmUpTwice);
+            }
+            check_schedule(then)
         }
     }
 }

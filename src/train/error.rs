@@ -23,6 +23,10 @@ pub enum TrainError {
     LossOrder { index: usize, expected: String, found: String },
     #[error("{setting} must be {rule}, found {found}")]
     Setting { setting: &'static str, rule: &'static str, found: f64 },
+    #[error("the boundaries of a schedule must ascend, found {found:?}")]
+    Boundaries { found: Vec<u64> },
+    #[error("a warm-up is followed by another; let it be followed by a schedule of another kind")]
+    WarmUpTwice,
     #[error("the data has {found} targets per sample, the model has {expected} outputs")]
     TargetCount { expected: usize, found: usize },
     #[error("output `{output}` with loss {loss} takes {expected}, found {found}")]

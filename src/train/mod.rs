@@ -7,6 +7,7 @@ mod error;
 mod evaluate;
 mod fit;
 pub(crate) mod optimizer;
+mod schedule;
 
 pub use callback::{Callback, StepReport};
 pub use data::Dataset;

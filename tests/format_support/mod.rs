@@ -378,12 +378,31 @@ fn optimizers() -> impl Strategy<Value = Optimizer> {
         floats().prop_map(Clipping::Norm),
         floats().prop_map(Clipping::GlobalNorm),
     ];
-    (rules, floats(), floats(), clippings).prop_map(
-        |(rule, learning_rate, weight_decay, clipping)| Optimizer {
+    (rules, floats(), schedules(), floats(), clippings).prop_map(
+        |(rule, learning_rate, schedule, weight_decay, clipping)| Optimizer {
             rule,
             learning_rate,
+            schedule,
             weight_decay,
             clipping,
+        },
+    )
+}
+
+fn schedules() -> impl Strategy<Value = Schedule> {
+    let step = (vec(any::<u64>(), 0..3), vec(floats(), 0..3))
+        .prop_map(|(boundaries, factors)| Schedule::Step { boundaries, factors });
+    let plain = prop_oneof![
+        3 => Just(Schedule::Constant),
+        1 => step,
+        1 => (any::<u64>(), floats(), any::<bool>())
+            .prop_map(|(steps, rate, staircase)| Schedule::Exponential { steps, rate, staircase }),
+        1 => (any::<u64>(), floats()).prop_map(|(steps, floor)| Schedule::Cosine { steps, floor }),
+    ];
+    (plain, proptest::option::of((any::<u64>(), floats()))).prop_map(
+        |(then, warm_up)| match warm_up {
+            Some((steps, from)) => Schedule::WarmUp { steps, from, then: Box::new(then) },
+            None => then,
         },
     )
 }
@@ -427,6 +446,18 @@ fn nan_bits(checkpoint: &Checkpoint<'_>) -> Vec<u64> {
             }
         }
         floats.extend([optimizer.learning_rate, optimizer.weight_decay]);
+        let mut schedule = &optimizer.schedule;
+        if let Schedule::WarmUp { from, then, .. } = schedule {
+            floats.push(*from);
+            schedule = then;
+        }
+        match schedule {
+            Schedule::Constant | Schedule::WarmUp { .. } => {}
+            Schedule::Step { factors, .. } => floats.extend(factors),
+            Schedule::Exponential { rate: x, .. } | Schedule::Cosine { floor: x, .. } => {
+                floats.push(*x);
+            }
+        }
         match optimizer.clipping {
             Clipping::None => {}
             Clipping::Value(x) | Clipping::Norm(x) | Clipping::GlobalNorm(x) => floats.push(x),

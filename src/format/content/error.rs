@@ -23,6 +23,8 @@ pub enum ContentError {
     Duplicate { what: &'static str, name: String },
     #[error("the outputs with a loss are {found:?}, those of the architecture {expected:?}")]
     Losses { expected: Vec<String>, found: Vec<String> },
+    #[error("a warm-up of the learning rate is followed by another")]
+    WarmUpTwice,
     #[error("{what} has {rank} dimensions, the most is {limit}")]
     Rank { what: String, rank: usize, limit: usize },
     #[error("{what} takes {found} bytes, the most is {limit}")]

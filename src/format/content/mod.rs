@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bytes::Budget;
 use crate::model::{
     Checkpoint, CompileSettings, EpochRecord, Graph, History, NamedTensor, OptimizerState, Proof,
-    Slot, TrainingState,
+    Schedule, Slot, TrainingState,
 };
 use crate::tensor::{DType, Shape, Tensor};
 
@@ -319,6 +319,11 @@ fn check_graph(graph: &Graph) -> Result<(), ContentError> {
 }
 
 fn check_compile(compile: &CompileSettings, graph: &Graph) -> Result<(), ContentError> {
+    if let Schedule::WarmUp { then, .. } = &compile.optimizer.schedule
+        && matches!(**then, Schedule::WarmUp { .. })
+    {
+        return Err(ContentError::WarmUpTwice);
+    }
     let outputs = graph.outputs().iter().map(|output| &output.name);
     if outputs.clone().eq(compile.losses.iter().map(|loss| &loss.output)) {
         return Ok(());
