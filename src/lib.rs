@@ -52,10 +52,14 @@ pub use error::Error;
 pub use format::SaveOptions;
 pub use kernels::{FloatEnvironmentError, IsaError, instruction_set};
 pub use model::*;
-pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification};
+pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification, Weights};
 pub use saving::verify;
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
-pub use train::{Callback, Dataset, Evaluation, FitOptions, StepReport, TrainError};
+pub use train::callbacks::{EarlyStopping, ModelCheckpoint, Monitor, ReduceOnPlateau};
+pub use train::{
+    Callback, CallbackError, CallbackStates, Dataset, Evaluation, FitOptions, Moment,
+    ResumeOptions, StepReport, Stop, TrainError,
+};
 
 /// The code of the README compiles.
 #[cfg(doctest)]

@@ -139,7 +139,7 @@ fn show_how_to_go_on(
     resume: &str,
     screen: &mut Screen,
 ) -> io::Result<()> {
-    let state = recipe::training_state(model);
+    let state = model.training_state();
     let (epoch, step) = (state.epoch + 1, state.step_in_epoch);
     screen.heading(&format!("Stopped in epoch {epoch} after step {step}; the model is saved"))?;
     kept.iter().try_for_each(|form| form.show(screen))?;

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use keepnet::{Activation, FitOptions, Loss, Model, Optimizer, Sequential, Shape};
+use keepnet::{Activation, FitOptions, Loss, Model, Optimizer, ResumeOptions, Sequential, Shape};
 
 use crate::data::Data;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::recipe::{Recipe, training_state};
+use crate::recipe::Recipe;
 use crate::screen::Screen;
 
 const LEARNING_RATE: f64 = 0.001;
@@ -73,7 +73,7 @@ pub(crate) fn train(
     screen: &mut Screen,
 ) -> Result<Trained, Failure> {
     let train = recipe.select(&data.train);
-    let (images, state) = (train.len() as u64, training_state(model));
+    let (images, state) = (train.len() as u64, model.training_state());
     let epochs = recipe.epochs.saturating_sub(state.epoch);
     if epochs == 0 {
         let behind = state.epoch;
@@ -83,20 +83,23 @@ pub(crate) fn train(
     match (state.epoch + 1, state.step_in_epoch) {
         (1, 0) => {}
         (epoch, 0) => screen.line(format_args!("Going on with epoch {epoch}"))?,
-        (epoch, step) => screen.line(format_args!(
-            "Going on in epoch {epoch} after step {step}: its figures are of the steps that follow"
-        ))?,
+        (epoch, step) => {
+            screen.line(format_args!("Going on in epoch {epoch} after step {step}"))?;
+        }
     }
     let behind = state.step_in_epoch.saturating_mul(recipe.batch_size as u64).min(images);
     let planned = epochs.saturating_mul(images) - behind;
-    let mut progress = Progress::new(screen, recipe.epochs, images, planned);
+    let mut progress = Progress::new(screen, recipe.epochs, images, planned, behind);
     progress.begin()?;
-    let options = FitOptions {
-        epochs,
-        batch_size: recipe.batch_size,
-        validation: Some(data.validation.clone()),
-        ..FitOptions::default()
-    };
-    model.fit_with(&train, &options, &mut progress)?;
+    let validation = Some(data.validation.clone());
+    if model.fit_under_way().is_some() {
+        let end = Some(recipe.epochs);
+        let options = ResumeOptions { validation, end, ..ResumeOptions::default() };
+        model.resume(&train, &options, &mut progress)?;
+    } else {
+        let batch_size = recipe.batch_size;
+        let options = FitOptions { epochs, batch_size, validation, ..FitOptions::default() };
+        model.fit_with(&train, &options, &mut progress)?;
+    }
     Ok(progress.end()?)
 }

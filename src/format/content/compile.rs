@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::Schema;
+use super::architecture::{Schema, SchemaNumber};
 use super::json::Real;
 use super::layers::twins;
 use crate::model::{
@@ -110,7 +110,7 @@ impl From<&CompileSettings> for CompileJson {
             weight: Real(*weight),
         };
         Self {
-            schema: Schema,
+            schema: SchemaNumber,
             optimizer: OptimizerJson {
                 rule: (*rule).into(),
                 learning_rate: Real(*learning_rate),
