@@ -36,6 +36,8 @@
 #[doc(hidden)]
 pub mod benchable;
 pub mod bytes;
+#[doc(hidden)]
+pub mod demo;
 mod error;
 pub mod format;
 mod kernels;
@@ -53,7 +55,9 @@ pub use format::SaveOptions;
 pub use kernels::{FloatEnvironmentError, IsaError, instruction_set};
 pub use model::*;
 pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification, Weights};
-pub use saving::verify;
+pub use saving::{
+    CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint, verify,
+};
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
 pub use train::callbacks::{EarlyStopping, ModelCheckpoint, Monitor, ReduceOnPlateau};
 pub use train::{

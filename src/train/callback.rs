@@ -158,6 +158,41 @@ impl CallbackStates {
 /// Nobody listens.
 impl Callback for () {}
 
+/// Lends a callback, to be asked for its results after the fit.
+impl<C: Callback + ?Sized> Callback for &mut C {
+    fn on_step_end(
+        &mut self,
+        model: &Model,
+        report: &StepReport,
+    ) -> Result<ControlFlow<()>, CallbackError> {
+        (**self).on_step_end(model, report)
+    }
+
+    fn on_epoch_end(
+        &mut self,
+        model: &mut Model,
+        record: &EpochRecord,
+    ) -> Result<ControlFlow<Stop>, CallbackError> {
+        (**self).on_epoch_end(model, record)
+    }
+
+    fn on_settled(&mut self, model: &Model, moment: Moment<'_>) -> Result<(), CallbackError> {
+        (**self).on_settled(model, moment)
+    }
+
+    fn on_fit_end(&mut self, model: &mut Model, finished: bool) -> Result<(), CallbackError> {
+        (**self).on_fit_end(model, finished)
+    }
+
+    fn save_state(&self, states: &mut CallbackStates) {
+        (**self).save_state(states);
+    }
+
+    fn restore_state(&mut self, states: &mut CallbackStates) -> Result<(), CallbackError> {
+        (**self).restore_state(states)
+    }
+}
+
 /// All of them, in their order; one that breaks does not keep the others from hearing.
 impl Callback for Vec<Box<dyn Callback + '_>> {
     fn on_step_end(

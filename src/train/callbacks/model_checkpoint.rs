@@ -72,6 +72,20 @@ impl<S: CheckpointStore> ModelCheckpoint<S> {
         Self { monitor: Some(monitor), ..self }
     }
 
+    /// Where they go.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Makes a checkpoint of the model as it stands, whether one is due or not, and waits for it.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub fn keep_now(&mut self, model: &Model) -> Result<(), CallbackError> {
+        self.store.keep(model, model.steps(), self.last, self.best_step)?;
+        self.store.finish()
+    }
+
     /// Whether this is the moment for a checkpoint.
     fn is_due(&self, model: &Model, moment: Moment<'_>) -> bool {
         let divides = |every: u64, count: u64| every > 0 && count.is_multiple_of(every);

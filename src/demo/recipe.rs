@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use keepnet::bytes::Digest;
-use keepnet::nn::ARITHMETIC_REVISION;
-use keepnet::{Dataset, Model};
+use crate::bytes::Digest;
+use crate::nn::ARITHMETIC_REVISION;
+use crate::nn::Model;
+use crate::train::Dataset;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
-use crate::options::Options;
+use super::failure::Failure;
+use super::options::Options;
 
 /// The key it has in the metadata.
 const KEY: &str = "demo";

@@ -5,14 +5,15 @@ use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
+use crate::model::EpochRecord;
+use crate::nn::Model;
+use crate::report::numbers::{duration, grouped, percent};
+use crate::train::{Callback, CallbackError, StepReport, Stop};
 use indicatif::ProgressBar;
-use keepnet::model::EpochRecord;
-use keepnet::report::numbers::{duration, grouped, percent};
-use keepnet::{Callback, CallbackError, Model, StepReport, Stop};
 
-use crate::interrupt;
-use crate::screen::Screen;
-use crate::training::Trained;
+use super::interrupt;
+use super::screen::Screen;
+use super::training::Trained;
 
 /// In a pipe a long epoch says so often how it goes, at most this many times.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -103,7 +104,10 @@ impl<'a> Progress<'a> {
         }
         match self.failed {
             Some(error) => Err(error),
-            None => Ok(Trained { images: self.done, time: self.started.elapsed() }),
+            None => {
+                let (images, time) = (self.done, self.started.elapsed());
+                Ok(Trained { images, time, checkpoints: None })
+            }
         }
     }
 

@@ -3,14 +3,20 @@
 use std::path::Path;
 use std::time::Duration;
 
-use keepnet::{Activation, FitOptions, Loss, Model, Optimizer, ResumeOptions, Sequential, Shape};
+use crate::model::{Activation, Loss, Optimizer, Sequential};
+use crate::nn::Model;
+use crate::report::numbers::{grouped, percent};
+use crate::saving::CheckpointFolder;
+use crate::tensor::Shape;
+use crate::train::callbacks::{Every, ModelCheckpoint, Monitor};
+use crate::train::{Callback, FitOptions, ResumeOptions};
 
-use crate::data::Data;
-use crate::failure::Failure;
-use crate::options::Options;
-use crate::progress::Progress;
-use crate::recipe::Recipe;
-use crate::screen::Screen;
+use super::data::Data;
+use super::failure::Failure;
+use super::options::Options;
+use super::progress::Progress;
+use super::recipe::Recipe;
+use super::screen::Screen;
 
 const LEARNING_RATE: f64 = 0.001;
 
@@ -18,6 +24,34 @@ const LEARNING_RATE: f64 = 0.001;
 pub(crate) struct Trained {
     pub(crate) images: u64,
     pub(crate) time: Duration,
+    /// `None` if none were asked for.
+    pub(crate) checkpoints: Option<Checkpointed>,
+}
+
+/// What the checkpoints took.
+pub(crate) struct Checkpointed {
+    pub(crate) saved: u64,
+    /// How long training waited for them.
+    pub(crate) held_up: Duration,
+}
+
+/// Where checkpoints go, if they are asked for.
+pub(crate) struct Checkpoints(Option<ModelCheckpoint<CheckpointFolder>>);
+
+impl Checkpoints {
+    /// Makes the folder. One that is in use is left to the run that uses it.
+    pub(crate) fn prepare(options: &Options) -> Result<Self, Failure> {
+        let Some(dir) = &options.checkpoint_dir else {
+            return Ok(Self(None));
+        };
+        let folder = CheckpointFolder::new(dir)?;
+        if !options.resume && !folder.steps()?.is_empty() {
+            return Err(Failure::FolderInUse { folder: dir.clone() });
+        }
+        let every = Every::Steps(options.checkpoint_every);
+        let checkpoints = ModelCheckpoint::new(folder, every);
+        Ok(Self(Some(checkpoints.keep_best(Monitor::max("val_accuracy")))))
+    }
 }
 
 impl Trained {
@@ -70,6 +104,7 @@ pub(crate) fn train(
     model: &mut Model,
     data: &Data,
     recipe: &Recipe,
+    Checkpoints(mut checkpoints): Checkpoints,
     screen: &mut Screen,
 ) -> Result<Trained, Failure> {
     let train = recipe.select(&data.train);
@@ -78,7 +113,8 @@ pub(crate) fn train(
     if epochs == 0 {
         let behind = state.epoch;
         screen.line(format_args!("Epochs behind the model: {behind}; train more with --epochs"))?;
-        return Ok(Trained { images: 0, time: Duration::ZERO });
+        model.forget_fit();
+        return Ok(Trained { images: 0, time: Duration::ZERO, checkpoints: None });
     }
     match (state.epoch + 1, state.step_in_epoch) {
         (1, 0) => {}
@@ -91,15 +127,34 @@ pub(crate) fn train(
     let planned = epochs.saturating_mul(images) - behind;
     let mut progress = Progress::new(screen, recipe.epochs, images, planned, behind);
     progress.begin()?;
+    let mut callbacks: Vec<Box<dyn Callback + '_>> = vec![Box::new(&mut progress)];
+    if let Some(checkpoints) = &mut checkpoints {
+        callbacks.push(Box::new(checkpoints));
+    }
     let validation = Some(data.validation.clone());
     if model.fit_under_way().is_some() {
         let end = Some(recipe.epochs);
-        let options = ResumeOptions { validation, end, ..ResumeOptions::default() };
-        model.resume(&train, &options, &mut progress)?;
+        // Whether checkpoints are made does not change what is trained.
+        let other_callbacks = true;
+        let options = ResumeOptions { validation, end, other_callbacks, ..Default::default() };
+        model.resume(&train, &options, &mut callbacks)?;
     } else {
         let batch_size = recipe.batch_size;
         let options = FitOptions { epochs, batch_size, validation, ..FitOptions::default() };
-        model.fit_with(&train, &options, &mut progress)?;
+        model.fit_with(&train, &options, &mut callbacks)?;
     }
-    Ok(progress.end()?)
+    drop(callbacks);
+    let mut trained = progress.end()?;
+    if let Some(mut checkpoints) = checkpoints {
+        if model.fit_under_way().is_some() {
+            checkpoints.keep_now(model).map_err(Failure::Callback)?;
+        }
+        let (saved, held_up) = (checkpoints.store().saved(), checkpoints.store().held_up());
+        let share = held_up.as_secs_f64() / trained.time.as_secs_f64();
+        let (count, share) = (grouped(saved), percent(share, 1));
+        screen
+            .line(format_args!("{count} checkpoints held training up for {share} of its time"))?;
+        trained.checkpoints = Some(Checkpointed { saved, held_up });
+    }
+    Ok(trained)
 }
