@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::failure::Failure;
 use super::options::Options;
 use super::screen::Screen;
+use crate::error::Error;
 use crate::nn::Model;
-use crate::saving::{NewestCheckpoint, newest_checkpoint};
+use crate::saving::{Doubt, NewestCheckpoint, newest_checkpoint};
 use crate::train::data::mnist;
 
 /// What `keepnet resume` is asked for.
@@ -55,8 +56,12 @@ pub(super) fn newest(request: &Resume, screen: &mut Screen) -> Result<(Model, Pa
     }
     let NewestCheckpoint { found, skipped } = newest_checkpoint(folder)?;
     for (path, doubt) in &skipped {
-        // An error of loading names the file itself.
-        screen.line(format_args!("Passed over {}: {doubt}", path.display()))?;
+        let why = match doubt {
+            // Without the path, which stands there already.
+            Doubt::Model(Error::Format(error)) => error.cause().to_string(),
+            doubt => doubt.to_string(),
+        };
+        screen.line(format_args!("Passed over {}: {why}", path.display()))?;
     }
     match found {
         Some((path, model)) => Ok((model, path)),
