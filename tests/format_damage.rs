@@ -445,7 +445,7 @@ fn f15_tensors_stand_one_after_the_other() {
 
 #[test]
 fn f16_the_other_records() {
-    for id in ["optimizer", "training", "proof"] {
+    for id in ["optimizer", "proof"] {
         let bad = container().with(id, |section| section.payload.push(0));
         assert_says(&damage(&bad), &[&format!("section `{id}`"), "goes on for 1 bytes"]);
         let bad =

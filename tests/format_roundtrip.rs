@@ -80,6 +80,7 @@ proptest! {
         let tensors: Vec<_> = checkpoint.tensors.iter()
             .chain(checkpoint.optimizer.iter().flat_map(|o| &o.slots).flat_map(|s| &s.tensors))
             .chain(checkpoint.proof.iter().flat_map(|proof| &proof.outputs))
+            .chain(checkpoint.training.iter().flat_map(|state| state.weights()).flatten())
             .collect();
         prop_assert_eq!(of_file.tensors.len(), tensors.len());
         for ((info, other), named) in

@@ -246,8 +246,9 @@ fn damaged_checkpoints_are_passed_over() {
     fs::write(place.checkpoints().join("step-9999999.knet"), "mine").unwrap();
     fs::remove_file(place.model()).unwrap();
 
-    let mut command = place.command(Command::new(env!("CARGO_BIN_EXE_keepnet")));
-    let output = command.arg("resume").arg(place.checkpoints()).output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keepnet"));
+    command.arg("resume").arg(place.checkpoints());
+    let output = place.command(command).output().unwrap();
     let story = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{story} {}", told(&output));
     assert_eq!(story.matches("Passed over").count(), 3, "{story}");
