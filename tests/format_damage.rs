@@ -343,7 +343,7 @@ fn f10_json_is_canonical() {
 
 #[test]
 fn f11_schemas() {
-    for id in ["architecture", "compile"] {
+    for id in ["architecture", "compile", "training"] {
         let newer = container().replacing(id, "\"schema\": 1", "\"schema\": 2");
         assert_says(&refusal(&newer), &["schema", "2", "newer keepnet"]);
         let none = container().replacing(id, "\"schema\": 1", "\"schema\": 0");
@@ -441,6 +441,24 @@ fn f15_tensors_stand_one_after_the_other() {
     assert_says(&damage(&bad), &["section `tensors`", "goes on for 64 bytes"]);
     let bad = container().with("tensors", |s| s.payload.truncate(s.payload.len() - 64));
     assert_says(&damage(&bad), &["section `tensors`", "cut short"]);
+}
+
+#[test]
+fn f16_the_training_state() {
+    let training = |from, to| damage(&container().replacing("training", from, to));
+    let none = training("\"step_in_epoch\": \"2\"", "\"step_in_epoch\": \"0\"");
+    assert_says(&none, &["section `training`", "interrupted epoch, but no step"]);
+    let two = training("\"losses\": [\"NaN\"]", "\"losses\": [\"NaN\", 0.5]");
+    assert_says(&two, &["section `training`", "1 sums of losses, found 2"]);
+    let unknown = training("\"shuffle\": true", "\"shuffled\": true");
+    assert_says(&unknown, &["section `training`", "shuffled"]);
+    for number in ["\"+16\"", "\"016\"", "\"18446744073709551616\"", "16"] {
+        let other = training("\"end\": \"4\"", &format!("\"end\": {number}"));
+        assert_says(&other, &["section `training`"]);
+    }
+    // Weights that a callback says it remembers, but that are not there.
+    let absent = training("\"weights\": false", "\"weights\": true");
+    assert_says(&absent, &["17 tensors, found 13"]);
 }
 
 #[test]

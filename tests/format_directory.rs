@@ -261,7 +261,7 @@ fn d8_sections_of_newer_versions() {
 #[test]
 fn d9_lengths_are_checked_before_memory_is_taken() {
     for (from, to) in [
-        ("\"length\": 32", "\"length\": 1152921504606846976"),
+        ("\"length\": 48", "\"length\": 1152921504606846976"),
         ("\"units\": 2", "\"units\": 100000000000"),
     ] {
         let (_home, path) = saved();

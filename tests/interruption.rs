@@ -327,9 +327,12 @@ fn settings_made_by_hand_are_checked() {
     }
 }
 
-/// The steps of checkpoints that are kept, and errors on demand.
+/// The step of a checkpoint, and that of the best so far.
+type Kept = (u64, Option<u64>);
+
+/// What is kept, and the step at which keeping fails.
 #[derive(Clone, Default)]
-struct Steps(Rc<RefCell<Vec<(u64, Option<u64>)>>>, Option<u64>);
+struct Steps(Rc<RefCell<Vec<Kept>>>, Option<u64>);
 
 impl CheckpointStore for Steps {
     fn keep(
@@ -388,7 +391,7 @@ fn checkpoints_are_made_when_they_are_due() {
         run.model().fit_with(&run.data(), &options, &mut callback).expect("data that fits");
         store.0.take()
     };
-    let steps = |kept: Vec<(u64, Option<u64>)>| kept.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    let steps = |kept: Vec<Kept>| kept.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     assert_eq!(steps(kept(Every::Steps(2), false)).0, [2, 4, 6, 8]);
     assert_eq!(steps(kept(Every::Epochs(2), false)).0, [6]);
     // The loss falls from epoch to epoch.

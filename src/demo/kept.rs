@@ -182,8 +182,8 @@ fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, 
 
 #[cfg(test)]
 mod tests {
-    use super::training::new_model;
     use super::*;
+    use crate::demo::training::new_model;
     use crate::tensor::Shape;
 
     #[test]

@@ -81,7 +81,7 @@ pub enum Schedule {
     Cosine { steps: u64, floor: f64 },
     /// From `from` to 1 in a straight line over `steps`, `then` another schedule, which counts its
     /// steps from there and is no warm-up itself.
-    WarmUp { steps: u64, from: f64, then: Box<Schedule> },
+    WarmUp { steps: u64, from: f64, then: Box<Self> },
 }
 
 /// How a gradient becomes a step.

@@ -1,6 +1,7 @@
 //! What training tells while it runs, how it is stopped, and what those who listen remember.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::ops::ControlFlow;
 
@@ -119,11 +120,11 @@ pub struct CallbackStates {
 
 impl CallbackStates {
     pub fn insert(&mut self, name: impl Into<String>, state: CallbackState<Weights>) {
-        let name = name.into();
-        if self.states.contains_key(&name) {
-            self.twice = Some(name);
-        } else {
-            self.states.insert(name, state);
+        match self.states.entry(name.into()) {
+            Entry::Occupied(entry) => self.twice = Some(entry.key().clone()),
+            Entry::Vacant(entry) => {
+                entry.insert(state);
+            }
         }
     }
 

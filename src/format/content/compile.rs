@@ -51,7 +51,7 @@ enum ScheduleJson {
         steps: u64,
         from: Real,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        then: Option<Box<ScheduleJson>>,
+        then: Option<Box<Self>>,
     },
 }
 
