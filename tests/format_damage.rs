@@ -445,7 +445,7 @@ fn f15_tensors_stand_one_after_the_other() {
 
 #[test]
 fn f16_the_training_state() {
-    let training = |from, to| damage(&container().replacing("training", from, to));
+    let training = |from: &str, to: &str| damage(&container().replacing("training", from, to));
     let none = training("\"step_in_epoch\": \"2\"", "\"step_in_epoch\": \"0\"");
     assert_says(&none, &["section `training`", "interrupted epoch, but no step"]);
     let two = training("\"losses\": [\"NaN\"]", "\"losses\": [\"NaN\", 0.5]");
