@@ -36,6 +36,8 @@
 #[doc(hidden)]
 pub mod benchable;
 pub mod bytes;
+#[doc(hidden)]
+pub mod demo;
 mod error;
 pub mod format;
 mod kernels;
@@ -52,10 +54,16 @@ pub use error::Error;
 pub use format::SaveOptions;
 pub use kernels::{FloatEnvironmentError, IsaError, instruction_set};
 pub use model::*;
-pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification};
-pub use saving::verify;
+pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification, Weights};
+pub use saving::{
+    CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint, verify,
+};
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
-pub use train::{Callback, Dataset, Evaluation, FitOptions, StepReport, TrainError};
+pub use train::callbacks::{EarlyStopping, ModelCheckpoint, Monitor, ReduceOnPlateau};
+pub use train::{
+    Callback, CallbackError, CallbackStates, Dataset, Evaluation, FitOptions, Moment,
+    ResumeOptions, StepReport, Stop, TrainError,
+};
 
 /// The code of the README compiles.
 #[cfg(doctest)]

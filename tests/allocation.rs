@@ -16,8 +16,8 @@ use std::time::Duration;
 use keepnet::model::Clipping;
 use keepnet::train::data::{Dataset, mnist};
 use keepnet::{
-    Activation, BatchNormalization, Callback, Conv2d, FitOptions, GlobalPool2d, GraphBuilder, Loss,
-    Merge, Model, Optimizer, Padding, PoolKind, Sequential, Shape, StepReport,
+    Activation, BatchNormalization, Callback, CallbackError, Conv2d, FitOptions, GlobalPool2d,
+    GraphBuilder, Loss, Merge, Model, Optimizer, Padding, PoolKind, Sequential, Shape, StepReport,
 };
 
 /// The system's allocator, and how often it was asked for memory.
@@ -63,14 +63,18 @@ struct AfterFirst {
 }
 
 impl Callback for AfterFirst {
-    fn on_step_end(&mut self, _: &Model, report: &StepReport) -> ControlFlow<()> {
+    fn on_step_end(
+        &mut self,
+        _: &Model,
+        report: &StepReport,
+    ) -> Result<ControlFlow<()>, CallbackError> {
         assert!(report.values[0].1.is_finite(), "{report:?}");
         let now = ALLOCATIONS.load(Ordering::Relaxed);
         if report.step == 1 {
             self.before = now;
         }
         (self.steps, self.allocations) = (report.step, now - self.before);
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

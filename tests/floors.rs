@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 ///
 /// - operations read the plain settings of a layer (`Conv2d`, `Activation`), which know no operation;
 /// - the facade's saving reports the facade's error;
+/// - `demo` is what the programs `demo` and `keepnet resume` share;
 /// - `benchable` opens the kernels to the benches, and nothing imports it.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["tensor", "bytes"],
     &["kernels"],
     &["model"],
@@ -20,6 +21,7 @@ const FLOORS: [&[&str]; 10] = [
     &["train", "format", "report"],
     &["error"],
     &["saving"],
+    &["demo"],
     &["benchable"],
     &["lib"],
 ];

@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use keepnet::format::{Format, Limits, SaveOptions, load, save, to_bytes, unpack};
+use keepnet::train::CallbackError;
 use keepnet::train::data::mnist;
 use keepnet::{
     Activation, BatchNormalization, Callback, Conv2d, Dense, FitOptions, GlobalPool2d, Graph,
@@ -177,8 +178,13 @@ fn shared() -> Graph {
 struct StopAfter(u64);
 
 impl Callback for StopAfter {
-    fn on_step_end(&mut self, model: &Model, _: &StepReport) -> ControlFlow<()> {
-        if model.steps() < self.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    fn on_step_end(
+        &mut self,
+        model: &Model,
+        _: &StepReport,
+    ) -> Result<ControlFlow<()>, CallbackError> {
+        let stop = model.steps() >= self.0;
+        Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 }
 

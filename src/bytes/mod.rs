@@ -19,5 +19,5 @@ pub(crate) mod fs;
 mod reader;
 
 pub use budget::{Budget, BudgetError};
-pub use checksum::{Digest, DigestError, crc32c, crc32c_append, matches, sha256_each};
+pub use checksum::{Digest, DigestError, Hasher, crc32c, crc32c_append, matches, sha256_each};
 pub use reader::{ReadError, Reader};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::content::json::Real;
-use super::content::{CompileJson, Expected, Role, SCHEMA};
+use super::content::{CompileJson, Expected, Role, SCHEMA, TrainingJson};
 use super::{Format, Version};
 use crate::bytes::Digest;
-use crate::model::{Checkpoint, CompileSettings, EpochRecord};
+use crate::model::{Checkpoint, CompileSettings, EpochRecord, TrainingState};
 use crate::tensor::Tensor;
 
 /// A saved model that has passed every check, and where its parts stand.
@@ -44,7 +44,9 @@ pub struct Inspection {
     pub optimizer_step: Option<u64>,
     /// The names of what the optimizer remembers per parameter.
     pub optimizer_slots: Vec<String>,
-    pub training: Option<TrainingInfo>,
+    /// Serialised as in the file.
+    #[serde(serialize_with = "training_as_in_the_file")]
+    pub training: Option<TrainingState<()>>,
     /// By epoch; `None` if no history is saved.
     pub history: Option<Vec<EpochInfo>>,
     pub metadata: BTreeMap<String, String>,
@@ -88,18 +90,6 @@ pub struct TensorInfo {
     pub sha256: Digest,
 }
 
-/// [`TrainingState`](crate::model::TrainingState), with the seed as text so that every JSON reader
-/// keeps its bits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct TrainingInfo {
-    pub seed: String,
-    pub epoch: u64,
-    pub step_in_epoch: u64,
-    pub shard: u32,
-    pub arithmetic_revision: u32,
-}
-
 /// The figures of one epoch, what is not finite as text.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -141,13 +131,7 @@ impl Inspection {
             optimizer_slots: (optimizer.iter().flat_map(|optimizer| &optimizer.slots))
                 .map(|slot| slot.name.clone())
                 .collect(),
-            training: training.map(|state| TrainingInfo {
-                seed: state.seed.to_string(),
-                epoch: state.epoch,
-                step_in_epoch: state.step_in_epoch,
-                shard: state.shard,
-                arithmetic_revision: state.arithmetic_revision,
-            }),
+            training: training.as_ref().map(|state| state.as_ref().map(|_| ())),
             history: history.as_ref().map(|history| {
                 let info = |record: &EpochRecord| EpochInfo {
                     epoch: record.epoch,
@@ -172,6 +156,13 @@ fn as_in_the_file<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     compile.as_ref().map(CompileJson::from).serialize(serializer)
+}
+
+fn training_as_in_the_file<S: Serializer>(
+    training: &Option<TrainingState<()>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    training.as_ref().map(TrainingJson::from).serialize(serializer)
 }
 
 impl EpochInfo {

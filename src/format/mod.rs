@@ -49,7 +49,7 @@ use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role};
 pub use error::{Fault, FormatError};
-pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo, TrainingInfo};
+pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo};
 pub use kind::{Format, Kind};
 pub use limits::Limits;
 pub use options::SaveOptions;

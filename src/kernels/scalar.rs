@@ -2,7 +2,7 @@
 //! step or once a number, such as βᵗ in Adam, and schedules. Built as in [`math`](super::math).
 //! `docs/DETERMINISM.md` states the errors.
 
-use std::f64::consts::LN_2;
+use std::f64::consts::{LN_2, LOG2_E, PI};
 
 /// ln 2 − [`LN_2`]
 const LN_2_LOW: f64 = 2.319_046_813_846_299_6e-17;
@@ -42,6 +42,57 @@ pub(crate) fn ln(x: f64) -> f64 {
     let high = k.mul_add(LN_2, f);
     let low = k.mul_add(LN_2, -high) + f;
     high + (low + rest)
+}
+
+/// eˣ: its Taylor series around the nearest whole number of ln 2, times a power of 2.
+pub(crate) fn exp(x: f64) -> f64 {
+    // 1/n! from n = 0 on; the first term left out is below 2⁻⁵⁸ for |r| ≤ ln 2 / 2.
+    const TERMS: [f64; 14] = inverse_factorials(0, 1);
+    // Beyond, the result is 0 or ∞ anyway.
+    const RANGE: f64 = 800.0;
+    if x.is_nan() {
+        return f64::NAN;
+    }
+    let x = if x > RANGE { RANGE } else { x };
+    let x = if x < -RANGE { -RANGE } else { x };
+    let k = (x * LOG2_E).round();
+    let r = k.mul_add(-LN_2_LOW, k.mul_add(-LN_2, x));
+    let (k, mantissa) = (k as i64, polynomial(r, &TERMS));
+    // In two parts, because 2ᵏ alone may be out of range; only the last product can round.
+    mantissa * power_of_2(k / 2) * power_of_2(k - k / 2)
+}
+
+/// cos(π·x) for 0 ≤ x ≤ 1, by the Taylor series of sin(π·(½ − x)).
+pub(crate) fn cos_of_half_turns(x: f64) -> f64 {
+    // ±1/n! of odd n; the first term left out is below 2⁻⁵⁹ for |u| ≤ π/2.
+    const TERMS: [f64; 11] = alternating(inverse_factorials(1, 2));
+    let u = PI * (0.5 - x);
+    u * polynomial(u * u, &TERMS)
+}
+
+/// 1/n! for n = first, first + step, …
+const fn inverse_factorials<const N: usize>(first: usize, step: usize) -> [f64; N] {
+    let mut terms = [1.0; N];
+    let (mut factorial, mut n, mut i) = (1.0, 1, 0);
+    while i < N {
+        // Exact up to 22!, and rounded to 53 bits beyond it is never needed.
+        while n <= first + i * step {
+            factorial *= n as f64;
+            n += 1;
+        }
+        terms[i] = 1.0 / factorial;
+        i += 1;
+    }
+    terms
+}
+
+const fn alternating<const N: usize>(mut terms: [f64; N]) -> [f64; N] {
+    let mut i = 1;
+    while i < N {
+        terms[i] = -terms[i];
+        i += 2;
+    }
+    terms
 }
 
 /// baseⁿ by repeated squaring, each product kept as a sum of two floats. 0⁰ = 1, and NaN⁰ too.
@@ -115,6 +166,19 @@ mod tests {
             prop_assert!(steps_between(ln(x), f64::ln(x)) <= 1, "{x:e}: {:e}", ln(x));
         }
 
+        #[test]
+        #[expect(clippy::disallowed_methods, reason = "std is what we compare with")]
+        fn exp_is_that_of_std(x in prop_oneof![-745.0..709.7, -1.0..1.0]) {
+            prop_assert!(steps_between(exp(x), f64::exp(x)) <= 2, "{x:e}: {:e}", exp(x));
+        }
+
+        #[test]
+        #[expect(clippy::disallowed_methods, reason = "std is what we compare with")]
+        fn cos_of_half_turns_is_that_of_std(x in 0.0..=1.0) {
+            let (found, expected) = (cos_of_half_turns(x), f64::cos(PI * x));
+            prop_assert!((found - expected).abs() <= 4e-16, "{x:e}: {found:e} {expected:e}");
+        }
+
         /// pow of std takes the exponent as f64, exact up to 2⁵³.
         #[test]
         #[expect(clippy::disallowed_methods, reason = "std is what we compare with")]
@@ -130,7 +194,15 @@ mod tests {
     #[test]
     fn special_values_are_as_stated() {
         const INF: f64 = f64::INFINITY;
-        let table: [(f64, f64); 17] = [
+        let table: [(f64, f64); 25] = [
+            (exp(0.0), 1.0),
+            (exp(-0.0), 1.0),
+            (exp(-INF), 0.0),
+            (exp(INF), INF),
+            (exp(-f64::NAN), f64::NAN),
+            (cos_of_half_turns(0.0), 1.0),
+            (cos_of_half_turns(0.5), 0.0),
+            (cos_of_half_turns(1.0), -1.0),
             (ln(1.0), 0.0),
             (ln(0.0), -INF),
             (ln(-0.0), -INF),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CompileSettings, Graph};
+use super::{CompileSettings, Graph, TrainingState};
 use crate::tensor::Tensor;
 
 /// Everything a file can hold. Every format is `Checkpoint` ⇄ bytes.
@@ -13,7 +13,8 @@ pub struct Checkpoint<'a> {
     pub tensors: Vec<NamedTensor<'a>>,
     pub compile: Option<CompileSettings>,
     pub optimizer: Option<OptimizerState<'a>>,
-    pub training: Option<TrainingState>,
+    /// Weights that callbacks remember have the names and shapes of the parameters.
+    pub training: Option<TrainingState<Vec<NamedTensor<'a>>>>,
     pub history: Option<History>,
     /// The user's own notes.
     pub metadata: BTreeMap<String, String>,
@@ -42,22 +43,6 @@ pub struct Slot<'a> {
     pub name: String,
     /// One tensor per parameter, of its name and shape.
     pub tensors: Vec<NamedTensor<'a>>,
-}
-
-/// Where training stands. Together with the parameters and the optimizer's state this determines
-/// every later bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrainingState {
-    /// Keys initialisation, shuffling and dropout.
-    pub seed: u64,
-    /// Epochs finished over the life of the model, all calls of `fit` together.
-    pub epoch: u64,
-    /// Steps finished within the epoch that was interrupted; 0 between epochs.
-    pub step_in_epoch: u64,
-    /// Samples per shard, the unit of reduction.
-    pub shard: u32,
-    /// The arithmetic that made the parameters (see `docs/DETERMINISM.md`).
-    pub arithmetic_revision: u32,
 }
 
 /// What `fit` reported, epoch by epoch.
@@ -122,7 +107,7 @@ impl Checkpoint<'_> {
                     .map(|slot| Slot { name: slot.name, tensors: owned(slot.tensors) })
                     .collect(),
             }),
-            training: self.training,
+            training: self.training.map(|state| state.map(owned)),
             history: self.history,
             metadata: self.metadata,
             proof: self.proof.map(|proof| Proof {

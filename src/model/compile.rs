@@ -56,10 +56,32 @@ pub enum Metric {
 pub struct Optimizer {
     pub rule: OptimizerRule,
     pub learning_rate: f64,
+    /// What becomes of the learning rate from step to step.
+    pub schedule: Schedule,
     /// Decoupled: w −= learning rate · weight decay · w before each step (Loshchilov and Hutter,
     /// 2019). Zero for none.
     pub weight_decay: f64,
     pub clipping: Clipping,
+}
+
+/// What the learning rate is multiplied by, depending on the steps that the optimizer has done.
+/// The formulas are those of Keras' learning rate schedules of similar names, with every rate as a
+/// share of [`Optimizer::learning_rate`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Schedule {
+    /// 1
+    #[default]
+    Constant,
+    /// 1 up to and with `boundaries[0]` steps done, then `factors[i]` from above `boundaries[i]`
+    /// steps on (`PiecewiseConstantDecay`). Boundaries ascend, and there is a factor for each.
+    Step { boundaries: Vec<u64>, factors: Vec<f64> },
+    /// rate^(done / steps), with a staircase rounded down in the exponent (`ExponentialDecay`).
+    Exponential { steps: u64, rate: f64, staircase: bool },
+    /// (1 − floor)·½·(1 + cos(π·done / steps)) + floor, and `floor` after `steps` (`CosineDecay`).
+    Cosine { steps: u64, floor: f64 },
+    /// From `from` to 1 in a straight line over `steps`, `then` another schedule, which counts its
+    /// steps from there and is no warm-up itself.
+    WarmUp { steps: u64, from: f64, then: Box<Self> },
 }
 
 /// How a gradient becomes a step.
@@ -120,7 +142,18 @@ pub enum Clipping {
 
 impl Optimizer {
     pub fn new(rule: OptimizerRule, learning_rate: f64) -> Self {
-        Self { rule, learning_rate, weight_decay: 0.0, clipping: Clipping::None }
+        Self {
+            rule,
+            learning_rate,
+            schedule: Schedule::Constant,
+            weight_decay: 0.0,
+            clipping: Clipping::None,
+        }
+    }
+
+    /// The same with a learning rate that follows `schedule`.
+    pub fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
     }
 
     /// Adam with Keras' defaults (β 0.9 and 0.999, ε 1e-7).

@@ -10,14 +10,14 @@ mod infer;
 mod initializer;
 mod layer;
 mod sequential;
+pub(crate) mod settings;
+mod training;
 
 pub use activation::Activation;
-pub use checkpoint::{
-    Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, Proof, Slot, TrainingState,
-};
+pub use checkpoint::{Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, Proof, Slot};
 pub use compile::{
     Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
-    Sgd,
+    Schedule, Sgd,
 };
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
@@ -29,6 +29,10 @@ pub use layer::{
     PoolKind, Rescaling,
 };
 pub use sequential::Sequential;
+pub use settings::SettingsError;
+pub use training::{
+    CallbackState, DataRecord, FitState, Scores, StateValue, TrainingState, ValidationRecord,
+};
 
 #[cfg(test)]
 mod tests;

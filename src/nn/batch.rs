@@ -14,7 +14,7 @@ use crate::kernels::elementwise::{Binary, binary_in_place};
 use crate::kernels::environment::{self, FloatEnvironmentError};
 use crate::kernels::reduce::{sum_of_squares, tree, tree_sum};
 use crate::kernels::{Isa, Simd};
-use crate::model::{CompileSettings, Graph, Loss};
+use crate::model::{CompileSettings, Graph, Loss, Scores};
 use crate::ops::{add, dense, loss, metric};
 use crate::tensor::{Aligned, Samples, Targets};
 
@@ -26,18 +26,6 @@ pub(crate) struct Batch<'a> {
     /// Per output of the graph.
     pub(crate) targets: &'a [Targets],
     pub(crate) indices: &'a [usize],
-}
-
-/// Sums over samples, from which losses and metrics are the means.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Scores {
-    pub(crate) samples: u64,
-    /// The weighted sum over the outputs, and what regularisation adds, as a sum over the samples.
-    pub(crate) loss: f64,
-    /// Per output: the sum of its own losses.
-    pub(crate) losses: Vec<f64>,
-    /// Per metric: the sum over the samples.
-    pub(crate) metrics: Vec<f64>,
 }
 
 impl Scores {

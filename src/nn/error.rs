@@ -2,7 +2,7 @@
 
 use super::LoadReport;
 use crate::kernels::{FloatEnvironmentError, IsaError};
-use crate::model::GraphError;
+use crate::model::{GraphError, SettingsError};
 use crate::tensor::{Shape, TensorError};
 
 /// Why a model cannot be made, fed or changed.
@@ -40,9 +40,15 @@ pub enum ModelError {
     Mismatch(LoadReport),
     #[error("there is no layer `{name}`; the layers are {known}")]
     NoSuchLayer { name: String, known: String },
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("the weights are of another graph: {found} values, where this one has {expected}")]
+    Weights { expected: usize, found: usize },
     #[error(
-        "the checkpoint was trained with {found} samples per shard, this build works with \
-         {expected}: training would not go on to the same bits"
+        "the sums of the interrupted epoch are over {losses} losses and {metrics} metrics, not \
+         those that the model is compiled with"
     )]
-    Shard { expected: u32, found: u32 },
+    Scores { losses: usize, metrics: usize },
+    #[error("the proof is over {found} samples, the most is {limit}")]
+    ProofSamples { found: u32, limit: u32 },
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::batch::{Batch, Executor, Scores};
+use super::batch::{Batch, Executor};
 use super::layout::Layout;
 use super::model::Model;
 use super::reference::{
@@ -19,7 +19,7 @@ use super::reference::{
 use crate::kernels::Isa;
 use crate::model::{
     Activation, CompileSettings, Dense, Graph, GraphBuilder, Layer, LayerSpec, Loss, Node, NodeId,
-    Optimizer, Output, OutputLoss,
+    Optimizer, Output, OutputLoss, Scores,
 };
 use crate::ops::dropout;
 use crate::ops::random::{Purpose, Stream};

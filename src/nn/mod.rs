@@ -16,14 +16,16 @@ mod proof;
 #[cfg(test)]
 mod reference;
 mod transfer;
+mod weights;
 mod workspace;
 
-pub(crate) use batch::{Batch, Executor, Scores};
+pub(crate) use batch::{Batch, Executor};
 pub use error::ModelError;
 pub use model::Model;
-pub(crate) use model::Training;
+pub(crate) use model::{Arithmetic, Training};
 pub use proof::Verification;
 pub use transfer::{LoadReport, Mismatch};
+pub use weights::Weights;
 pub use workspace::SHARD;
 
 /// Raised by any change that can alter one bit of any result (see `docs/DETERMINISM.md`).

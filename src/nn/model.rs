@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::error::ModelError;
 use super::layout::Layout;
 use super::predict::Predictor;
+use super::weights::Weights;
 use super::{ARITHMETIC_REVISION, SHARD, initialize};
 use crate::model::{
-    Checkpoint, CompileSettings, Graph, History, NamedTensor, OptimizerState, Parameter,
-    Sequential, Slot, TrainingState,
+    Checkpoint, CompileSettings, FitState, Graph, History, NamedTensor, OptimizerState, Parameter,
+    Scores, Sequential, Slot, TrainingState,
 };
 use crate::tensor::{Aligned, Tensor};
 
@@ -25,12 +27,26 @@ pub struct Model {
     pub(crate) seed: u64,
     /// Epochs finished in all calls of `fit` together.
     pub(crate) epoch: u64,
-    /// Steps finished of an epoch that was interrupted.
+    /// Steps finished of the epoch that runs or was interrupted, and what they add up to.
     pub(crate) step_in_epoch: u64,
+    pub(crate) scores: Option<Scores>,
+    pub(crate) fit: Option<FitState<Weights>>,
+    pub(crate) arithmetic: Arithmetic,
     pub(crate) training: Option<Training>,
     pub(crate) history: History,
     /// The user's own notes, which travel with the file.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// What made the parameters: training goes on to the same bits with the same alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arithmetic {
+    pub(crate) revision: u32,
+    pub(crate) shard: u32,
+}
+
+impl Arithmetic {
+    pub(crate) const CURRENT: Self = Self { revision: ARITHMETIC_REVISION, shard: SHARD as u32 };
 }
 
 /// What compiling adds to a model.
@@ -71,6 +87,9 @@ impl Model {
             seed,
             epoch: 0,
             step_in_epoch: 0,
+            scores: None,
+            fit: None,
+            arithmetic: Arithmetic::CURRENT,
             training: None,
             history: History::default(),
             metadata: BTreeMap::new(),
@@ -94,6 +113,17 @@ impl Model {
     /// Optimizer steps done.
     pub fn steps(&self) -> u64 {
         self.training.as_ref().map_or(0, |training| training.step)
+    }
+
+    /// The fit that was interrupted, or that runs; [`resume`](Self::resume) goes on with it.
+    pub fn fit_under_way(&self) -> Option<&FitState<Weights>> {
+        self.fit.as_ref()
+    }
+
+    /// Gives up the fit that was interrupted. The steps of an interrupted epoch stay done, but the
+    /// next `fit` begins that epoch from its first step.
+    pub fn forget_fit(&mut self) {
+        (self.fit, self.scores, self.step_in_epoch) = (None, None, 0);
     }
 
     /// The parameter tensor of that name (`layer/parameter`).
@@ -159,8 +189,7 @@ impl Model {
 
     /// Everything that can be kept of this model; the tensors are borrowed from it.
     pub fn to_checkpoint(&self) -> Checkpoint<'_> {
-        let all = self.graph.parameters().iter().zip(self.layout.ranges().iter().cloned());
-        let tensors = self.named_tensors(all, &self.parameters);
+        let tensors = self.named_tensors(self.places(), &self.parameters);
         let optimizer = self.training.as_ref().map(|training| OptimizerState {
             step: training.step,
             slots: (training.settings.optimizer.slots().iter())
@@ -176,16 +205,26 @@ impl Model {
             tensors,
             compile: self.compiled().cloned(),
             optimizer,
-            training: Some(TrainingState {
-                seed: self.seed,
-                epoch: self.epoch,
-                step_in_epoch: self.step_in_epoch,
-                shard: SHARD as u32,
-                arithmetic_revision: ARITHMETIC_REVISION,
-            }),
+            training: Some(
+                self.training_state()
+                    .map(|weights| self.named_tensors(self.places(), &weights.values)),
+            ),
             history: Some(self.history.clone()),
             metadata: self.metadata.clone(),
             proof: None,
+        }
+    }
+
+    /// Where training stands.
+    pub fn training_state(&self) -> TrainingState<&Weights> {
+        TrainingState {
+            seed: self.seed,
+            epoch: self.epoch,
+            step_in_epoch: self.step_in_epoch,
+            shard: self.arithmetic.shard,
+            arithmetic_revision: self.arithmetic.revision,
+            interrupted: self.scores.clone(),
+            fit: self.fit.as_ref().map(FitState::as_ref),
         }
     }
 
@@ -204,26 +243,47 @@ impl Model {
     /// The model that a checkpoint describes.
     ///
     /// # Errors
-    /// If a tensor is missing, not one of the graph's, or of another shape or type than it needs.
+    /// If a tensor is missing, not one of the graph's, or of another shape or type than it needs;
+    /// if compile settings are out of their range.
     pub fn from_checkpoint(checkpoint: &Checkpoint<'_>) -> Result<Self, ModelError> {
         let graph = checkpoint.graph.clone();
         let layout = Layout::new(graph.parameters());
-        let all = graph.parameters().iter().zip(layout.ranges().iter().cloned());
-        let parameters = arrange(&graph, &layout, all, &checkpoint.tensors)?;
-        let state = checkpoint.training;
-        if let Some(found) = state.map(|state| state.shard).filter(|&shard| shard != SHARD as u32) {
-            return Err(ModelError::Shard { expected: SHARD as u32, found });
-        }
+        let arranged = |tensors: &[NamedTensor<'_>]| {
+            let all = graph.parameters().iter().zip(layout.ranges().iter().cloned());
+            arrange(&graph, &layout, all, tensors)
+        };
+        let parameters = arranged(&checkpoint.tensors)?;
         let training = match &checkpoint.compile {
             Some(settings) => {
+                settings.check(&graph)?;
                 Some(Training::restored(&graph, &layout, settings, checkpoint.optimizer.as_ref())?)
             }
             None => None,
         };
-        let seed = state.map_or(0, |state| state.seed);
+        let state = checkpoint.training.as_ref().map(|state| {
+            let weights =
+                |tensors: &Vec<_>| arranged(tensors).map(|v| Weights { values: Arc::new(v) });
+            state.as_ref().try_map(weights)
+        });
+        let state = state.transpose()?;
+        if let (Some(settings), Some(scores)) =
+            (&checkpoint.compile, state.as_ref().and_then(|state| state.interrupted.as_ref()))
+        {
+            let (losses, metrics) = (scores.losses.len(), scores.metrics.len());
+            if (losses, metrics) != (settings.losses.len(), settings.metrics.len()) {
+                return Err(ModelError::Scores { losses, metrics });
+            }
+        }
+        let seed = state.as_ref().map_or(0, |state| state.seed);
         let mut model = Self::with_parameters(graph, layout, parameters, seed);
-        model.epoch = state.map_or(0, |state| state.epoch);
-        model.step_in_epoch = state.map_or(0, |state| state.step_in_epoch);
+        if let Some(state) = state {
+            model.epoch = state.epoch;
+            model.step_in_epoch = state.step_in_epoch;
+            model.scores = state.interrupted;
+            model.fit = state.fit;
+            model.arithmetic =
+                Arithmetic { revision: state.arithmetic_revision, shard: state.shard };
+        }
         model.training = training;
         model.history = checkpoint.history.clone().unwrap_or_default();
         model.metadata.clone_from(&checkpoint.metadata);
@@ -299,6 +359,9 @@ impl Clone for Model {
             seed: self.seed,
             epoch: self.epoch,
             step_in_epoch: self.step_in_epoch,
+            scores: self.scores.clone(),
+            fit: self.fit.clone(),
+            arithmetic: self.arithmetic,
             training: self.training.clone(),
             history: self.history.clone(),
             metadata: self.metadata.clone(),

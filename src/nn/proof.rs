@@ -12,6 +12,9 @@ use crate::tensor::{Samples, Tensor};
 /// Samples in the probe that is saved with a model.
 const SAMPLES: u32 = 4;
 
+/// The most samples of a proof that are run: its file does not bound what they cost.
+const MAX_SAMPLES: u32 = 1024;
+
 /// How a model's answers compare with those in its proof.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verification {
@@ -67,8 +70,12 @@ impl Model {
     /// Runs the probe of `proof` and compares the answers bit by bit.
     ///
     /// # Errors
-    /// If the proof is not one of this graph's.
+    /// If the proof is not one of this graph's, or has more than 1,024 samples.
     pub fn verify(&self, proof: &Proof<'_>) -> Result<Verification, ModelError> {
+        let (found, limit) = (proof.samples, MAX_SAMPLES);
+        if found > limit {
+            return Err(ModelError::ProofSamples { found, limit });
+        }
         let outputs = self.predict_all(&self.probe(proof.seed, proof.samples))?;
         let names = self.graph().outputs().iter().map(|output| output.name.as_str());
         let mut identical = true;

@@ -9,6 +9,8 @@ mod stored;
 
 pub(crate) use aligned::Aligned;
 pub use dtype::DType;
+pub(crate) use samples::Content;
 pub use samples::{Samples, SamplesError, Targets};
 pub use shape::Shape;
+pub(crate) use stored::little_endian;
 pub use stored::{Tensor, TensorError};

@@ -24,6 +24,13 @@ enum Values {
     U8(Arc<[u8]>, Arc<[f32; 256]>),
 }
 
+/// The values as they are kept.
+pub(crate) enum Content<'a> {
+    F32(&'a [f32]),
+    /// Bytes, and what each of the 256 stands for.
+    U8(&'a [u8], &'a [f32; 256]),
+}
+
 /// Why values do not make samples.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found} values do not make {count} samples of shape {shape}")]
@@ -82,6 +89,13 @@ impl Samples {
     /// The shape of one sample.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    pub(crate) fn content(&self) -> Content<'_> {
+        match &self.values {
+            Values::F32(values) => Content::F32(values),
+            Values::U8(bytes, table) => Content::U8(bytes, table),
+        }
     }
 
     /// Writes sample `index` into `out`, which has as many elements as the shape.

@@ -27,6 +27,15 @@ pub enum TensorError {
     DType { expected: DType, found: DType },
 }
 
+/// The bytes of f32 values (on a little-endian machine without a copy).
+pub(crate) fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+}
+
 impl<'a> Tensor<'a> {
     /// Checks that `bytes` are exactly what `dtype` and `shape` take.
     pub fn new(
@@ -48,12 +57,7 @@ impl<'a> Tensor<'a> {
 
     /// Borrows f32 values (on a little-endian machine without a copy).
     pub fn from_f32(shape: impl Into<Shape>, values: &'a [f32]) -> Result<Self, TensorError> {
-        let bytes = if cfg!(target_endian = "little") {
-            Cow::Borrowed(bytemuck::cast_slice(values))
-        } else {
-            Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        };
-        Self::new(DType::F32, shape, bytes)
+        Self::new(DType::F32, shape, little_endian(values))
     }
 
     pub fn dtype(&self) -> DType {

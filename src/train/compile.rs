@@ -1,7 +1,8 @@
 //! Compiling: what a model is trained with.
 
 use super::error::TrainError;
-use crate::model::{Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss};
+use crate::model::settings::within;
+use crate::model::{CompileSettings, Loss, Metric, Optimizer, OutputLoss, SettingsError};
 use crate::nn::{Model, Training};
 
 impl Model {
@@ -18,7 +19,7 @@ impl Model {
         let classifies = !matches!(loss, Loss::MeanSquaredError | Loss::MeanAbsoluteError);
         let outputs = self.graph().outputs();
         let [output] = outputs else {
-            return Err(TrainError::Losses { outputs: outputs.len(), losses: 1 });
+            return Err(SettingsError::Losses { outputs: outputs.len(), losses: 1 }.into());
         };
         let output = output.name.clone();
         self.compile_with(CompileSettings {
@@ -29,68 +30,25 @@ impl Model {
     }
 
     /// Sets optimizer, one loss per output in the order of the outputs, and metrics. The optimizer
-    /// starts anew.
+    /// starts anew, and a fit that was under way is [forgotten](Self::forget_fit).
     ///
     /// # Errors
     /// If the losses are not those of the outputs, or a setting is out of its range.
     pub fn compile_with(&mut self, settings: CompileSettings) -> Result<(), TrainError> {
-        let outputs = self.graph().outputs();
-        if outputs.len() != settings.losses.len() {
-            let (outputs, losses) = (outputs.len(), settings.losses.len());
-            return Err(TrainError::Losses { outputs, losses });
-        }
-        for (index, (output, loss)) in outputs.iter().zip(&settings.losses).enumerate() {
-            if output.name != loss.output {
-                let (expected, found) = (output.name.clone(), loss.output.clone());
-                return Err(TrainError::LossOrder { index, expected, found });
-            }
-            within("the weight of a loss", loss.weight, f64::is_finite(loss.weight), "finite")?;
-        }
-        let top_0 = settings.metrics.contains(&Metric::TopKAccuracy { k: 0 });
-        within("k of a top-k accuracy", 0.0, !top_0, "1 or more")?;
-        check_optimizer(&settings.optimizer)?;
-        let training = Training::new(settings, self.layout());
-        self.training = Some(training);
+        settings.check(self.graph())?;
+        self.forget_fit();
+        self.training = Some(Training::new(settings, self.layout()));
         Ok(())
     }
-}
 
-fn within(
-    setting: &'static str,
-    found: f64,
-    holds: bool,
-    rule: &'static str,
-) -> Result<(), TrainError> {
-    if holds { Ok(()) } else { Err(TrainError::Setting { setting, rule, found }) }
-}
-
-fn check_optimizer(optimizer: &Optimizer) -> Result<(), TrainError> {
-    let positive = |setting, value: f64| {
-        within(setting, value, value > 0.0 && value.is_finite(), "above 0 and finite")
-    };
-    let share = |setting, value: f64| {
-        within(setting, value, (0.0..1.0).contains(&value), "from 0 to below 1")
-    };
-    positive("learning_rate", optimizer.learning_rate)?;
-    let decay = optimizer.weight_decay;
-    within("weight_decay", decay, decay >= 0.0 && decay.is_finite(), "0 or more and finite")?;
-    match optimizer.clipping {
-        Clipping::None => {}
-        Clipping::Value(limit) | Clipping::Norm(limit) | Clipping::GlobalNorm(limit) => {
-            positive("the limit of clipping", limit)?;
-        }
-    }
-    match optimizer.rule {
-        OptimizerRule::Adam(adam) => {
-            share("beta_1", adam.beta_1)?;
-            share("beta_2", adam.beta_2)?;
-            positive("epsilon", adam.epsilon)
-        }
-        OptimizerRule::Sgd(sgd) => share("momentum", sgd.momentum),
-        OptimizerRule::RmsProp(rms) => {
-            share("rho", rms.rho)?;
-            share("momentum", rms.momentum)?;
-            positive("epsilon", rms.epsilon)
-        }
+    /// Changes the learning rate, from the next step on. What the optimizer remembers stays.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or the rate is not above 0 and finite.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<(), TrainError> {
+        let training = self.training.as_mut().ok_or(TrainError::NotCompiled)?;
+        within("learning_rate", rate, rate > 0.0 && rate.is_finite(), "above 0 and finite")?;
+        training.settings.optimizer.learning_rate = rate;
+        Ok(())
     }
 }

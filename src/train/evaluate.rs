@@ -2,8 +2,8 @@
 
 use super::data::Dataset;
 use super::error::TrainError;
-use crate::model::CompileSettings;
-use crate::nn::{Batch, Executor, Model, Scores};
+use crate::model::{CompileSettings, Scores};
+use crate::nn::{Batch, Executor, Model};
 use crate::tensor::Targets;
 
 /// Samples taken at once where nothing depends on the number.

@@ -28,7 +28,7 @@ pub(crate) fn step(
 ) {
     let isa = Isa::current();
     clip(isa, optimizer.clipping, gradient, ranges);
-    let rate = optimizer.learning_rate;
+    let rate = optimizer.learning_rate * optimizer.schedule.factor(step - 1);
     let decay = (rate * optimizer.weight_decay) as f32;
     let mut slots = slots.iter_mut().map(|slot| &mut **slot);
     let slots = std::array::from_fn(|_| slots.next().unwrap_or_default());

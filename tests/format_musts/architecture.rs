@@ -60,7 +60,7 @@ fn f_42_schemas() {
     for file in written() {
         assert_eq!(architecture(&file)["schema"], 1);
     }
-    for id in ["architecture", "compile"] {
+    for id in ["architecture", "compile", "training"] {
         for newer in ["2", "18446744073709551615"] {
             let schema = format!("\"schema\": {newer}");
             let newer_file = container().replacing(id, "\"schema\": 1", &schema);

@@ -84,7 +84,7 @@ fn d_6_files_of_sections() {
     for entry in members(&path)["extra"].as_array().unwrap() {
         let id = entry["section"].as_str().unwrap();
         let file = entry["file"].as_str().unwrap();
-        if ["compile", "metadata"].contains(&id) {
+        if ["compile", "training", "metadata"].contains(&id) {
             assert_eq!(file, format!("extra/{id}.json"));
         } else if ["optimizer", "history", "proof"].contains(&id) {
             assert_eq!(file, format!("extra/{id}.bin"));

@@ -15,6 +15,7 @@ mod records;
 mod sections;
 mod tensors;
 mod text;
+mod training;
 
 use keepnet::SaveOptions;
 use keepnet::format::to_bytes;

@@ -86,7 +86,7 @@ fn f_26_numbers_in_a_record_claim_no_more_than_there_is() {
 fn f_27_text_and_choices_are_valid() {
     for file in written() {
         for record in crate::tensors::index(&file) {
-            assert!(record.role <= 2 && std::str::from_utf8(&record.name).is_ok());
+            assert!(record.role <= 3 && std::str::from_utf8(&record.name).is_ok());
         }
     }
     let set = |at: usize, byte: u8| move |payload: &mut Vec<u8>| payload[at] = byte;

@@ -10,7 +10,7 @@ use crate::format_support::refusal::{assert_says, container, damage, read};
 use crate::format_support::small;
 use crate::written;
 
-const TEXTS: [&str; 3] = ["architecture", "compile", "metadata"];
+const TEXTS: [&str; 4] = ["architecture", "compile", "training", "metadata"];
 
 fn texts(file: &[u8]) -> Vec<(String, String)> {
     let sections = Container::take_apart(file).sections.into_iter();

@@ -13,7 +13,7 @@ import numpy as np
 NAMES = "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
 TYPES = dict(zip(NAMES, "<f2 |V2 <f4 <f8 |i1 <i2 <i4 <i8 |u1 <u2 <u4 <u8 |b1".split()))
 SECTIONS = "architecture compile optimizer training history metadata proof index tensors".split()
-CRITICAL, TEXTS = {"architecture", "index", "tensors"}, {"compile", "metadata"}
+CRITICAL, TEXTS = {"architecture", "index", "tensors"}, {"compile", "training", "metadata"}
 START, BEFORE, AFTER = b'{\n  "format": "keepnet directory",\n', b',\n  "sha256": "', b'"\n}\n'
 TABLE = list(range(256))
 for _ in range(8): TABLE = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in TABLE]
@@ -22,7 +22,6 @@ class Refused(Exception): pass
 
 def must(holds, rule):
     if not holds: raise Refused(rule)
-
 def padded(length): return -(-length // 64) * 64
 def sha256(data): return hashlib.sha256(data).hexdigest()
 
@@ -59,11 +58,11 @@ class Records:
     def list(self, item): return [item() for _ in range(self.number())]
     def role(self):
         choice = self.number("I")
-        must(choice <= 2, "F-27")
-        return {"slot": self.number("I")} if choice == 1 else "proof_output" if choice else "parameter"
+        must(choice <= 3, "F-27")
+        number = self.number("I") if choice % 2 else None
+        return ("parameter", {"slot": number}, "proof_output", {"best": number})[choice]
     def to_end(self, item):
-        while self.at < len(self.data):
-            yield item()
+        while self.at < len(self.data): yield item()
 
 def parameters(layer):
     """Names of the parameters of a layer, and whether they are trained."""
@@ -91,7 +90,10 @@ def decode(found, architecture, sections):
         for number, slot in enumerate(slots):
             wanted += [({"slot": number}, name, f"{slot}/{name}") for name, trained in every if trained]
     outputs = architecture["outputs"] if "proof" in sections else []
-    return model, wanted + [("proof_output", output["name"], f"proof/{output['name']}") for output in outputs]
+    wanted += [("proof_output", output["name"], f"proof/{output['name']}") for output in outputs]
+    callbacks = ((model.get("training") or {}).get("fit") or {}).get("callbacks", {})
+    remembering = (callback for callback in callbacks.values() if callback["weights"])
+    return model, wanted + [({"best": number}, name, f"best/{name}") for number, _ in enumerate(remembering) for name, _ in every]
 
 def tensor(entry, wanted, data):
     """What the index says of a tensor, checked, and its array."""

@@ -6,6 +6,7 @@ pub mod refusal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keepnet::bytes::Digest;
 use keepnet::*;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -40,7 +41,7 @@ pub fn checkpoints() -> impl Strategy<Value = Checkpoint<'static>> {
     graphs().prop_flat_map(|graph| {
         let losses = vec((losses(), floats()), graph.outputs().len());
         let compile = (optimizers(), losses, vec(metrics(), 0..3));
-        let training = any::<(u64, u64, u64, u32, u32)>();
+        let training = trainings();
         let metadata = btree_map(any::<String>(), any::<String>(), 0..4);
         let proof = any::<(u32, u64)>().prop_flat_map(|pair| (Just(pair), 0..3_u32));
         (
@@ -60,7 +61,7 @@ type Parts = (
     Graph,
     u64,
     Option<((Optimizer, Vec<(Loss, f64)>, Vec<Metric>), Option<u64>)>,
-    Option<(u64, u64, u64, u32, u32)>,
+    Option<TrainingState<()>>,
     Option<History>,
     BTreeMap<String, String>,
     Option<((u32, u64), u32)>,
@@ -104,11 +105,100 @@ fn assemble(parts: Parts) -> Checkpoint<'static> {
             })
             .collect(),
     });
-    let training = training.map(|(seed, epoch, step_in_epoch, shard, arithmetic_revision)| {
-        TrainingState { seed, epoch, step_in_epoch, shard, arithmetic_revision }
+    let training = training.map(|mut state| {
+        if let (Some(scores), Some(settings)) = (&mut state.interrupted, &settings) {
+            scores.losses.resize(settings.losses.len(), f64::NAN);
+            scores.metrics.resize(settings.metrics.len(), 0.1);
+        }
+        state.map(|()| parameters(&mut noise, false))
     });
     let compile = settings;
     Checkpoint { graph, tensors, compile, optimizer, training, history, metadata, proof }
+}
+
+/// Any state of training; sums of losses and metrics are cut to what the model has.
+fn trainings() -> impl Strategy<Value = TrainingState<()>> {
+    let scores = (any::<u64>(), floats(), vec(floats(), 0..3), vec(floats(), 0..3));
+    let scores = scores.prop_map(|(samples, loss, losses, metrics)| Scores {
+        samples,
+        loss,
+        losses,
+        metrics,
+    });
+    let record = || {
+        (any::<u64>(), any::<[u8; 32]>(), proptest::option::of(any::<String>())).prop_map(
+            |(samples, sha256, source)| DataRecord { samples, sha256: Digest(sha256), source },
+        )
+    };
+    let validation = prop_oneof![
+        Just(ValidationRecord::None),
+        floats().prop_map(ValidationRecord::Split),
+        record().prop_map(ValidationRecord::Given),
+    ];
+    let value =
+        prop_oneof![any::<u64>().prop_map(StateValue::Count), floats().prop_map(StateValue::Real),];
+    let callback = (btree_map(any::<String>(), value, 0..3), any::<bool>())
+        .prop_map(|(values, weights)| CallbackState { values, weights: weights.then_some(()) });
+    let callbacks = btree_map(any::<String>(), callback, 0..3);
+    let fit = (any::<u64>(), any::<bool>(), any::<u64>(), record(), validation, callbacks)
+        .prop_map(|(batch_size, shuffle, end, data, validation, callbacks)| FitState {
+            batch_size,
+            shuffle,
+            end,
+            data,
+            validation,
+            callbacks,
+        });
+    let numbers = any::<(u64, u64, u64, u32, u32)>();
+    (numbers, proptest::option::of(scores), proptest::option::of(fit)).prop_map(
+        |((seed, epoch, step_in_epoch, shard, arithmetic_revision), interrupted, fit)| {
+            let interrupted = interrupted.filter(|_| step_in_epoch > 0);
+            TrainingState {
+                seed,
+                epoch,
+                step_in_epoch,
+                shard,
+                arithmetic_revision,
+                interrupted,
+                fit,
+            }
+        },
+    )
+}
+
+/// A training state with every part but weights.
+fn small_training() -> TrainingState<()> {
+    let data = DataRecord {
+        samples: 96,
+        sha256: Digest::of(b"data"),
+        source: Some("embedded MNIST".into()),
+    };
+    let values = BTreeMap::from([
+        ("best".to_owned(), StateValue::Real(0.5)),
+        ("wait".to_owned(), StateValue::Count(u64::MAX)),
+    ]);
+    let callback = CallbackState { values, weights: None };
+    TrainingState {
+        seed: u64::MAX,
+        epoch: 1,
+        step_in_epoch: 2,
+        shard: 16,
+        arithmetic_revision: 1,
+        interrupted: Some(Scores {
+            samples: 64,
+            loss: 32.5,
+            losses: Vec::new(),
+            metrics: Vec::new(),
+        }),
+        fit: Some(FitState {
+            batch_size: 32,
+            shuffle: true,
+            end: 4,
+            data: data.clone(),
+            validation: ValidationRecord::Given(data),
+            callbacks: BTreeMap::from([("early_stopping(val_loss)".to_owned(), callback)]),
+        }),
+    }
 }
 
 /// xorshift64: which numbers does not matter, only that they are many and the seed gives them.
@@ -379,12 +469,31 @@ fn optimizers() -> impl Strategy<Value = Optimizer> {
         floats().prop_map(Clipping::Norm),
         floats().prop_map(Clipping::GlobalNorm),
     ];
-    (rules, floats(), floats(), clippings).prop_map(
-        |(rule, learning_rate, weight_decay, clipping)| Optimizer {
+    (rules, floats(), schedules(), floats(), clippings).prop_map(
+        |(rule, learning_rate, schedule, weight_decay, clipping)| Optimizer {
             rule,
             learning_rate,
+            schedule,
             weight_decay,
             clipping,
+        },
+    )
+}
+
+fn schedules() -> impl Strategy<Value = Schedule> {
+    let step = (vec(any::<u64>(), 0..3), vec(floats(), 0..3))
+        .prop_map(|(boundaries, factors)| Schedule::Step { boundaries, factors });
+    let plain = prop_oneof![
+        3 => Just(Schedule::Constant),
+        1 => step,
+        1 => (any::<u64>(), floats(), any::<bool>())
+            .prop_map(|(steps, rate, staircase)| Schedule::Exponential { steps, rate, staircase }),
+        1 => (any::<u64>(), floats()).prop_map(|(steps, floor)| Schedule::Cosine { steps, floor }),
+    ];
+    (plain, proptest::option::of((any::<u64>(), floats()))).prop_map(
+        |(then, warm_up)| match warm_up {
+            Some((steps, from)) => Schedule::WarmUp { steps, from, then: Box::new(then) },
+            None => then,
         },
     )
 }
@@ -428,11 +537,39 @@ fn nan_bits(checkpoint: &Checkpoint<'_>) -> Vec<u64> {
             }
         }
         floats.extend([optimizer.learning_rate, optimizer.weight_decay]);
+        let mut schedule = &optimizer.schedule;
+        if let Schedule::WarmUp { from, then, .. } = schedule {
+            floats.push(*from);
+            schedule = then;
+        }
+        match schedule {
+            Schedule::Constant | Schedule::WarmUp { .. } => {}
+            Schedule::Step { factors, .. } => floats.extend(factors),
+            Schedule::Exponential { rate: x, .. } | Schedule::Cosine { floor: x, .. } => {
+                floats.push(*x);
+            }
+        }
         match optimizer.clipping {
             Clipping::None => {}
             Clipping::Value(x) | Clipping::Norm(x) | Clipping::GlobalNorm(x) => floats.push(x),
         }
         floats.extend(losses.iter().map(|loss| loss.weight));
+    }
+    if let Some(state) = &checkpoint.training {
+        if let Some(Scores { samples: _, loss, losses, metrics }) = &state.interrupted {
+            floats.push(*loss);
+            floats.extend(losses.iter().chain(metrics));
+        }
+        if let Some(fit) = &state.fit {
+            if let ValidationRecord::Split(share) = fit.validation {
+                floats.push(share);
+            }
+            let values = fit.callbacks.values().flat_map(|callback| callback.values.values());
+            floats.extend(values.filter_map(|value| match value {
+                StateValue::Real(real) => Some(real),
+                StateValue::Count(_) => None,
+            }));
+        }
     }
     let epochs = checkpoint.history.iter().flat_map(|history| &history.epochs);
     floats.extend(epochs.flat_map(|epoch| epoch.values.iter().map(|(_, value)| *value)));
@@ -465,7 +602,7 @@ pub fn small() -> Checkpoint<'static> {
         graph,
         7,
         Some(((compile.optimizer, losses, compile.metrics), Some(3))),
-        Some((u64::MAX, 1, 0, 16, 1)),
+        Some(small_training()),
         Some(history),
         BTreeMap::from([("author".into(), "Zoë".into())]),
         Some(((1, 42), 1)),

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use keepnet::train::data::mnist;
 use keepnet::{
-    Activation, BatchNormalization, Callback, Conv2d, Dataset, Dense, FitOptions, GlobalPool2d,
-    GraphBuilder, Loss, Merge, Model, NodeId, Padding, Pool2d, PoolKind, Samples, Sequential,
-    Shape, StepReport, Targets,
+    Activation, BatchNormalization, Callback, CallbackError, Conv2d, Dataset, Dense, FitOptions,
+    GlobalPool2d, GraphBuilder, Loss, Merge, Model, NodeId, Padding, Pool2d, PoolKind, Samples,
+    Sequential, Shape, StepReport, Targets,
 };
 use serde_json::Value;
 
@@ -86,13 +86,17 @@ struct Losses {
 }
 
 impl Callback for Losses {
-    fn on_step_end(&mut self, _: &Model, report: &StepReport) -> ControlFlow<()> {
+    fn on_step_end(
+        &mut self,
+        _: &Model,
+        report: &StepReport,
+    ) -> Result<ControlFlow<()>, CallbackError> {
         let (name, mean) = &report.values[0];
         assert_eq!(name, "loss");
         let sum = mean * report.samples as f64;
         self.each.push((sum - self.sum) / (report.samples - self.samples) as f64);
         (self.sum, self.samples) = (sum, report.samples);
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

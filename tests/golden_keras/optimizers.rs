@@ -30,6 +30,7 @@ pub(crate) fn optimizer(settings: &Value) -> Optimizer {
     Optimizer {
         rule,
         learning_rate: set("learning_rate"),
+        schedule: keepnet::Schedule::Constant,
         weight_decay: or_zero("weight_decay"),
         clipping: clipping(settings),
     }

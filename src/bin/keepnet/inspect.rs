@@ -7,7 +7,7 @@ use keepnet::bytes::Digest;
 use keepnet::format::{self, EpochInfo, Format, Inspection, Role, SectionInfo};
 use keepnet::report::numbers::{bytes, grouped};
 use keepnet::report::{Align, Charset, Table};
-use keepnet::{Clipping, CompileSettings, OptimizerRule, Shape};
+use keepnet::{Clipping, CompileSettings, OptimizerRule, Schedule, Shape};
 
 use crate::failure::Failure;
 use crate::outcome::{Outcome, counted, note};
@@ -174,6 +174,7 @@ fn compiled(settings: &CompileSettings) -> Vec<(&'static str, String)> {
         }
     };
     let mut text = format!("{rule}, learning rate {}", optimizer.learning_rate);
+    text += &scheduled(&optimizer.schedule);
     if optimizer.weight_decay != 0.0 {
         text += &format!(", weight decay {}", optimizer.weight_decay);
     }
@@ -196,6 +197,25 @@ fn compiled(settings: &CompileSettings) -> Vec<(&'static str, String)> {
         lines.push(("Metrics", names.join(", ")));
     }
     lines
+}
+
+/// What follows the learning rate.
+fn scheduled(schedule: &Schedule) -> String {
+    match schedule {
+        Schedule::Constant => String::new(),
+        Schedule::Step { boundaries, factors } => {
+            let changes = boundaries.iter().zip(factors);
+            changes.map(|(step, factor)| format!(", ×{factor} after step {step}")).collect()
+        }
+        Schedule::Exponential { steps, rate, staircase } => {
+            let stairs = if *staircase { " at once" } else { "" };
+            format!(", ×{rate} every {steps} steps{stairs}")
+        }
+        Schedule::Cosine { steps, floor } => format!(", by a cosine to ×{floor} at step {steps}"),
+        Schedule::WarmUp { steps, from, then } => {
+            format!(", warmed up from ×{from} over {steps} steps{}", scheduled(then))
+        }
+    }
 }
 
 fn columns<const N: usize>(columns: [(&str, Align); N]) -> Vec<(String, Align)> {

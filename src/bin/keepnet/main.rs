@@ -1,7 +1,7 @@
 //! `keepnet`: looks into saved models, proves them, runs them and carries them between forms.
 //!
 //! A command takes its arguments and gives an [`Outcome`], which is printed at the very end, or a
-//! [`Failure`]. Nothing else writes to standard output.
+//! [`Failure`]. Nothing else writes to standard output, but `resume`, which takes its time.
 
 mod convert;
 mod evaluate;
@@ -12,6 +12,7 @@ mod outcome;
 mod paths;
 mod predict;
 mod ranking;
+mod resume;
 mod summary;
 mod verify;
 
@@ -56,16 +57,17 @@ enum Command {
     Convert(convert::Convert),
     Pack(convert::Pack),
     Unpack(convert::Unpack),
+    Resume(resume::Resume),
 }
 
 impl Cli {
-    fn run(self) -> Result<Outcome, Failure> {
+    fn run(self) -> Result<ExitCode, Failure> {
         keepnet::instruction_set()?;
         if let Some(threads) = self.threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
             pool.build_global().map_err(|source| Failure::Threads { threads, source })?;
         }
-        match self.command {
+        let outcome = match self.command {
             Command::Summary(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Verify(command) => command.run(),
@@ -74,15 +76,15 @@ impl Cli {
             Command::Convert(command) => command.run(),
             Command::Pack(command) => command.run(),
             Command::Unpack(command) => command.run(),
-        }
+            Command::Resume(command) => return Ok(command.run()),
+        };
+        outcome.and_then(Outcome::print).map(|exit| ExitCode::from(exit as u8))
     }
 }
 
 fn main() -> ExitCode {
-    let done = Cli::parse().run().and_then(Outcome::print);
-    let exit = done.unwrap_or_else(|failure| {
+    Cli::parse().run().unwrap_or_else(|failure| {
         outcome::print_failure(&failure);
-        failure.exit()
-    });
-    ExitCode::from(exit as u8)
+        ExitCode::from(failure.exit() as u8)
+    })
 }

@@ -13,20 +13,22 @@ use crate::model::{Graph, Layer, Node, NodeId, Output};
 /// only one it reads.
 pub(in crate::format) const SCHEMA: u64 = 1;
 
-/// Stands in a text as the number [`SCHEMA`]; no other number is taken for it.
+/// Stands in a text as the number `N`; no other number is taken for it.
 #[derive(Debug)]
-pub(super) struct Schema;
+pub(super) struct SchemaNumber<const N: u64>;
 
-impl Serialize for Schema {
+pub(super) type Schema = SchemaNumber<SCHEMA>;
+
+impl<const N: u64> Serialize for SchemaNumber<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(SCHEMA)
+        serializer.serialize_u64(N)
     }
 }
 
-impl<'de> Deserialize<'de> for Schema {
+impl<'de, const N: u64> Deserialize<'de> for SchemaNumber<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u64::deserialize(deserializer)? {
-            SCHEMA => Ok(Self),
+            found if found == N => Ok(Self),
             found => Err(D::Error::custom(format_args!("there is no schema {found}"))),
         }
     }
@@ -79,7 +81,7 @@ impl From<&Graph> for GraphJson {
         let output =
             |Output { name, node }: &Output| OutputJson { name: name.clone(), node: node.0 };
         Self {
-            schema: Schema,
+            schema: SchemaNumber,
             name: graph.name().to_owned(),
             layers: graph.layers().iter().map(layer).collect(),
             nodes: graph.nodes().iter().map(node).collect(),
@@ -110,14 +112,15 @@ impl TryFrom<GraphJson> for Graph {
     }
 }
 
-/// Refuses a text of a newer schema, which its number `found` tells.
+/// Refuses a text of a newer schema than `supported`, which its number `found` tells.
 pub(in crate::format) fn check_schema(
     found: Option<u64>,
+    supported: u64,
     what: &'static str,
 ) -> Result<(), FormatError> {
     match found {
-        Some(schema) if schema > SCHEMA => {
-            let (found, supported) = (schema.to_string(), SCHEMA.to_string());
+        Some(schema) if schema > supported => {
+            let (found, supported) = (schema.to_string(), supported.to_string());
             Err(FormatError::Version { what, found, supported })
         }
         // For schema 0 and none at all, the reader of schema 1 says what it misses.

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::Schema;
+use super::architecture::{Schema, SchemaNumber};
 use super::json::Real;
 use super::layers::twins;
 use crate::model::{
     Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
-    Sgd,
+    Schedule, Sgd,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,8 +24,35 @@ pub(in crate::format) struct CompileJson {
 struct OptimizerJson {
     rule: RuleJson,
     learning_rate: Real,
+    /// Left out where the learning rate is constant, as it always was before there were schedules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<ScheduleJson>,
     weight_decay: Real,
     clipping: ClippingJson,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum ScheduleJson {
+    Step {
+        boundaries: Vec<u64>,
+        factors: Vec<Real>,
+    },
+    Exponential {
+        steps: u64,
+        rate: Real,
+        staircase: bool,
+    },
+    Cosine {
+        steps: u64,
+        floor: Real,
+    },
+    WarmUp {
+        steps: u64,
+        from: Real,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        then: Option<Box<Self>>,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,17 +103,18 @@ enum MetricJson {
 impl From<&CompileSettings> for CompileJson {
     fn from(settings: &CompileSettings) -> Self {
         let CompileSettings { optimizer, losses, metrics } = settings;
-        let Optimizer { rule, learning_rate, weight_decay, clipping } = optimizer;
+        let Optimizer { rule, learning_rate, schedule, weight_decay, clipping } = optimizer;
         let loss = |OutputLoss { output, loss, weight }: &OutputLoss| OutputLossJson {
             output: output.clone(),
             loss: (*loss).into(),
             weight: Real(*weight),
         };
         Self {
-            schema: Schema,
+            schema: SchemaNumber,
             optimizer: OptimizerJson {
                 rule: (*rule).into(),
                 learning_rate: Real(*learning_rate),
+                schedule: ScheduleJson::of(schedule),
                 weight_decay: Real(*weight_decay),
                 clipping: (*clipping).into(),
             },
@@ -99,7 +127,7 @@ impl From<&CompileSettings> for CompileJson {
 impl From<CompileJson> for CompileSettings {
     fn from(json: CompileJson) -> Self {
         let CompileJson { schema: _, optimizer, losses, metrics } = json;
-        let OptimizerJson { rule, learning_rate, weight_decay, clipping } = optimizer;
+        let OptimizerJson { rule, learning_rate, schedule, weight_decay, clipping } = optimizer;
         let loss = |OutputLossJson { output, loss, weight }: OutputLossJson| OutputLoss {
             output,
             loss: Loss::from(loss),
@@ -109,6 +137,7 @@ impl From<CompileJson> for CompileSettings {
             optimizer: Optimizer {
                 rule: rule.into(),
                 learning_rate: learning_rate.0,
+                schedule: ScheduleJson::into_schedule(schedule),
                 weight_decay: weight_decay.0,
                 clipping: clipping.into(),
             },
@@ -150,6 +179,44 @@ impl From<RuleJson> for OptimizerRule {
                 momentum: Real(momentum),
                 epsilon: Real(epsilon),
             } => Self::RmsProp(RmsProp { rho, momentum, epsilon }),
+        }
+    }
+}
+
+impl ScheduleJson {
+    fn of(schedule: &Schedule) -> Option<Self> {
+        Some(match *schedule {
+            Schedule::Constant => return None,
+            Schedule::Step { ref boundaries, ref factors } => Self::Step {
+                boundaries: boundaries.clone(),
+                factors: factors.iter().map(|&factor| Real(factor)).collect(),
+            },
+            Schedule::Exponential { steps, rate, staircase } => {
+                Self::Exponential { steps, rate: Real(rate), staircase }
+            }
+            Schedule::Cosine { steps, floor } => Self::Cosine { steps, floor: Real(floor) },
+            Schedule::WarmUp { steps, from, ref then } => {
+                Self::WarmUp { steps, from: Real(from), then: Self::of(then).map(Box::new) }
+            }
+        })
+    }
+
+    fn into_schedule(json: Option<Self>) -> Schedule {
+        match json {
+            None => Schedule::Constant,
+            Some(Self::Step { boundaries, factors }) => Schedule::Step {
+                boundaries,
+                factors: factors.into_iter().map(|factor| factor.0).collect(),
+            },
+            Some(Self::Exponential { steps, rate, staircase }) => {
+                Schedule::Exponential { steps, rate: rate.0, staircase }
+            }
+            Some(Self::Cosine { steps, floor }) => Schedule::Cosine { steps, floor: floor.0 },
+            Some(Self::WarmUp { steps, from, then }) => Schedule::WarmUp {
+                steps,
+                from: from.0,
+                then: Box::new(Self::into_schedule(then.map(|then| *then))),
+            },
         }
     }
 }

@@ -23,6 +23,12 @@ pub enum ContentError {
     Duplicate { what: &'static str, name: String },
     #[error("the outputs with a loss are {found:?}, those of the architecture {expected:?}")]
     Losses { expected: Vec<String>, found: Vec<String> },
+    #[error("there are sums of an interrupted epoch, but no step of it")]
+    NotInterrupted,
+    #[error("the compile settings ask for {expected} {what}, found {found}")]
+    Sums { what: &'static str, expected: usize, found: usize },
+    #[error("a warm-up of the learning rate is followed by another")]
+    WarmUpTwice,
     #[error("{what} has {rank} dimensions, the most is {limit}")]
     Rank { what: String, rank: usize, limit: usize },
     #[error("{what} takes {found} bytes, the most is {limit}")]

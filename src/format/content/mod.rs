@@ -9,20 +9,22 @@ mod layers;
 mod records;
 mod section;
 mod tensors;
+mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bytes::Budget;
 use crate::model::{
     Checkpoint, CompileSettings, EpochRecord, Graph, History, NamedTensor, OptimizerState, Proof,
-    Slot, TrainingState,
+    Schedule, Scores, Slot, TrainingState,
 };
 use crate::tensor::{DType, Shape, Tensor};
 
 use super::error::Fault;
 use super::{FormatError, Limits};
 
-use records::{HistoryRecord, OptimizerRecord, ProofRecord, TrainingRecord};
+use records::{HistoryRecord, OptimizerRecord, ProofRecord};
+use training::TRAINING_SCHEMA;
 
 pub(super) use architecture::{GraphJson, SCHEMA, check_schema};
 pub(super) use compile::CompileJson;
@@ -31,6 +33,7 @@ pub use records::Role;
 pub(super) use records::{TensorRecord, encode};
 pub(super) use section::{Admission, Encoding, Section, is_section_id};
 pub(super) use tensors::{Expected, check};
+pub(super) use training::TrainingJson;
 
 /// Everything of a checkpoint but the numbers in its tensors. Its parts fit together.
 #[derive(Clone, Debug)]
@@ -38,7 +41,8 @@ pub(super) struct Description {
     graph: Graph,
     compile: Option<CompileSettings>,
     optimizer: Option<OptimizerRecord>,
-    training: Option<TrainingState>,
+    /// Weights that callbacks remember stand among the tensors.
+    training: Option<TrainingState<()>>,
     history: Option<History>,
     metadata: BTreeMap<String, String>,
     proof: Option<ProofRecord>,
@@ -78,7 +82,7 @@ impl Description {
                 step: *step,
                 slots: slots.iter().map(|slot| slot.name.clone()).collect(),
             }),
-            training: *training,
+            training: training.as_ref().map(|state| state.as_ref().map(|_| ())),
             history: history.clone(),
             metadata: metadata.clone(),
             proof: proof.as_ref().map(|proof| ProofRecord {
@@ -94,6 +98,9 @@ impl Description {
         if let Some(optimizer) = &description.optimizer {
             check_optimizer(optimizer, description.compile.as_ref())?;
         }
+        if let Some(training) = &description.training {
+            check_training(training, description.compile.as_ref())?;
+        }
         check_history(description.history.as_ref())?;
 
         let item = |role| move |NamedTensor { name, tensor }: &'c _| Item { role, name, tensor };
@@ -102,6 +109,9 @@ impl Description {
             items.extend(slot.tensors.iter().map(item(Role::Slot(number))));
         }
         items.extend(proof.iter().flat_map(|proof| &proof.outputs).map(item(Role::ProofOutput)));
+        for (weights, number) in training.iter().flat_map(TrainingState::weights).zip(0..) {
+            items.extend(weights.iter().map(item(Role::Best(number))));
+        }
         let found = items.iter().map(|item| (item.role, item.name, item.tensor.shape().clone()));
         check(&description.expected(), found)?;
         Ok((description, items))
@@ -118,17 +128,14 @@ impl Description {
                     .as_ref()
                     .map(|compile| json::to_text(&CompileJson::from(compile))));
             }
+            Section::Training => {
+                let training = self.training.as_ref();
+                return Ok(training.map(|state| json::to_text(&TrainingJson::from(state))));
+            }
             Section::Metadata if self.metadata.is_empty() => return Ok(None),
             Section::Metadata => return Ok(Some(json::to_text(&self.metadata))),
             Section::Optimizer => match &self.optimizer {
                 Some(optimizer) => encode(optimizer, "the optimizer's record", &mut out)?,
-                None => return Ok(None),
-            },
-            Section::Training => match self.training {
-                Some(training) => {
-                    let record = TrainingRecord::from(training);
-                    encode(&record, "the record of training", &mut out)?;
-                }
                 None => return Ok(None),
             },
             Section::History => match &self.history {
@@ -162,7 +169,8 @@ impl Description {
     ) -> Result<Self, FormatError> {
         let mut compile: Option<CompileSettings> = None;
         if let Some(part) = part(Section::Compile) {
-            check_schema(json::schema_of(part.bytes), "the schema of the compile settings")?;
+            let what = "the schema of the compile settings";
+            check_schema(json::schema_of(part.bytes), SCHEMA, what)?;
             let settings = part.json::<CompileJson>(limits, budget)?.into();
             check_compile(&settings, &graph).map_err(|error| part.fault(error))?;
             compile = Some(settings);
@@ -175,8 +183,11 @@ impl Description {
         }
         let mut training = None;
         if let Some(part) = part(Section::Training) {
-            let record: TrainingRecord = part.record("the record of training", budget)?;
-            training = Some(record.into());
+            let what = "the schema of the training state";
+            check_schema(json::schema_of(part.bytes), TRAINING_SCHEMA, what)?;
+            let state = part.json::<TrainingJson>(limits, budget)?.into();
+            check_training(&state, compile.as_ref()).map_err(|error| part.fault(error))?;
+            training = Some(state);
         }
         let mut history = None;
         if let Some(part) = part(Section::History) {
@@ -214,7 +225,7 @@ impl Description {
     /// The checkpoint with these tensors, which are those [`expected`](Self::expected).
     pub(super) fn with_tensors(self, tensors: Vec<(Expected, Tensor<'_>)>) -> Checkpoint<'_> {
         let Self { graph, compile, optimizer, training, history, metadata, proof } = self;
-        let (mut parameters, mut outputs) = (Vec::new(), Vec::new());
+        let (mut parameters, mut outputs, mut best) = (Vec::new(), Vec::new(), Vec::new());
         let mut optimizer = optimizer.map(|OptimizerRecord { step, slots }| OptimizerState {
             step,
             slots: slots.into_iter().map(|name| Slot { name, tensors: Vec::new() }).collect(),
@@ -226,6 +237,13 @@ impl Description {
                     .and_then(|state| state.slots.get_mut(slot as usize))
                     .map(|slot| &mut slot.tensors),
                 Role::ProofOutput => Some(&mut outputs),
+                Role::Best(callback) => {
+                    let callback = callback as usize;
+                    if best.len() <= callback {
+                        best.resize_with(callback.saturating_add(1), Vec::new);
+                    }
+                    best.get_mut(callback)
+                }
             };
             if let Some(list) = list {
                 list.push(NamedTensor { name, tensor });
@@ -237,6 +255,9 @@ impl Description {
             samples,
             outputs,
         });
+        let mut best = best.into_iter();
+        // A graph without parameters has no tensors in which they could stand.
+        let training = training.map(|state| state.map(|()| best.next().unwrap_or_default()));
         Checkpoint {
             graph,
             tensors: parameters,
@@ -257,7 +278,7 @@ impl Part<'_> {
 
     /// The architecture that this text gives.
     pub(super) fn graph(&self, limits: &Limits, budget: &mut Budget) -> Result<Graph, FormatError> {
-        check_schema(json::schema_of(self.bytes), "the schema of the architecture")?;
+        check_schema(json::schema_of(self.bytes), SCHEMA, "the schema of the architecture")?;
         self.checked_graph(self.json::<GraphJson>(limits, budget)?)
     }
 
@@ -319,6 +340,11 @@ fn check_graph(graph: &Graph) -> Result<(), ContentError> {
 }
 
 fn check_compile(compile: &CompileSettings, graph: &Graph) -> Result<(), ContentError> {
+    if let Schedule::WarmUp { then, .. } = &compile.optimizer.schedule
+        && matches!(**then, Schedule::WarmUp { .. })
+    {
+        return Err(ContentError::WarmUpTwice);
+    }
     let outputs = graph.outputs().iter().map(|output| &output.name);
     if outputs.clone().eq(compile.losses.iter().map(|loss| &loss.output)) {
         return Ok(());
@@ -345,6 +371,27 @@ fn check_optimizer(
     }
 }
 
+fn check_training(
+    training: &TrainingState<()>,
+    compile: Option<&CompileSettings>,
+) -> Result<(), ContentError> {
+    if training.interrupted.is_some() && training.step_in_epoch == 0 {
+        return Err(ContentError::NotInterrupted);
+    }
+    if let (Some(Scores { losses, metrics, .. }), Some(settings)) = (&training.interrupted, compile)
+    {
+        for (what, found, expected) in [
+            ("sums of losses", losses.len(), settings.losses.len()),
+            ("sums of metrics", metrics.len(), settings.metrics.len()),
+        ] {
+            if found != expected {
+                return Err(ContentError::Sums { what, expected, found });
+            }
+        }
+    }
+    Ok(())
+}
+
 fn check_history(history: Option<&History>) -> Result<(), ContentError> {
     history.iter().flat_map(|history| &history.epochs).try_for_each(|epoch| {
         check_unique("figures of one epoch", epoch.values.iter().map(|(name, _)| name.as_str()))
@@ -362,20 +409,6 @@ fn check_unique<'n>(
         }
     }
     Ok(())
-}
-
-impl From<TrainingState> for TrainingRecord {
-    fn from(state: TrainingState) -> Self {
-        let TrainingState { seed, epoch, step_in_epoch, shard, arithmetic_revision } = state;
-        Self { seed, epoch, step_in_epoch, shard, arithmetic_revision }
-    }
-}
-
-impl From<TrainingRecord> for TrainingState {
-    fn from(record: TrainingRecord) -> Self {
-        let TrainingRecord { seed, epoch, step_in_epoch, shard, arithmetic_revision } = record;
-        Self { seed, epoch, step_in_epoch, shard, arithmetic_revision }
-    }
 }
 
 impl From<&EpochRecord> for HistoryRecord {

@@ -47,6 +47,8 @@ pub enum Role {
     Slot(u32),
     /// What the network gave for the probe.
     ProofOutput,
+    /// What the callback of this number remembers of a parameter, such as its best value.
+    Best(u32),
 }
 
 /// Section `optimizer`.
@@ -54,16 +56,6 @@ pub enum Role {
 pub(super) struct OptimizerRecord {
     pub(super) step: u64,
     pub(super) slots: Vec<String>,
-}
-
-/// Section `training`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct TrainingRecord {
-    pub(super) seed: u64,
-    pub(super) epoch: u64,
-    pub(super) step_in_epoch: u64,
-    pub(super) shard: u32,
-    pub(super) arithmetic_revision: u32,
 }
 
 /// One epoch of section `history`. The values are the bits of an f64.

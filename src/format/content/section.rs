@@ -88,10 +88,8 @@ impl Section {
 
     pub(in crate::format) const fn encoding(self) -> Encoding {
         match self {
-            Self::Architecture | Self::Compile | Self::Metadata => Encoding::Text,
-            Self::Optimizer | Self::Training | Self::History | Self::Proof | Self::Index => {
-                Encoding::Records
-            }
+            Self::Architecture | Self::Compile | Self::Training | Self::Metadata => Encoding::Text,
+            Self::Optimizer | Self::History | Self::Proof | Self::Index => Encoding::Records,
             Self::Tensors => Encoding::Numbers,
         }
     }

@@ -1,10 +1,11 @@
-//! Which tensors a checkpoint has, in which order: the architecture, the optimizer's slots and the
-//! proof determine it, so that a file can only agree or be refused.
+//! Which tensors a checkpoint has, in which order: the architecture, the optimizer's slots, the proof
+//! and the callbacks determine it, so that a file can only agree or be refused.
 
 use std::fmt;
 
 use super::records::Role;
 use super::{ContentError, Description};
+use crate::model::TrainingState;
 use crate::tensor::Shape;
 
 /// The most dimensions of a tensor, as NumPy had it before version 2.
@@ -31,6 +32,7 @@ impl fmt::Display for Named<'_> {
             Role::Parameter => write!(f, "parameter {name:?}"),
             Role::Slot(slot) => write!(f, "tensor {name:?} of optimizer slot {slot}"),
             Role::ProofOutput => write!(f, "proof's output {name:?}"),
+            Role::Best(callback) => write!(f, "tensor {name:?} of callback {callback}"),
         }
     }
 }
@@ -48,13 +50,16 @@ impl Description {
         let trained = all.iter().filter(|parameter| self.graph.is_trained(parameter)).count();
         let slots = self.optimizer.as_ref().map_or(0, |optimizer| optimizer.slots.len());
         let outputs = self.proof.map_or(0, |_| self.graph.outputs().len());
+        let copies = self.training.as_ref().map_or(0, |state| state.weights().count());
         (all.len() as u64)
+            .saturating_mul((copies as u64).saturating_add(1))
             .saturating_add((trained as u64).saturating_mul(slots as u64))
             .saturating_add(outputs as u64)
     }
 
     /// All tensors, in the order of files: the parameters; for each slot in turn, the parameters
-    /// that are trained; the outputs of the proof.
+    /// that are trained; the outputs of the proof; for each callback that remembers weights, the
+    /// parameters.
     pub(in crate::format) fn expected(&self) -> Vec<Expected> {
         let graph = &self.graph;
         let parameters = || graph.parameters().iter();
@@ -78,6 +83,9 @@ impl Description {
                 shape: Shape::new(graph.shape(output.node).batched(proof.samples as usize)),
             });
             expected.extend(outputs);
+        }
+        for (callback, ()) in (0..).zip(self.training.iter().flat_map(TrainingState::weights)) {
+            expected.extend(parameters().map(of_role(Role::Best(callback))));
         }
         expected
     }

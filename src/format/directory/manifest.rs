@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Budget, Digest, matches};
 use crate::format::content::json;
-use crate::format::content::{GraphJson, Part, Role, check_schema};
+use crate::format::content::{GraphJson, Part, Role, SCHEMA, check_schema};
 use crate::format::error::Fault;
 use crate::format::{FormatError, Kind, Limits, Version};
 
@@ -134,7 +134,7 @@ impl Manifest {
             version.check("the directory format", MANIFEST, MARKER.len() as u64)?;
         }
         if let Ok(SchemaHead { architecture }) = serde_json::from_slice(&members) {
-            check_schema(Some(architecture.schema), "the schema of the architecture")?;
+            check_schema(Some(architecture.schema), SCHEMA, "the schema of the architecture")?;
         }
         Ok((part.json(limits, budget)?, found))
     }

@@ -28,6 +28,7 @@ fn tensor_file(number: usize, role: Role, slots: &[String], name: &str) -> Strin
         Role::Parameter => name.to_owned(),
         Role::Slot(number) => format!("{}/{name}", slot(number)),
         Role::ProofOutput => format!("proof/{name}"),
+        Role::Best(_) => format!("best/{name}"),
     };
     let readable = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let stem: String = full.chars().take(MAX_STEM).map(readable).collect();

@@ -1,8 +1,9 @@
 //! Samples with the targets that belong to them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::DataError;
+use crate::bytes::Digest;
 use crate::tensor::{Samples, Targets};
 
 /// Samples for each input of a model, and targets for each output. Cloning shares the values.
@@ -11,6 +12,9 @@ pub struct Dataset {
     inputs: Vec<Samples>,
     targets: Vec<Targets>,
     class_names: Option<Arc<[String]>>,
+    pub(super) source: Option<Arc<str>>,
+    /// Shared with clones, so that it is computed once.
+    pub(super) fingerprint: Arc<OnceLock<Digest>>,
 }
 
 impl Dataset {
@@ -36,7 +40,8 @@ impl Dataset {
                 return Err(DataError::Count { what, index, expected, found });
             }
         }
-        Ok(Self { inputs, targets, class_names: None })
+        let (class_names, source, fingerprint) = (None, None, Arc::default());
+        Ok(Self { inputs, targets, class_names, source, fingerprint })
     }
 
     /// Names the classes of the first target, for reports. Every class that occurs needs a name.
@@ -86,6 +91,8 @@ impl Dataset {
             inputs: self.inputs.iter().map(|samples| samples.select(indices)).collect(),
             targets: self.targets.iter().map(|targets| targets.select(indices)).collect(),
             class_names: self.class_names.clone(),
+            source: self.source.clone(),
+            fingerprint: Arc::default(),
         }
     }
 

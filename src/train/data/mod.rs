@@ -3,6 +3,7 @@
 
 mod dataset;
 mod error;
+mod fingerprint;
 pub mod mnist;
 mod split;
 

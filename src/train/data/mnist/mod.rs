@@ -19,6 +19,9 @@ const IMAGES: &[u8] =
 const LABELS: &[u8] =
     include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/train-labels-10k-idx1-ubyte.gz"));
 
+/// What [`embedded`] data says of its [source](Dataset::source).
+pub const EMBEDDED: &str = "embedded MNIST";
+
 /// How many of the embedded images are held back, and the seed that chooses them.
 const VALIDATION: usize = 2_000;
 const SEED: u64 = 0;
@@ -43,7 +46,10 @@ pub fn embedded() -> Result<Split, DataError> {
     let images = embedded(IMAGES, "(embedded images)");
     let labels = embedded(LABELS, "(embedded labels)");
     let digits = (0..10).map(|digit: u8| digit.to_string());
-    dataset(images, labels)?.with_class_names(digits)?.split_stratified(VALIDATION, SEED)
+    dataset(images, labels)?
+        .with_source(EMBEDDED)
+        .with_class_names(digits)?
+        .split_stratified(VALIDATION, SEED)
 }
 
 /// A set of the MNIST kind (MNIST itself, Fashion-MNIST, EMNIST, …) from the folder of its four
@@ -63,7 +69,8 @@ pub fn from_dir(dir: impl AsRef<Path>) -> Result<Split, DataError> {
         let (expected, found) = (expected.clone(), found.clone());
         return Err(DataError::ImageShape { path: dir.join(TEST.images), expected, found });
     }
-    Ok(Split { train, validation })
+    let from = |data: Dataset| data.with_source(dir.to_string_lossy());
+    Ok(Split { train: from(train), validation: from(validation) })
 }
 
 fn dataset(images: File<impl Read>, labels: File<impl Read>) -> Result<Dataset, DataError> {

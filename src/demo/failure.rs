@@ -5,10 +5,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use keepnet::bytes::atomic::AtomicError;
-use keepnet::train::TrainError;
-use keepnet::train::data::DataError;
-use keepnet::{Error, IsaError, ModelError};
+use crate::bytes::atomic::AtomicError;
+use crate::error::Error;
+use crate::kernels::IsaError;
+use crate::nn::ModelError;
+use crate::saving::CheckpointError;
+use crate::train::CallbackError;
+use crate::train::TrainError;
+use crate::train::data::DataError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -46,6 +50,31 @@ pub(crate) enum Failure {
          on to the same bits; leave out --resume to start anew"
     )]
     OtherArithmetic { before: u32, now: u32 },
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("cannot save a checkpoint: {0}")]
+    Callback(CallbackError),
+    #[error(
+        "{} holds checkpoints of an earlier run; go on with `keepnet resume {} --out OUT`, or choose \
+         another folder", folder.display(), folder.display()
+    )]
+    FolderInUse { folder: PathBuf },
+    #[error(
+        "there is no checkpoint in {} yet: the run ended before its first; start it again, with \
+         `demo --checkpoint-dir {}` and the options it was given",
+        folder.display(), folder.display()
+    )]
+    NoCheckpoint { folder: PathBuf },
+    #[error(
+        "none of the {count} checkpoints in {} can be believed; start again with `demo \
+         --checkpoint-dir` and another folder", folder.display()
+    )]
+    NoSoundCheckpoint { folder: PathBuf, count: usize },
+    #[error(
+        "the checkpoint's data came from {}, which is not here; say where it is with --data DIR",
+        named.as_deref().unwrap_or("an unknown place")
+    )]
+    UnknownSource { named: Option<String> },
     #[error("{different} predictions of the loaded models did not come back bit for bit")]
     Different { different: usize },
 }
@@ -64,7 +93,12 @@ impl Failure {
         match self {
             // As a shell reports a program that SIGPIPE ended.
             _ if self.is_broken_pipe() => ExitCode::from(141),
-            Self::OtherSetting { .. } | Self::OtherData | Self::Isa(_) => ExitCode::from(2),
+            Self::OtherSetting { .. }
+            | Self::OtherData
+            | Self::FolderInUse { .. }
+            | Self::UnknownSource { .. }
+            | Self::Isa(_) => ExitCode::from(2),
+            Self::NoSoundCheckpoint { .. } => ExitCode::from(3),
             Self::Keepnet(error) if error.is_corrupt() => ExitCode::from(3),
             _ => ExitCode::FAILURE,
         }

@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
-use keepnet::Model;
-use keepnet::model::EpochRecord;
-use keepnet::report::summary;
+use crate::model::EpochRecord;
+use crate::nn::Model;
+use crate::report::summary;
 use serde_json::{Map, Value, json};
 
-use crate::data::Data;
-use crate::kept::{Kept, Out};
-use crate::recipe::Recipe;
-use crate::scores::Scores;
-use crate::training::Trained;
+use super::data::Data;
+use super::kept::{Kept, Out};
+use super::recipe::Recipe;
+use super::scores::Scores;
+use super::training::Trained;
 
 /// What there is to tell in the end.
 pub(crate) struct Outcome<'a> {
@@ -61,6 +61,10 @@ impl Outcome<'_> {
                 "images": trained.images,
                 "seconds": trained.time.as_secs_f64(),
                 "images_per_second": trained.images_per_second(),
+                "checkpoints": trained.checkpoints.as_ref().map(|checkpoints| json!({
+                    "saved": checkpoints.saved,
+                    "held_up_seconds": checkpoints.held_up.as_secs_f64(),
+                })),
                 "epochs": model.history().epochs.iter().map(epoch).collect::<Vec<_>>(),
             },
             "evaluation": scores.map(Scores::figures),

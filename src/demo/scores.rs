@@ -2,15 +2,16 @@
 
 use std::io;
 
-use keepnet::report::numbers::grouped;
-use keepnet::report::{ClassFigures, ClassifiedImage, ConfusionMatrix, show_images};
-use keepnet::{Evaluation, Model};
+use crate::nn::Model;
+use crate::report::numbers::grouped;
+use crate::report::{ClassFigures, ClassifiedImage, ConfusionMatrix, show_images};
+use crate::train::Evaluation;
 use ndarray::ArrayD;
 use serde::Serialize;
 
-use crate::data::Data;
-use crate::failure::Failure;
-use crate::screen::Screen;
+use super::data::Data;
+use super::failure::Failure;
+use super::screen::Screen;
 
 /// Of pictures in the terminal, columns at most; so four stand side by side in 80.
 const PICTURE_COLUMNS: usize = 18;

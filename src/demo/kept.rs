@@ -5,15 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use keepnet::bytes::{Digest, atomic};
-use keepnet::format::{self, Format};
-use keepnet::report::numbers::{bytes, duration, grouped};
-use keepnet::{Model, Samples, Verification};
+use crate::bytes::{Digest, atomic};
+use crate::format::{self, Format};
+use crate::nn::{Model, Verification};
+use crate::report::numbers::{bytes, duration, grouped};
+use crate::tensor::Samples;
 use ndarray::ArrayD;
 use serde::{Serialize, Serializer};
 
-use crate::failure::Failure;
-use crate::screen::Screen;
+use super::failure::Failure;
+use super::screen::Screen;
 
 /// A folder that everything goes into.
 pub(crate) struct Out {
@@ -54,7 +55,8 @@ impl Out {
             return Err(Failure::Occupied { path: path.clone(), problem });
         }
         if out.directory.exists()
-            && Format::detect(&out.directory).map_err(keepnet::Error::from)? != Format::Directory
+            && Format::detect(&out.directory).map_err(crate::error::Error::from)?
+                != Format::Directory
         {
             let problem = "it is a file";
             return Err(Failure::Occupied { path: out.directory, problem });
@@ -104,7 +106,7 @@ impl Kept {
         let read = |source| Failure::ReadBack { path: path.to_owned(), source };
         let (form, files, bytes, sha256) = if path.is_dir() {
             let (files, bytes) = extent(path).map_err(read)?;
-            let inspection = format::inspect(path).map_err(keepnet::Error::from)?;
+            let inspection = format::inspect(path).map_err(crate::error::Error::from)?;
             (Format::Directory, files, bytes, inspection.sha256)
         } else {
             let content = fs::read(path).map_err(read)?;
@@ -129,7 +131,8 @@ impl Kept {
         let identical =
             pairs.filter(|(before, after)| before.iter().zip(after.iter()).all(same)).count();
         let predictions = expected.shape()[0];
-        let proof = keepnet::verify(&self.path)?.map(|found| found == Verification::Identical);
+        let proof =
+            crate::saving::verify(&self.path)?.map(|found| found == Verification::Identical);
         self.back = Some(Back { loaded_in, predictions, identical, proof });
         Ok(predictions - identical + usize::from(proof == Some(false)))
     }
@@ -187,8 +190,8 @@ fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::new_model;
-    use keepnet::Shape;
+    use crate::demo::training::new_model;
+    use crate::tensor::Shape;
 
     #[test]
     fn one_flipped_bit_is_one_different_prediction() {

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use keepnet::bytes::Digest;
-use keepnet::model::TrainingState;
-use keepnet::nn::ARITHMETIC_REVISION;
-use keepnet::{Dataset, Model};
+use crate::bytes::Digest;
+use crate::nn::ARITHMETIC_REVISION;
+use crate::nn::Model;
+use crate::train::Dataset;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
-use crate::options::Options;
+use super::failure::Failure;
+use super::options::Options;
 
 /// The key it has in the metadata.
 const KEY: &str = "demo";
@@ -58,7 +58,7 @@ impl Recipe {
         let not_ours = || Failure::NotOurs { path: path.to_owned() };
         let text = model.metadata.get(KEY).ok_or_else(not_ours)?;
         let before: Self = serde_json::from_str(text).map_err(|_| not_ours())?;
-        let state = training_state(model);
+        let state = model.training_state();
         if state.arithmetic_revision != ARITHMETIC_REVISION {
             let (before, now) = (state.arithmetic_revision, ARITHMETIC_REVISION);
             return Err(Failure::OtherArithmetic { before, now });
@@ -95,11 +95,6 @@ impl Recipe {
     pub(crate) fn select(&self, all: &Dataset) -> Dataset {
         all.take(self.images)
     }
-}
-
-/// Where the model's training stands.
-pub(crate) fn training_state(model: &Model) -> TrainingState {
-    model.to_checkpoint().training.expect("a running model has one")
 }
 
 fn digest_of_classes(data: &Dataset, images: usize) -> Result<Digest, Failure> {

@@ -1,11 +1,15 @@
 //! Saving and loading: where running models meet the formats.
 
+mod folder;
+
 use std::path::Path;
 
 use crate::error::Error;
 use crate::format::{self, Format, Limits, SaveOptions};
 use crate::model::Checkpoint;
 use crate::nn::{Model, Verification};
+
+pub use folder::{CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint};
 
 impl Model {
     /// Saves the model at `path`, everything that training needs to go on included. The extension

@@ -1,6 +1,7 @@
 //! The whole story of keepnet on MNIST in one command: train a network, keep it in both forms, and
 //! prove that what comes back is the same model, bit for bit.
 
+mod command;
 mod data;
 mod failure;
 mod interrupt;
@@ -9,6 +10,7 @@ mod options;
 mod outcome;
 mod progress;
 mod recipe;
+mod resume;
 mod scores;
 mod screen;
 mod training;
@@ -16,25 +18,55 @@ mod training;
 use std::io;
 use std::process::ExitCode;
 
+use crate::bytes::atomic;
+use crate::nn::Model;
+use crate::report::{ClassifiedImage, Gallery, gallery, summary, training_curves};
 use clap::Parser;
-use keepnet::Model;
-use keepnet::bytes::atomic;
-use keepnet::report::{ClassifiedImage, Gallery, gallery, summary, training_curves};
 
-use data::Data;
-use failure::Failure;
-use kept::{Kept, Out};
-use options::Options;
-use outcome::{Ending, Outcome};
-use scores::Scores;
-use screen::Screen;
+use self::data::Data;
+use self::failure::Failure;
+use self::kept::{Kept, Out};
+use self::options::Options;
+use self::outcome::{Ending, Outcome};
+use self::recipe::Recipe;
+pub use self::resume::Resume;
+use self::scores::Scores;
+use self::screen::Screen;
 
-fn main() -> ExitCode {
-    run(&Options::parse()).unwrap_or_else(|failure| failure.tell())
+/// The program `demo`.
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let begin = |data: &Data, out: &Out, _: &mut Screen| {
+        let (model, recipe) = training::begin(&options, &out.file, data)?;
+        Ok((model, recipe, command::to_resume(&options)))
+    };
+    run(&options, begin).unwrap_or_else(|failure| failure.tell())
 }
 
-fn run(options: &Options) -> Result<ExitCode, Failure> {
-    keepnet::instruction_set()?;
+/// The command `keepnet resume`: goes on with what `demo --checkpoint-dir` began.
+pub fn resume(request: &Resume) -> ExitCode {
+    let resumed = || {
+        let options = request.options();
+        let screen = &mut Screen::new(&options);
+        let (model, from) = resume::newest(request, screen)?;
+        let options = Options { data: resume::source(request, &model)?, ..options };
+        let begin = |data: &Data, _: &Out, screen: &mut Screen| {
+            screen.line(format_args!("Going on from {}", from.display()))?;
+            let recipe = Recipe::of_resumed(&model, &from, &options, &data.train)?;
+            Ok((model, recipe, command::as_given()))
+        };
+        run(&options, begin)
+    };
+    resumed().unwrap_or_else(|failure: Failure| failure.tell())
+}
+
+/// Trains what `begin` gives, and tells the story. With the model comes the command that goes on if
+/// training is interrupted.
+fn run(
+    options: &Options,
+    begin: impl FnOnce(&Data, &Out, &mut Screen) -> Result<(Model, Recipe, String), Failure>,
+) -> Result<ExitCode, Failure> {
+    crate::kernels::instruction_set()?;
     if let Some(threads) = options.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
@@ -42,15 +74,15 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     let out = Out::prepare(&options.out)?;
     let data = Data::load(options, screen)?;
     data.show(screen)?;
-    let (mut model, recipe) = training::begin(options, &out.file, &data)?;
+    let checkpoints = training::Checkpoints::prepare(options)?;
+    let (mut model, recipe, resume) = begin(&data, &out, screen)?;
     show_network(&model, screen)?;
 
     interrupt::heed()?;
     screen.heading("Training")?;
-    let trained = training::train(&mut model, &data, &recipe, screen)?;
+    let trained = training::train(&mut model, &data, &recipe, checkpoints, screen)?;
     let mut kept = out.save(&model)?;
     let (ending, different) = if interrupt::stop_heeding() {
-        let resume = command_to_resume();
         show_how_to_go_on(&model, &kept, &resume, screen)?;
         (Ending::Interrupted { resume }, 0)
     } else {
@@ -128,7 +160,7 @@ fn show_what_next(out: &Out, screen: &mut Screen) -> io::Result<()> {
     screen.line(format_args!("  {}     how training went", out.training.display()))?;
     screen.heading("Try next")?;
     let keepnet = "cargo run --release --bin keepnet --";
-    let file = quoted(&out.file.to_string_lossy());
+    let file = command::quoted(&out.file.to_string_lossy());
     screen.line(format_args!("  {keepnet} verify {file}"))?;
     screen.line(format_args!("  {keepnet} inspect {file}"))?;
     screen.line(format_args!("  {keepnet} predict {file} digit.png --invert"))
@@ -140,39 +172,10 @@ fn show_how_to_go_on(
     resume: &str,
     screen: &mut Screen,
 ) -> io::Result<()> {
-    let state = recipe::training_state(model);
+    let state = model.training_state();
     let (epoch, step) = (state.epoch + 1, state.step_in_epoch);
     screen.heading(&format!("Stopped in epoch {epoch} after step {step}; the model is saved"))?;
     kept.iter().try_for_each(|form| form.show(screen))?;
     screen.heading("Go on with")?;
     screen.line(format_args!("  {resume}"))
-}
-
-/// The command that was given, with `--resume`.
-fn command_to_resume() -> String {
-    let words = std::env::args_os().map(|word| quoted(&word.to_string_lossy()));
-    let words = words.filter(|word| word != "--resume").chain(["--resume".to_owned()]);
-    words.collect::<Vec<_>>().join(" ")
-}
-
-/// `word` as a POSIX shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_take_them_apart() {
-        assert_eq!(quoted("target/release/demo"), "target/release/demo");
-        assert_eq!(quoted("my out"), "'my out'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

@@ -5,14 +5,15 @@ use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
+use crate::model::EpochRecord;
+use crate::nn::Model;
+use crate::report::numbers::{duration, grouped, percent};
+use crate::train::{Callback, CallbackError, StepReport, Stop};
 use indicatif::ProgressBar;
-use keepnet::model::EpochRecord;
-use keepnet::report::numbers::{duration, grouped, percent};
-use keepnet::{Callback, Model, StepReport};
 
-use crate::interrupt;
-use crate::screen::Screen;
-use crate::training::Trained;
+use super::interrupt;
+use super::screen::Screen;
+use super::training::Trained;
 
 /// In a pipe a long epoch says so often how it goes, at most this many times.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -41,18 +42,33 @@ struct Epoch {
     started: Instant,
     /// Up to the last step, without validation.
     trained_for: Duration,
+    /// From the beginning of the epoch, of which so many were an earlier run's.
     samples: u64,
+    earlier: u64,
 }
 
 impl Epoch {
-    fn new() -> Self {
-        Self { started: Instant::now(), trained_for: Duration::ZERO, samples: 0 }
+    fn new(earlier: u64) -> Self {
+        let (started, trained_for) = (Instant::now(), Duration::ZERO);
+        Self { started, trained_for, samples: earlier, earlier }
+    }
+
+    /// Images per second.
+    fn rate(&self) -> u64 {
+        ((self.samples - self.earlier) as f64 / self.trained_for.as_secs_f64()) as u64
     }
 }
 
 impl<'a> Progress<'a> {
-    /// For training up to so many `epochs` of so many `images`, `planned` images from now on.
-    pub(crate) fn new(screen: &'a mut Screen, epochs: u64, images: u64, planned: u64) -> Self {
+    /// For training up to so many `epochs` of so many `images`, `planned` images from now on, and
+    /// `earlier` ones of the first epoch behind it.
+    pub(crate) fn new(
+        screen: &'a mut Screen,
+        epochs: u64,
+        images: u64,
+        planned: u64,
+        earlier: u64,
+    ) -> Self {
         let now = Instant::now();
         Self {
             screen,
@@ -62,7 +78,7 @@ impl<'a> Progress<'a> {
             done: 0,
             bar: None,
             started: now,
-            epoch: Epoch::new(),
+            epoch: Epoch::new(earlier),
             last_line: now,
             failed: None,
         }
@@ -88,7 +104,10 @@ impl<'a> Progress<'a> {
         }
         match self.failed {
             Some(error) => Err(error),
-            None => Ok(Trained { images: self.done, time: self.started.elapsed() }),
+            None => {
+                let (images, time) = (self.done, self.started.elapsed());
+                Ok(Trained { images, time, checkpoints: None })
+            }
         }
     }
 
@@ -105,7 +124,7 @@ impl<'a> Progress<'a> {
             "loss {}  accuracy {}  {} images/s  ETA {eta}",
             loss(value("loss")),
             share(value("accuracy"), 1),
-            grouped(rate(self.epoch.samples, self.epoch.trained_for) as u64),
+            grouped(self.epoch.rate()),
         );
         let position = self.images.min(self.images * report.step / report.steps);
         if self.bar.is_none() {
@@ -139,7 +158,7 @@ impl<'a> Progress<'a> {
             share(record.get("accuracy"), 2),
             loss(record.get("val_loss")),
             share(record.get("val_accuracy"), 2),
-            grouped(rate(self.epoch.samples, self.epoch.trained_for) as u64),
+            grouped(self.epoch.rate()),
             duration(self.epoch.started.elapsed()),
         ];
         self.screen.line(row(cells.each_ref().map(String::as_str)))
@@ -151,35 +170,44 @@ impl<'a> Progress<'a> {
     }
 
     /// Whether to go on, after something was written or not.
-    fn go_on(&mut self, written: io::Result<()>) -> ControlFlow<()> {
+    fn go_on(&mut self, written: io::Result<()>) -> ControlFlow<Stop> {
         match written {
-            Ok(()) if interrupt::requested() => Break(()),
+            Ok(()) if interrupt::requested() => Break(Stop::Interrupt),
             Ok(()) => Continue(()),
             Err(error) => {
                 self.failed = Some(error);
-                Break(())
+                Break(Stop::Interrupt)
             }
         }
     }
 }
 
 impl Callback for Progress<'_> {
-    fn on_step_end(&mut self, _: &Model, report: &StepReport) -> ControlFlow<()> {
+    fn on_step_end(
+        &mut self,
+        _: &Model,
+        report: &StepReport,
+    ) -> Result<ControlFlow<()>, CallbackError> {
         self.done += report.samples - self.epoch.samples;
         self.epoch.samples = report.samples;
         self.epoch.trained_for = self.epoch.started.elapsed();
         let written = self.show_step(report);
-        match self.go_on(written) {
+        Ok(match self.go_on(written) {
             // The epoch has all its steps: let it end with its validation.
-            Break(()) if self.failed.is_none() && report.step == report.steps => Continue(()),
-            answer => answer,
-        }
+            Break(_) if self.failed.is_none() && report.step == report.steps => Continue(()),
+            Break(_) => Break(()),
+            Continue(()) => Continue(()),
+        })
     }
 
-    fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> ControlFlow<()> {
+    fn on_epoch_end(
+        &mut self,
+        _: &mut Model,
+        record: &EpochRecord,
+    ) -> Result<ControlFlow<Stop>, CallbackError> {
         let written = self.show_epoch(record);
-        self.epoch = Epoch::new();
-        self.go_on(written)
+        self.epoch = Epoch::new(0);
+        Ok(self.go_on(written))
     }
 }
 
@@ -195,8 +223,4 @@ fn loss(value: Option<f64>) -> String {
 
 fn share(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(String::new, |value| percent(value, decimals))
-}
-
-fn rate(count: u64, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64()
 }

@@ -55,6 +55,22 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) resume: bool,
 
+    /// Write checkpoints into this folder while training goes on; the last three and the best stay
+    ///
+    /// `keepnet resume DIR --out OUT` goes on from the newest, whatever has ended this program. The
+    /// model that comes out is the same, byte for byte, with checkpoints and without.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint_dir: Option<PathBuf>,
+
+    /// Steps from one checkpoint to the next
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = CHECKPOINT_EVERY,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub(crate) checkpoint_every: u64,
+
     /// Threads to compute with [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -72,6 +88,9 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
+/// Steps from one checkpoint to the next, unless told otherwise.
+pub(crate) const CHECKPOINT_EVERY: u64 = 50;
+
 /// A whole number from 1 on.
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -87,6 +106,7 @@ What it writes:
   OUT/mnist_model/      the same model as a directory of NumPy arrays and a manifest
   OUT/training.png      loss and accuracy over the epochs
   OUT/predictions.png   test images with what the model says, and its most confident mistakes
+  DIR/step-0000050.knet the model after 50 steps, and so on, with --checkpoint-dir DIR
 
 Stopping it: Ctrl-C (or SIGTERM) during training finishes the step, saves both forms and says how to
 go on; a second one leaves at once. What was saved before is never damaged.
@@ -99,6 +119,7 @@ The object of --json has these members; sizes are in bytes, times in the unit th
                parameters, trainable, frozen, macs, bytes
   settings     epochs, batch_size, seed (text), threads
   training     images, seconds, images_per_second (null if there was nothing left to train),
+               checkpoints (saved, held_up_seconds; null without --checkpoint-dir),
                epochs (all the model has behind it: epoch, loss, accuracy, val_loss, val_accuracy)
   evaluation   images, loss, accuracy, confusion (classes, counts row by row, one row per true
                class), classes (precision, recall, f1, support)

@@ -4,11 +4,11 @@ use std::env::var_os;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use crate::report::{Charset, Ink, plain};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use keepnet::report::{Charset, Ink, plain};
 
-use crate::options::Options;
+use super::options::Options;
 
 /// What pipes are taken to be wide.
 const COLUMNS: usize = 80;

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
+use crate::report::numbers::{bytes, grouped};
+use crate::train::Dataset;
+use crate::train::data::{Split, mnist};
+use crate::wire::png::Image;
 use indicatif::ProgressBar;
-use keepnet::Dataset;
-use keepnet::report::numbers::{bytes, grouped};
-use keepnet::train::data::{Split, mnist};
-use keepnet::wire::png::Image;
 
-use crate::failure::Failure;
-use crate::options::Options;
-use crate::screen::Screen;
+use super::failure::Failure;
+use super::options::Options;
+use super::screen::Screen;
 
 pub(crate) struct Data {
     pub(crate) name: String,

@@ -1,0 +1,176 @@
+//! Where training stands: all that, beside parameters and optimizer, determines every later bit.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use crate::bytes::Digest;
+
+/// Where training stands. Together with the parameters and the optimizer's state this determines
+/// every later bit. `W` is the form that weights remembered by callbacks have: named tensors in a
+/// [`Checkpoint`](super::Checkpoint).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingState<W> {
+    /// Keys initialisation, shuffling and dropout.
+    pub seed: u64,
+    /// Epochs finished over the life of the model, all calls of `fit` together.
+    pub epoch: u64,
+    /// Steps finished within the epoch that was interrupted; 0 between epochs. Where these are all
+    /// the epoch has, its validation is still to come.
+    pub step_in_epoch: u64,
+    /// Samples per shard, the unit of reduction.
+    pub shard: u32,
+    /// The arithmetic that made the parameters (see `docs/DETERMINISM.md`).
+    pub arithmetic_revision: u32,
+    /// What the steps of the interrupted epoch add up to.
+    pub interrupted: Option<Scores>,
+    /// The fit that was under way.
+    pub fit: Option<FitState<W>>,
+}
+
+/// Sums over samples, from which losses and metrics are the means.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
+    pub samples: u64,
+    /// The weighted sum over the outputs, and what regularisation adds, as a sum over the samples.
+    pub loss: f64,
+    /// Per output: the sum of its own losses.
+    pub losses: Vec<f64>,
+    /// Per metric: the sum over the samples.
+    pub metrics: Vec<f64>,
+}
+
+/// What a fit that has not ended was asked for, and what its callbacks remember.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitState<W> {
+    pub batch_size: u64,
+    pub shuffle: bool,
+    /// The epochs that the model will have behind it when the fit ends.
+    pub end: u64,
+    /// What it trains on.
+    pub data: DataRecord,
+    pub validation: ValidationRecord,
+    /// By the callbacks' names.
+    pub callbacks: BTreeMap<String, CallbackState<W>>,
+}
+
+/// Data that a fit works with, so that the same can be found again, and other data be told from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataRecord {
+    pub samples: u64,
+    /// Over all inputs and targets (see `Dataset::fingerprint`).
+    pub sha256: Digest,
+    /// Where it came from, in words.
+    pub source: Option<String>,
+}
+
+/// What is evaluated after each epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValidationRecord {
+    None,
+    /// This share of the training data, taken from its end.
+    Split(f64),
+    /// Data of its own.
+    Given(DataRecord),
+}
+
+/// What a callback remembers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallbackState<W> {
+    pub values: BTreeMap<String, StateValue>,
+    /// A copy of the model's parameters, such as the best so far.
+    pub weights: Option<W>,
+}
+
+/// A small value that a callback remembers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StateValue {
+    Count(u64),
+    Real(f64),
+}
+
+impl DataRecord {
+    /// Whether the data is the same, wherever it came from.
+    pub fn same_data(&self, other: &Self) -> bool {
+        (self.samples, self.sha256) == (other.samples, other.sha256)
+    }
+}
+
+impl<W> TrainingState<W> {
+    pub fn as_ref(&self) -> TrainingState<&W> {
+        TrainingState {
+            seed: self.seed,
+            epoch: self.epoch,
+            step_in_epoch: self.step_in_epoch,
+            shard: self.shard,
+            arithmetic_revision: self.arithmetic_revision,
+            interrupted: self.interrupted.clone(),
+            fit: self.fit.as_ref().map(FitState::as_ref),
+        }
+    }
+
+    /// The same with other forms of the weights.
+    ///
+    /// # Errors
+    /// The first that `form` gives.
+    pub fn try_map<V, E>(self, form: impl FnMut(W) -> Result<V, E>) -> Result<TrainingState<V>, E> {
+        Ok(TrainingState {
+            seed: self.seed,
+            epoch: self.epoch,
+            step_in_epoch: self.step_in_epoch,
+            shard: self.shard,
+            arithmetic_revision: self.arithmetic_revision,
+            interrupted: self.interrupted,
+            fit: self.fit.map(|fit| fit.try_map(form)).transpose()?,
+        })
+    }
+
+    /// The same with other forms of the weights.
+    pub fn map<V>(self, mut form: impl FnMut(W) -> V) -> TrainingState<V> {
+        let Ok(state) = self.try_map(|weights| Ok::<_, Infallible>(form(weights)));
+        state
+    }
+
+    /// The weights that callbacks remember, by the callbacks' names.
+    pub fn weights(&self) -> impl Iterator<Item = &W> {
+        let callbacks = self.fit.iter().flat_map(|fit| fit.callbacks.values());
+        callbacks.filter_map(|callback| callback.weights.as_ref())
+    }
+}
+
+impl<W> FitState<W> {
+    pub fn as_ref(&self) -> FitState<&W> {
+        FitState {
+            batch_size: self.batch_size,
+            shuffle: self.shuffle,
+            end: self.end,
+            data: self.data.clone(),
+            validation: self.validation.clone(),
+            callbacks: (self.callbacks.iter())
+                .map(|(name, CallbackState { values, weights })| {
+                    let weights = weights.as_ref();
+                    (name.clone(), CallbackState { values: values.clone(), weights })
+                })
+                .collect(),
+        }
+    }
+
+    /// The same with other forms of the weights.
+    ///
+    /// # Errors
+    /// The first that `form` gives.
+    pub fn try_map<V, E>(self, mut form: impl FnMut(W) -> Result<V, E>) -> Result<FitState<V>, E> {
+        let mut callbacks = BTreeMap::new();
+        for (name, CallbackState { values, weights }) in self.callbacks {
+            let weights = weights.map(&mut form).transpose()?;
+            callbacks.insert(name, CallbackState { values, weights });
+        }
+        Ok(FitState {
+            batch_size: self.batch_size,
+            shuffle: self.shuffle,
+            end: self.end,
+            data: self.data,
+            validation: self.validation,
+            callbacks,
+        })
+    }
+}
