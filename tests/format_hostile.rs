@@ -36,7 +36,7 @@ fn hostile_sizes_take_little_memory_and_time() {
     // Records of 128 and 102 bytes (docs/FORMAT.md).
     let (first, second) = (0..128, 128..230);
     let mut many = container();
-    let record = many.section("index").payload[first.clone()].to_vec();
+    let record = many.section("index").payload[first].to_vec();
     many.section("index").payload = record.repeat(100_000);
     let overlapping = container().with("index", |section| {
         let offset = second.end - 48;
