@@ -19,11 +19,20 @@ thread_local! {
     static CHECKPOINTS: BoxedStrategy<Checkpoint<'static>> = checkpoints().boxed();
 }
 
-/// The checkpoint that the tests' generator makes when `bytes` are all its chance; so a change of a
-/// byte is a change of a choice.
+/// The checkpoint that the tests' generator makes when `bytes` are its chance; so a change of a byte
+/// is a change of a choice.
 pub fn checkpoint(bytes: &[u8]) -> Option<Checkpoint<'static>> {
-    let rng = TestRng::from_seed(RngAlgorithm::PassThrough, bytes);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    // Where they end, noise takes over: with zeros for ever, the generator would not come to an end.
+    let mut noise =
+        bytes.iter().fold(1, |sum: u64, &byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let mut chance = bytes.to_vec();
+    chance.extend((0..16 * 1024).map(|_| {
+        noise = noise.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (noise >> 56) as u8
+    }));
+    let rng = TestRng::from_seed(RngAlgorithm::PassThrough, &chance);
+    let config = Config { max_local_rejects: 64, max_global_rejects: 64, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, rng);
     CHECKPOINTS.with(|all| all.new_tree(&mut runner).ok().map(|tree| tree.current()))
 }
 
