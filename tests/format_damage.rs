@@ -541,6 +541,26 @@ fn f18_what_does_not_fit_together_is_not_written() {
 }
 
 #[test]
+fn f18_more_dimensions_than_can_be_read_are_not_written() {
+    let of_rank = |rank| {
+        let graph = Sequential::new(vec![1; rank]).layer(Activation::Relu).graph().unwrap();
+        Checkpoint {
+            graph,
+            tensors: Vec::new(),
+            compile: None,
+            optimizer: None,
+            training: None,
+            history: None,
+            metadata: Default::default(),
+            proof: None,
+        }
+    };
+    assert!(read(&to_bytes(&of_rank(31)).unwrap()).is_ok());
+    let error = to_bytes(&of_rank(32)).unwrap_err();
+    assert_says(&error.to_string(), &["32 dimensions", "31"]);
+}
+
+#[test]
 fn a_failing_save_leaves_the_old_model() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("model.knet");

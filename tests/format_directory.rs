@@ -200,6 +200,17 @@ fn d6_links_and_special_files() {
 }
 
 #[test]
+fn no_link_is_replaced_by_a_directory() {
+    let (home, path) = saved();
+    let link = home.path().join("link");
+    symlink(&path, &link).unwrap();
+    let error = save(&small(), &link, Format::Directory).unwrap_err();
+    assert_says(&error.to_string(), &["link", "symbolic link"]);
+    assert!(link.is_symlink());
+    read(&path).unwrap();
+}
+
+#[test]
 fn d7_arrays_are_those_of_numpy() {
     let (_home, path) = saved();
     let array = fs::read(path.join("tensors/0000-conv2d-kernel.npy")).unwrap();
