@@ -195,3 +195,40 @@ fn what_the_format_cannot_hold_is_not_made() {
     assert!(matches!(Idx::new(vec![0; 256], values()), Err(IdxError::Extent { .. })));
     assert!(matches!(Idx::new([2], values()), Err(IdxError::Count { found: 0, .. })));
 }
+
+/// Gives at most so many bytes at a time, with an interruption between.
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    length: usize,
+    interrupted: bool,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.interrupted = !self.interrupted;
+        if self.interrupted {
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
+        let length = buffer.len().min(self.length);
+        self.bytes.read(&mut buffer[..length])
+    }
+}
+
+/// Found by `fuzz/fuzz_targets/split_idx.rs`: damage that a decoder meets with its first block, or
+/// after the bytes before it.
+#[test]
+fn damage_in_gzip_is_the_same_in_any_pieces() {
+    let found = b"\x1f\x8b\x08\0\x10\0\x81\x81\x81\x81\0\0\x02\x07\0\0\x03\0\0\0\x01\0";
+    let mut cut = packed(&SMALL);
+    cut.truncate(cut.len() - 3);
+    for bytes in [found.to_vec(), cut, packed(&SMALL), SMALL.to_vec(), SMALL[..7].to_vec()] {
+        let whole = read(&bytes);
+        for length in 1..9 {
+            for interrupted in [true, false] {
+                let pieces = Pieces { bytes: &bytes, length, interrupted };
+                let split = Idx::read(pieces, bytes.len() as u64, NO_LIMIT);
+                assert_eq!(whole, split, "{bytes:02x?} by {length}");
+            }
+        }
+    }
+}

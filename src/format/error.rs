@@ -43,6 +43,12 @@ pub enum FormatError {
     WouldLose { id: String },
     #[error("{what} takes {found}, the limit is {limit}; raise `Limits::{name}` to read it")]
     Limit { what: &'static str, name: &'static str, limit: u64, found: u64 },
+    /// The architecture asks for more than may be spent on running it.
+    #[error(
+        "with layer `{layer}` the network takes {found} bytes of {name} to run, the limit is \
+         {limit}; raise `Limits::{name}` to run it"
+    )]
+    Layer { layer: String, name: &'static str, limit: u64, found: u64 },
     #[error("{0}; raise `Limits::memory` to read it")]
     Memory(#[from] BudgetError),
     /// The checkpoint contradicts itself; nothing was written.
@@ -116,6 +122,7 @@ impl FormatError {
             | Self::UnknownSection { .. }
             | Self::WouldLose { .. }
             | Self::Limit { .. }
+            | Self::Layer { .. }
             | Self::Memory(_)
             | Self::Unfit(_)
             | Self::Extension { .. }
@@ -144,7 +151,7 @@ impl FormatError {
         }
     }
 
-    pub(super) fn at(self, path: &Path) -> Self {
+    pub(crate) fn at(self, path: &Path) -> Self {
         Self::At { path: path.to_owned(), source: Box::new(self) }
     }
 

@@ -1,5 +1,8 @@
 //! What a reader is willing to take.
 
+use super::FormatError;
+use crate::model::{Graph, NodeId};
+
 /// Bounds on what loading may cost. They are checked before memory is allocated; a file beyond
 /// them is refused with the limit named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,11 +14,66 @@ pub struct Limits {
     pub text: u64,
     /// Tensors: parameters, slots of the optimizer and outputs of the proof together.
     pub tensors: u64,
+    /// Nodes of a network that is to run, and their inputs, together: to plan it takes time that
+    /// grows by the square.
+    pub nodes: u64,
+    /// Bytes of the tables that running the network takes, which are made with the
+    /// [`Model`](crate::Model).
+    pub tables: u64,
+    /// Bytes of the activations of one shard of samples, which each thread keeps while the network
+    /// runs.
+    pub activations: u64,
 }
 
 impl Default for Limits {
-    /// 8 GiB of memory, 8 MiB of text, 65,536 tensors.
+    /// 8 GiB of memory, 8 MiB of text, 65,536 tensors, 32,768 nodes and inputs, 1 GiB of tables,
+    /// 8 GiB of activations.
     fn default() -> Self {
-        Self { memory: 8 << 30, text: 8 << 20, tensors: 1 << 16 }
+        Self {
+            memory: 8 << 30,
+            text: 8 << 20,
+            tensors: 1 << 16,
+            nodes: 1 << 15,
+            tables: 1 << 30,
+            activations: 8 << 30,
+        }
+    }
+}
+
+impl Limits {
+    /// Refuses a network that takes more to run than these limits allow, before anything is built
+    /// for it. `samples`: how many one thread works on at a time; `training`: on the way back too.
+    ///
+    /// # Errors
+    /// [`FormatError::Layer`], which names the layer with which a limit is exceeded, or
+    /// [`FormatError::Limit`] if the nodes are too many.
+    pub fn check_network(
+        &self,
+        graph: &Graph,
+        samples: usize,
+        training: bool,
+    ) -> Result<(), FormatError> {
+        let inputs: usize = graph.nodes().iter().map(|node| node.inputs.len()).sum();
+        let (found, limit) = (graph.nodes().len().saturating_add(inputs) as u64, self.nodes);
+        if found > limit {
+            let what = "the number of nodes and their inputs";
+            return Err(FormatError::Limit { what, name: "nodes", limit, found });
+        }
+        let (mut tables, mut activations) = (0_u64, 0_u64);
+        for node in (0..graph.nodes().len()).map(NodeId) {
+            let cost = graph.cost(node, training);
+            tables = tables.saturating_add(cost.tables);
+            let shard = cost.sample.saturating_mul(samples as u64);
+            activations = activations.saturating_add(shard);
+            for (name, limit, found) in
+                [("tables", self.tables, tables), ("activations", self.activations, activations)]
+            {
+                if found > limit {
+                    let layer = graph.layer_of(node).name.clone();
+                    return Err(FormatError::Layer { layer, name, limit, found });
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 mod activation;
 mod checkpoint;
 mod compile;
+mod cost;
 mod error;
 mod graph;
 mod infer;
@@ -19,6 +20,7 @@ pub use compile::{
     Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
     Schedule, Sgd,
 };
+pub use cost::Cost;
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
 pub(crate) use infer::concatenate_axis;

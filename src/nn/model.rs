@@ -240,7 +240,8 @@ impl Model {
         wanted.map(named).collect()
     }
 
-    /// The model that a checkpoint describes.
+    /// The model that a checkpoint describes, whatever it takes to run it: what came from a stranger
+    /// goes through [`from_checkpoint_within`](Self::from_checkpoint_within).
     ///
     /// # Errors
     /// If a tensor is missing, not one of the graph's, or of another shape or type than it needs;

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::format::{self, Format, Limits, SaveOptions};
 use crate::model::Checkpoint;
-use crate::nn::{Model, Verification};
+use crate::nn::{Model, SHARD, Verification};
 
 pub use folder::{CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint};
 
@@ -61,7 +61,8 @@ impl Model {
     /// # Errors
     /// As [`load`](Self::load), and if a limit is exceeded.
     pub fn load_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, Error> {
-        Ok(Self::from_checkpoint(&format::load(path.as_ref(), limits)?)?)
+        let path = path.as_ref();
+        within(&format::load(path, limits)?, limits, Some(path))
     }
 
     /// Loads from the bytes of a `.knet` file.
@@ -69,8 +70,42 @@ impl Model {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Ok(Self::from_checkpoint(&format::from_bytes(bytes, &Limits::default())?)?)
+        Self::from_bytes_with(bytes, &Limits::default())
     }
+
+    /// Loads from the bytes of a `.knet` file, within other limits than the default ones.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with).
+    pub fn from_bytes_with(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
+        Self::from_checkpoint_within(&format::from_bytes(bytes, limits)?, limits)
+    }
+
+    /// The model that a checkpoint describes, unless running it takes more than `limits` allow: a
+    /// few bytes of architecture can ask for any amount of memory.
+    ///
+    /// # Errors
+    /// As [`from_checkpoint`](Self::from_checkpoint), and if a limit is exceeded.
+    pub fn from_checkpoint_within(
+        checkpoint: &Checkpoint<'_>,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        within(checkpoint, limits, None)
+    }
+}
+
+/// The model of a checkpoint, read from `path` if from any, as far as the limits allow.
+fn within(
+    checkpoint: &Checkpoint<'_>,
+    limits: &Limits,
+    path: Option<&Path>,
+) -> Result<Model, Error> {
+    let checked = limits.check_network(&checkpoint.graph, SHARD, checkpoint.compile.is_some());
+    checked.map_err(|error| match path {
+        Some(path) => error.at(path),
+        None => error,
+    })?;
+    Ok(Model::from_checkpoint(checkpoint)?)
 }
 
 /// Checks the model at `path` in every part, then lets it answer the probe saved with it. `None`
@@ -79,7 +114,8 @@ impl Model {
 /// # Errors
 /// As [`Model::load`].
 pub fn verify(path: impl AsRef<Path>) -> Result<Option<Verification>, Error> {
-    let checkpoint = format::load(path.as_ref(), &Limits::default())?;
-    let model = Model::from_checkpoint(&checkpoint)?;
+    let (path, limits) = (path.as_ref(), Limits::default());
+    let checkpoint = format::load(path, &limits)?;
+    let model = within(&checkpoint, &limits, Some(path))?;
     Ok(checkpoint.proof.as_ref().map(|proof| model.verify(proof)).transpose()?)
 }

@@ -23,7 +23,26 @@ impl<'a> Unpacked<'a> {
         let packed = magic == [0x1f, 0x8b];
         let whole = io::Cursor::new(magic).chain(reader);
         let reader: Box<dyn Read + 'a> =
-            if packed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+            if packed { Box::new(MultiGzDecoder::new(Full(whole))) } else { Box::new(whole) };
         Ok(Self { packed, reader })
+    }
+}
+
+/// Gives all the bytes it is asked for, unless there are no more. A decoder gives what it has before it
+/// meets damage, so which error is met first would else depend on the pieces in which bytes arrive.
+struct Full<R>(R);
+
+impl<R: Read> Read for Full<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.0.read(rest) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 }

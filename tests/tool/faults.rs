@@ -153,7 +153,11 @@ fn a_model_beyond_any_memory_is_not_run() {
     place.write_npy("x.npy", &Samples::new(1, Shape::image(1, 1, 1), vec![0.0]).unwrap());
     for command in [&["verify", "huge.knet"][..], &["predict", "huge.knet", "x.npy"]] {
         let error = place.fails(1, command);
-        assert!(error.contains("huge.knet: running it takes 149.02 GiB of memory"), "{error}");
+        assert!(
+            error.contains("huge.knet: with layer `zero_padding2d` the network takes"),
+            "{error}"
+        );
+        assert!(error.contains("bytes of activations to run"), "{error}");
     }
     assert!(place.done(&["summary", "huge.knet"]).contains("50001×50001×1"));
 }

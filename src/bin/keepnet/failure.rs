@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use keepnet::bytes::atomic::AtomicError;
 use keepnet::format::FormatError;
-use keepnet::report::numbers::bytes;
 use keepnet::train::data::DataError;
 use keepnet::wire::npy::NpyError;
 use keepnet::wire::png::{ImageError, PngError};
@@ -21,11 +20,6 @@ pub(crate) enum Failure {
     Data(#[from] DataError),
     #[error("{}: {source}", path.display())]
     Model { path: PathBuf, source: ModelError },
-    #[error(
-        "{}: running it takes {} of memory per thread, the limit is {}",
-        path.display(), bytes(*needed), bytes(*limit)
-    )]
-    TooLarge { path: PathBuf, needed: u64, limit: u64 },
     #[error("{}: {source}", path.display())]
     Train { path: PathBuf, source: Box<TrainError> },
     #[error("{}: cannot read it: {source}", path.display())]
@@ -94,7 +88,6 @@ impl Failure {
             Self::Format(_)
             | Self::Data(_)
             | Self::Model { .. }
-            | Self::TooLarge { .. }
             | Self::Train { .. }
             | Self::Read { .. }
             | Self::TooLong { .. }

@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use keepnet::format::{self, Limits};
-use keepnet::model::{Checkpoint, NodeId};
+use keepnet::format::{self, FormatError, Limits};
+use keepnet::model::Checkpoint;
 use keepnet::nn::SHARD;
-use keepnet::{Model, ModelError, Shape};
+use keepnet::{Model, ModelError};
 
 use crate::failure::Failure;
 
@@ -22,15 +22,9 @@ pub(crate) fn load(path: &Path) -> Result<Model, Failure> {
 /// The model that `checkpoint`, read from `path`, describes. A few bytes can describe layers larger
 /// than any memory: those are refused before they are run.
 pub(crate) fn runnable(path: &Path, checkpoint: &Checkpoint<'_>) -> Result<Model, Failure> {
-    let graph = &checkpoint.graph;
-    let nodes = (0..graph.nodes().len()).map(|node| graph.shape(NodeId(node)));
-    let values = nodes.filter_map(Shape::checked_elements).fold(0, usize::saturating_add) as u64;
-    // What one thread works on, and prediction keeps, are the results of one shard.
-    let needed = values.saturating_mul(4 * SHARD as u64);
-    let limit = Limits::default().memory;
-    if needed > limit {
-        return Err(Failure::TooLarge { path: path.to_owned(), needed, limit });
-    }
+    let training = checkpoint.compile.is_some();
+    let checked = Limits::default().check_network(&checkpoint.graph, SHARD, training);
+    checked.map_err(|source| FormatError::At { path: path.to_owned(), source: source.into() })?;
     Model::from_checkpoint(checkpoint).map_err(|source| in_model(path, source))
 }
 

@@ -191,7 +191,8 @@ impl Description {
         }
         let mut history = None;
         if let Some(part) = part(Section::History) {
-            let epochs: Vec<HistoryRecord> = part.records("an epoch's record", budget)?;
+            let epochs: Vec<HistoryRecord> =
+                part.records("an epoch's record", usize::MAX, budget)?;
             let epochs = epochs.into_iter().map(EpochRecord::from).collect();
             history = Some(History { epochs });
             check_history(history.as_ref()).map_err(|error| part.fault(error))?;

@@ -103,15 +103,16 @@ impl Part<'_> {
         Ok(record)
     }
 
-    /// Reads records until the part ends.
+    /// Reads records until the part ends, or there are more than `wanted`.
     pub(in crate::format) fn records<T: Decode<()>>(
         &self,
         what: &'static str,
+        wanted: usize,
         budget: &mut Budget,
     ) -> Result<Vec<T>, FormatError> {
         let mut reader = Reader::new(self.bytes, self.offset);
         let mut records = Vec::new();
-        while !reader.is_empty() {
+        while !reader.is_empty() && records.len() <= wanted {
             // The vector grows by doubling.
             budget.reserve(2 * size_of::<T>() as u64, what)?;
             records.push(self.decode(&mut reader, what, budget)?);

@@ -174,9 +174,11 @@ fn read_tensors<'a>(
     numbers: &Found<'a>,
     budget: &mut Budget,
 ) -> Result<(Tensors<'a>, Vec<TensorInfo>), FormatError> {
-    let records: Vec<TensorRecord> = index.part().records("a record of the index", budget)?;
-    let in_index = |fault: Fault| index.part().fault(fault);
     let all_expected = description.expected();
+    let wanted = all_expected.len();
+    let records: Vec<TensorRecord> =
+        index.part().records("a record of the index", wanted, budget)?;
+    let in_index = |fault: Fault| index.part().fault(fault);
     let found = records
         .iter()
         .map(|record| (record.role, record.name.as_str(), content::shape_of(&record.shape)));

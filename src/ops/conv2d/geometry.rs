@@ -366,10 +366,11 @@ impl<'a> Layout<'a> {
         if !channels.is_multiple_of(lanes) {
             return vec![all];
         }
-        let of_pass = |first: u32| {
-            all.iter().copied().filter(move |stretch| stretch.row % channels == first).collect()
-        };
-        (0..channels).step_by(LANES).map(of_pass).collect()
+        let mut passes = vec![Vec::new(); (channels / lanes) as usize];
+        for stretch in all {
+            passes[(stretch.row % channels / lanes) as usize].push(stretch);
+        }
+        passes
     }
 
     /// What each cell reads, in the order of (kh, kw): a whole row of the kernel in one run where its

@@ -1,0 +1,53 @@
+//! What `inspect` accepts, `load` accepts, with the same names and shapes; what one refuses, the other
+//! refuses in the same words. Bytes that start as JSON are tried as a manifest.
+#![no_main]
+
+use keepnet::format::{Limits, Role, inspect, load};
+use keepnet::{Checkpoint, NamedTensor};
+use keepnet_fuzz::{directory_with, file_with};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let path = match bytes.first() {
+        Some(b'{') => directory_with(bytes).to_owned(),
+        _ => file_with(bytes),
+    };
+    let (inspected, loaded) = (inspect(&path), load(&path, &Limits::default()));
+    let (inspection, checkpoint) = match (inspected, loaded) {
+        (Ok(inspection), Ok(checkpoint)) => (inspection, checkpoint),
+        (Err(one), Err(other)) => return assert_eq!(one.to_string(), other.to_string()),
+        (one, other) => {
+            panic!("inspect: {:?}, load: {:?}", one.map(drop), other.map(drop));
+        }
+    };
+    let told: Vec<_> = (inspection.tensors.iter())
+        .map(|tensor| (tensor.role, tensor.name.as_str(), tensor.dtype, tensor.shape.as_slice()))
+        .collect();
+    assert_eq!(told, held(&checkpoint));
+    assert_eq!(inspection.name, checkpoint.graph.name());
+    assert_eq!(inspection.layers, checkpoint.graph.layers().len());
+    assert_eq!(inspection.metadata, checkpoint.metadata);
+    assert_eq!(inspection.history.is_some(), checkpoint.history.is_some());
+    assert_eq!(inspection.proof.is_some(), checkpoint.proof.is_some());
+    assert_eq!(inspection.optimizer_step, checkpoint.optimizer.map(|state| state.step));
+});
+
+/// The tensors of a checkpoint in the order of files.
+fn held<'c>(checkpoint: &'c Checkpoint<'_>) -> Vec<(Role, &'c str, &'static str, &'c [usize])> {
+    fn all<'c>(
+        role: Role,
+        tensors: &'c [NamedTensor<'_>],
+    ) -> impl Iterator<Item = (Role, &'c str, &'static str, &'c [usize])> {
+        tensors.iter().map(move |NamedTensor { name, tensor }| {
+            (role, name.as_str(), tensor.dtype().name(), tensor.shape().dims())
+        })
+    }
+    let mut held: Vec<_> = all(Role::Parameter, &checkpoint.tensors).collect();
+    let slots = checkpoint.optimizer.iter().flat_map(|state| &state.slots);
+    for (number, slot) in (0..).zip(slots) {
+        held.extend(all(Role::Slot(number), &slot.tensors));
+    }
+    let outputs = checkpoint.proof.iter().map(|proof| proof.outputs.as_slice());
+    held.extend(outputs.flat_map(|outputs| all(Role::ProofOutput, outputs)));
+    held
+}
