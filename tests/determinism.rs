@@ -128,13 +128,13 @@ struct Digests {
 const REVISION: u32 = 2;
 const W1: Digests = Digests {
     model: w1,
-    two_steps: "513f9a24a7c6afce5b0c438cf1062f77faad6805dbedeb11c00af07180fdf29e",
-    trained: "80b8684d952e3c7eb9c777db81824b1a2835f5e965d7411add54b16397947d26",
+    two_steps: "36c5117bebfa5c61d969caa62293c8cb65ab997e0bbf4ec1ef0ad23fdb52f1f2",
+    trained: "f55cf2c83f6907657437af1e674712907a9c21abfdc98412f0c518f81d821b17",
 };
 const RESNET: Digests = Digests {
     model: resnet,
-    two_steps: "1c462417909c1b33b29cebc57ad3cf99a6c80053acbcc7fbca4d4a1e02afbded",
-    trained: "638290d4b5250144d40b378470402f57563b195fa2813865b02dae5c280162e1",
+    two_steps: "5aade408bca3fdb94fc5bbfd6ffde92cff8a26543aa0301f5d6de6a502ab7279",
+    trained: "4a2f3c2d8b655a411c00e91185d1097782e2dfab8915d6d76e838ccc15feecbf",
 };
 
 const THREADS: [usize; 4] = [1, 2, 3, 8];
