@@ -7,7 +7,7 @@ that they suffice; a refusal names their rule. Needs Python 3.9 and NumPy.
 Checked is all that shows damage: checksums, digests, canonical texts, and that the tensors are those
 of the architecture, by role and name. Whether layers fit together is left to keepnet's own reader.
 """
-import functools, hashlib, json, math, os, stat, struct, sys
+import decimal, functools, hashlib, json, math, os, stat, struct, sys
 import numpy as np
 
 NAMES = "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
@@ -17,23 +17,23 @@ CRITICAL, TEXTS = {"architecture", "index", "tensors"}, {"compile", "training", 
 START, BEFORE, AFTER = b'{\n  "format": "keepnet directory",\n', b',\n  "sha256": "', b'"\n}\n'
 TABLE = list(range(256))
 for _ in range(8): TABLE = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in TABLE]
-
 class Refused(Exception): pass
-
 def must(holds, rule):
     if not holds: raise Refused(rule)
 def padded(length): return -(-length // 64) * 64
 def sha256(data): return hashlib.sha256(data).hexdigest()
-
 def crc32c(data):
     return functools.reduce(lambda crc, byte: crc >> 8 ^ TABLE[(crc ^ byte) & 255], data, 0xFFFFFFFF) ^ 0xFFFFFFFF
-
 def check_version(major, minor, least):
     must(major >= 1 and (major > 1 or least <= minor), "F-3")
     must(major == 1 and least == 0, f"F-4: version {major}.{least} is newer than this reader")
-
+def real(value):
+    digits, e, power = repr(value).replace("e+", "e").replace("e-0", "e-").partition("e")
+    near, exact = abs(decimal.Decimal(f"{digits}e{power or 0}")), abs(decimal.Decimal(value))
+    tie = near < exact and near + decimal.Decimal((0, (1,), near.as_tuple().exponent)) - exact == exact - near
+    return (f"{digits[:-1]}{int(digits[-1]) + 1}" if tie else digits) + e + power  # Python's ties are even
 def canonical(value, depth=0):
-    if isinstance(value, float): return repr(value).replace("e+", "e").replace("e-0", "e-")
+    if isinstance(value, float): return real(value)
     if isinstance(value, list): return f"[{', '.join(canonical(item, depth) for item in value)}]"
     if isinstance(value, dict) and value:
         line = "\n" + "  " * depth
@@ -45,7 +45,6 @@ def text(data):
     value = json.loads(data.decode())
     must(f"{canonical(value)}\n".encode() == data, "F-22")
     return value
-
 class Records:
     def __init__(self, data): self.data, self.at = data, 0
     def take(self, length):
