@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::bytes::atomic::create_directories;
 use crate::error::Error;
 use crate::format::{self, Format, Limits};
 use crate::model::Checkpoint;
@@ -69,7 +70,7 @@ impl CheckpointFolder {
     /// If it cannot be made.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
         let folder = folder.into();
-        fs::create_dir_all(&folder).map_err(cannot("make the folder", &folder))?;
+        create_directories(&folder).map_err(cannot("make the folder", &folder))?;
         Ok(Self { folder, saving: None, saved: 0, held_up: Duration::ZERO })
     }
 
