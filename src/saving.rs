@@ -57,7 +57,8 @@ impl Model {
     /// # Errors
     /// As [`load`](Self::load), and if a limit is exceeded.
     pub fn load_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, Error> {
-        Ok(Self::from_checkpoint(&format::load(path.as_ref(), limits)?)?)
+        let model = |checkpoint: Checkpoint<'_>| Self::from_checkpoint(&checkpoint);
+        Ok(format::load_then(path.as_ref(), limits, model)??)
     }
 
     /// Loads from the bytes of a `.knet` file.
@@ -75,7 +76,9 @@ impl Model {
 /// # Errors
 /// As [`Model::load`].
 pub fn verify(path: impl AsRef<Path>) -> Result<Option<Verification>, Error> {
-    let checkpoint = format::load(path.as_ref(), &Limits::default())?;
-    let model = Model::from_checkpoint(&checkpoint)?;
-    Ok(checkpoint.proof.as_ref().map(|proof| model.verify(proof)).transpose()?)
+    let verified = |checkpoint: Checkpoint<'_>| {
+        let model = Model::from_checkpoint(&checkpoint)?;
+        checkpoint.proof.as_ref().map(|proof| model.verify(proof)).transpose()
+    };
+    Ok(format::load_then(path.as_ref(), &Limits::default(), verified)??)
 }
