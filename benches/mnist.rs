@@ -19,9 +19,11 @@ use clap::Parser;
 use keepnet::benchable::{self, Convolution};
 use keepnet::nn::SHARD;
 use keepnet::{Conv2d, Model, Shape};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use measure::{Effort, NETS, Net, Roof, Speed, median, share_of_peak};
+use measure::{
+    Effort, Figure, NETS, Net, Roof, Speed, median, object, print, round, share_of_peak,
+};
 
 #[derive(Parser)]
 struct Options {
@@ -44,9 +46,6 @@ struct Options {
     #[arg(long, hide = true)]
     bench: bool,
 }
-
-/// A figure: its name in JSON, its value, and what it is.
-type Figure = (&'static str, Value, &'static str);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
@@ -163,31 +162,4 @@ fn save_and_load(model: &Model, effort: &Effort) -> Result<[f64; 2], Box<dyn std
     let load =
         median(3 * effort.repetitions, || Model::load(&path).map(|model| drop(black_box(model))))?;
     Ok([save, load])
-}
-
-fn object(figures: impl IntoIterator<Item = Figure>) -> Value {
-    figures
-        .into_iter()
-        .map(|(name, value, _)| (name.to_owned(), value))
-        .collect::<Map<_, _>>()
-        .into()
-}
-
-/// A line, or one for each member of an object.
-fn print((name, value, unit): &Figure) {
-    match value {
-        Value::Object(members) => members.iter().for_each(|(member, value)| {
-            println!("{name} {member}: {value}");
-        }),
-        value => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            println!("{name:<24}{text:>10}  {unit}");
-        }
-    }
-}
-
-/// A JSON number of so many decimals.
-fn round(value: f64, decimals: i32) -> Value {
-    let unit = [1.0, 10.0, 100.0][decimals as usize];
-    json!((value * unit).round() / unit)
 }

@@ -1,11 +1,10 @@
 //! How fast a network trains and predicts, as a user meets it.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use keepnet::{Dataset, FitOptions, Model, Samples};
 
-use super::{Net, Roof, forward_flops};
+use super::{Net, Roof, forward_flops, median};
 
 /// How much is measured.
 pub(crate) struct Effort {
@@ -86,19 +85,4 @@ fn infer(net: &Net, model: &Model, data: &Dataset, effort: &Effort) -> Result<f6
 fn latency(model: &Model, data: &Dataset, calls: usize) -> Result<f64, keepnet::Error> {
     let image = data.inputs()[0].select(&[0]);
     Ok(median(calls, || model.predict(&image).map(|y| drop(black_box(y))))?)
-}
-
-/// The median of the seconds that `work` takes.
-pub(crate) fn median<T, E>(
-    repetitions: usize,
-    mut work: impl FnMut() -> Result<T, E>,
-) -> Result<f64, E> {
-    let mut seconds = Vec::with_capacity(repetitions);
-    for _ in 0..repetitions {
-        let start = Instant::now();
-        work()?;
-        seconds.push(start.elapsed().as_secs_f64());
-    }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds[repetitions / 2])
 }

@@ -103,6 +103,19 @@ pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatE
     with_parsed(&RealFs, path, None, limits, |_, parsed| Ok(parsed.checkpoint.into_owned()))
 }
 
+/// Loads what stands at `path` and hands it on. The tensors of a file are borrowed from its bytes,
+/// so they are copied only by what makes something of them.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_then<T>(
+    path: &Path,
+    limits: &Limits,
+    then: impl FnOnce(Checkpoint<'_>) -> T,
+) -> Result<T, FormatError> {
+    with_parsed(&RealFs, path, None, limits, |_, parsed| Ok(then(parsed.checkpoint)))
+}
+
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by
 /// [`load`].
 ///

@@ -62,7 +62,8 @@ impl Model {
     /// As [`load`](Self::load), and if a limit is exceeded.
     pub fn load_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, Error> {
         let path = path.as_ref();
-        within(&format::load(path, limits)?, limits, Some(path))
+        let model = |checkpoint: Checkpoint<'_>| within(&checkpoint, limits, Some(path));
+        format::load_then(path, limits, model)?
     }
 
     /// Loads from the bytes of a `.knet` file.
@@ -115,7 +116,9 @@ fn within(
 /// As [`Model::load`].
 pub fn verify(path: impl AsRef<Path>) -> Result<Option<Verification>, Error> {
     let (path, limits) = (path.as_ref(), Limits::default());
-    let checkpoint = format::load(path, &limits)?;
-    let model = within(&checkpoint, &limits, Some(path))?;
-    Ok(checkpoint.proof.as_ref().map(|proof| model.verify(proof)).transpose()?)
+    let verified = |checkpoint: Checkpoint<'_>| -> Result<_, Error> {
+        let model = within(&checkpoint, &limits, Some(path))?;
+        Ok(checkpoint.proof.as_ref().map(|proof| model.verify(proof)).transpose()?)
+    };
+    format::load_then(path, &limits, verified)?
 }
