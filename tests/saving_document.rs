@@ -4,6 +4,8 @@
 
 use keepnet::train::data::{Split, mnist};
 
+#[path = "../examples/checkpoint_resume.rs"]
+mod checkpoint_resume;
 #[path = "../examples/deploy.rs"]
 mod deploy;
 #[path = "../examples/saving.rs"]
@@ -14,7 +16,8 @@ mod share;
 mod transfer_learning;
 
 const DOCUMENT: &str = include_str!("../docs/SAVING.md");
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 5] = [
+    include_str!("../examples/checkpoint_resume.rs"),
     include_str!("../examples/deploy.rs"),
     include_str!("../examples/saving.rs"),
     include_str!("../examples/share.rs"),
@@ -25,6 +28,12 @@ const EXAMPLES: [&str; 4] = [
 fn the_code_runs() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     saving::run(folder.path(), some(512)).expect("what the document promises");
+}
+
+#[test]
+fn a_run_that_was_cut_off_ends_in_the_same_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    checkpoint_resume::run(folder.path(), &some(1_024)).expect("what the document promises");
 }
 
 #[test]
