@@ -23,24 +23,38 @@ impl<'a> Unpacked<'a> {
         let packed = magic == [0x1f, 0x8b];
         let whole = io::Cursor::new(magic).chain(reader);
         let reader: Box<dyn Read + 'a> =
-            if packed { Box::new(MultiGzDecoder::new(Full(whole))) } else { Box::new(whole) };
+            if packed { Box::new(MultiGzDecoder::new(Full::new(whole))) } else { Box::new(whole) };
         Ok(Self { packed, reader })
     }
 }
 
-/// Gives all the bytes it is asked for, unless there are no more. A decoder gives what it has before it
-/// meets damage, so which error is met first would else depend on the pieces in which bytes arrive.
-struct Full<R>(R);
+/// Gives all the bytes it is asked for, unless there are no more or reading fails; then the error
+/// comes next. A decoder gives what it has before it meets damage, so which error is met first would
+/// else depend on the pieces in which bytes arrive.
+struct Full<R> {
+    reader: R,
+    failed: Option<io::Error>,
+}
+
+impl<R> Full<R> {
+    fn new(reader: R) -> Self {
+        Self { reader, failed: None }
+    }
+}
 
 impl<R: Read> Read for Full<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.0.read(rest) {
+            match self.failed.take().map_or_else(|| self.reader.read(rest), Err) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) if filled == 0 => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
         }
         Ok(filled)
