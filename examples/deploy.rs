@@ -101,7 +101,7 @@ fn load_proved(path: &Path) -> Result<Option<Model>, keepnet::Error> {
     let checkpoint = format::load(path, &Limits::default())?;
     // To predict, neither the optimizer nor the history is needed.
     let checkpoint = SaveOptions { proof: true, ..SaveOptions::weights_only() }.apply(checkpoint);
-    let model = Model::from_checkpoint(&checkpoint)?;
+    let model = Model::from_checkpoint_within(&checkpoint, &Limits::default())?;
     let Some(proof) = &checkpoint.proof else { return Ok(None) };
     let proved = model.verify(proof)? == Verification::Identical;
     Ok(proved.then_some(model))

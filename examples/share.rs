@@ -75,7 +75,7 @@ fn receive(path: &Path, published: Digest) -> Result<Option<Model>, keepnet::Err
 
 fn load_proved(bytes: &[u8]) -> Result<Model, keepnet::Error> {
     let checkpoint = format::from_bytes(bytes, &Limits::default())?;
-    let model = Model::from_checkpoint(&checkpoint)?;
+    let model = Model::from_checkpoint_within(&checkpoint, &Limits::default())?;
     let proof = checkpoint.proof.as_ref().expect("it was sent with a proof");
     assert_eq!(model.verify(proof)?, Verification::Identical);
     assert_eq!(model.compiled(), None, "what only training needs stayed at home");

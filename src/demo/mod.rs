@@ -74,13 +74,21 @@ fn run(
     let out = Out::prepare(&options.out)?;
     let data = Data::load(options, screen)?;
     data.show(screen)?;
-    let checkpoints = training::Checkpoints::prepare(options)?;
     let (mut model, recipe, resume) = begin(&data, &out, screen)?;
+    let checkpoints = training::Checkpoints::prepare(options, &model)?;
     show_network(&model, screen)?;
 
     interrupt::heed()?;
     screen.heading("Training")?;
-    let trained = training::train(&mut model, &data, &recipe, checkpoints, screen)?;
+    let trained = match training::train(&mut model, &data, &recipe, checkpoints, screen) {
+        Ok(trained) => trained,
+        Err(failure) => {
+            // What was trained is worth more than the order of the messages.
+            out.save(&model)?;
+            screen.line(format_args!("The model as it stands is saved"))?;
+            return Err(failure);
+        }
+    };
     let mut kept = out.save(&model)?;
     let (ending, different) = if interrupt::stop_heeding() {
         show_how_to_go_on(&model, &kept, &resume, screen)?;

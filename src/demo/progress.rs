@@ -188,7 +188,7 @@ impl Callback for Progress<'_> {
         _: &Model,
         report: &StepReport,
     ) -> Result<ControlFlow<()>, CallbackError> {
-        self.done += report.samples - self.epoch.samples;
+        self.done += report.samples.saturating_sub(self.epoch.samples);
         self.epoch.samples = report.samples;
         self.epoch.trained_for = self.epoch.started.elapsed();
         let written = self.show_step(report);

@@ -39,13 +39,15 @@ pub(crate) struct Checkpointed {
 pub(crate) struct Checkpoints(Option<ModelCheckpoint<CheckpointFolder>>);
 
 impl Checkpoints {
-    /// Makes the folder. One that is in use is left to the run that uses it.
-    pub(crate) fn prepare(options: &Options) -> Result<Self, Failure> {
+    /// Makes the folder for the training of `model`. One that is in use is left to the run that uses
+    /// it.
+    pub(crate) fn prepare(options: &Options, model: &Model) -> Result<Self, Failure> {
         let Some(dir) = &options.checkpoint_dir else {
             return Ok(Self(None));
         };
         let folder = CheckpointFolder::new(dir)?;
-        if !options.resume && !folder.steps()?.is_empty() {
+        let in_use = !options.resume && !folder.steps()?.is_empty();
+        if in_use || !folder.belongs_to(model)? {
             return Err(Failure::FolderInUse { folder: dir.clone() });
         }
         let every = Every::Steps(options.checkpoint_every);

@@ -42,7 +42,8 @@ impl Scores {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        self.samples += other.samples;
+        // Of a file, they may be any number.
+        self.samples = self.samples.saturating_add(other.samples);
         self.loss += other.loss;
         for (sum, value) in self.losses.iter_mut().zip(&other.losses) {
             *sum += value;

@@ -2,9 +2,9 @@
 
 use ndarray::ArrayD;
 
-use super::ARITHMETIC_REVISION;
 use super::error::ModelError;
 use super::model::Model;
+use super::{ARITHMETIC_REVISION, SHARD};
 use crate::model::{NamedTensor, Proof};
 use crate::ops::random::{Purpose, Stream, uniform};
 use crate::tensor::{Samples, Tensor};
@@ -12,8 +12,8 @@ use crate::tensor::{Samples, Tensor};
 /// Samples in the probe that is saved with a model.
 const SAMPLES: u32 = 4;
 
-/// The most samples of a proof that are run: its file does not bound what they cost.
-const MAX_SAMPLES: u32 = 1024;
+/// The most samples of a proof that are run: as many as the limits on activations are checked for.
+const MAX_SAMPLES: u32 = SHARD as u32;
 
 /// How a model's answers compare with those in its proof.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,8 @@ impl Model {
                 let stream = Stream::new(seed, Purpose::Probe, index, 0, u64::from(sample));
                 stream.words().take(length).map(uniform)
             };
-            let values: Vec<f32> = (0..samples).flat_map(sample).collect();
+            let mut values = Vec::with_capacity(samples as usize * length);
+            (0..samples).for_each(|number| values.extend(sample(number)));
             Samples::new(samples as usize, shape.clone(), values)
                 .expect("as many as the shape says")
         };
@@ -70,7 +71,7 @@ impl Model {
     /// Runs the probe of `proof` and compares the answers bit by bit.
     ///
     /// # Errors
-    /// If the proof is not one of this graph's, or has more than 1,024 samples.
+    /// If the proof is not one of this graph's, or has more than 16 samples.
     pub fn verify(&self, proof: &Proof<'_>) -> Result<Verification, ModelError> {
         let (found, limit) = (proof.samples, MAX_SAMPLES);
         if found > limit {

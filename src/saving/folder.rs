@@ -23,6 +23,11 @@ pub enum CheckpointError {
     Model(#[from] Error),
     #[error("cannot {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error(
+        "{} is a sound checkpoint of another training; keep checkpoints in another folder",
+        path.display()
+    )]
+    Foreign { path: PathBuf },
     #[error("the thread that saves checkpoints has panicked")]
     Panicked,
 }
@@ -32,7 +37,8 @@ pub enum CheckpointError {
 /// A checkpoint is copied, then saved by a thread of its own while training goes on; the next one
 /// waits until it stands. A file is removed only if its name is that of a checkpoint, it is sound in
 /// every byte, and it holds a step of that number of the same training: what somebody has put
-/// there, changed or damaged stays.
+/// there, changed or damaged stays. A damaged file of the name of a new checkpoint is replaced; a sound
+/// one of another training is not, and saving fails.
 #[derive(Debug)]
 pub struct CheckpointFolder {
     folder: PathBuf,
@@ -82,6 +88,16 @@ impl CheckpointFolder {
         steps_in(&self.folder)
     }
 
+    /// Whether all sound checkpoints that are there are of the training that `model` is in.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn belongs_to(&self, model: &Model) -> Result<bool, CheckpointError> {
+        let checkpoint = model.to_checkpoint();
+        let other = |step: u64| is_another(&path_of(&self.folder, step), step, &checkpoint);
+        Ok(!self.steps()?.into_iter().any(other))
+    }
+
     /// How many checkpoints were made.
     pub fn saved(&self) -> u64 {
         self.saved
@@ -111,11 +127,16 @@ impl CheckpointFolder {
         let proof = model.prove().map_err(Error::from)?;
         let checkpoint = Checkpoint { proof, ..model.to_checkpoint() }.into_owned();
         let folder = self.folder.clone();
-        self.saving = Some(thread::spawn(move || {
+        let save = move || {
             let path = path_of(&folder, step);
+            if is_another(&path, step, &checkpoint) {
+                return Err(CheckpointError::Foreign { path });
+            }
             format::save(&checkpoint, &path, Format::File).map_err(Error::from)?;
             rotate(&folder, &checkpoint, step, last, best)
-        }));
+        };
+        let started = thread::Builder::new().spawn(save);
+        self.saving = Some(started.map_err(cannot("start to save into", &self.folder))?);
         self.saved += 1;
         Ok(())
     }
@@ -170,7 +191,7 @@ pub fn newest_checkpoint(folder: &Path) -> Result<NewestCheckpoint, CheckpointEr
 
 fn believed(path: &Path, step: u64) -> Result<Model, Doubt> {
     let checkpoint = format::load(path, &Limits::default()).map_err(Error::from)?;
-    let model = Model::from_checkpoint(&checkpoint).map_err(Error::from)?;
+    let model = Model::from_checkpoint_within(&checkpoint, &Limits::default())?;
     if model.steps() != step {
         return Err(Doubt::Step { found: model.steps() });
     }
@@ -217,14 +238,22 @@ fn rotate(
     last: usize,
     best: Option<u64>,
 ) -> Result<(), CheckpointError> {
+    // What is to stay for a better one goes only when that one stands.
+    if best.is_some_and(|best| !path_of(folder, best).exists()) {
+        return Ok(());
+    }
     let older = steps_in(folder)?.into_iter().rev().filter(|&older| older < step);
-    for old in older.skip(last.saturating_sub(1)).filter(|&old| Some(old) != best) {
+    let ours = older.filter(|&old| is_of(&path_of(folder, old), old, checkpoint));
+    for old in ours.skip(last.saturating_sub(1)).filter(|&old| Some(old) != best) {
         let path = path_of(folder, old);
-        if is_of(&path, old, checkpoint) {
-            fs::remove_file(&path).map_err(cannot("remove the old checkpoint", &path))?;
-        }
+        fs::remove_file(&path).map_err(cannot("remove the old checkpoint", &path))?;
     }
     Ok(())
+}
+
+/// Whether the file at `path` is sound, but no checkpoint of step `step` of that training.
+fn is_another(path: &Path, step: u64, of: &Checkpoint<'_>) -> bool {
+    path.exists() && format::load(path, &Limits::default()).is_ok() && !is_of(path, step, of)
 }
 
 /// Whether the file at `path` is sound and a checkpoint of step `step` of that training.

@@ -102,8 +102,10 @@ impl Model {
                 false => (0..task.trained).collect(),
             };
             let done = self.step_in_epoch.min(steps) as usize;
-            let scores = self.scores.get_or_insert_with(|| Scores::new(&settings));
-            set_means(&mut report.values, scores);
+            match &self.scores {
+                Some(scores) => set_means(&mut report.values, scores),
+                None => set_means(&mut report.values, &Scores::new(&settings)),
+            }
             for indices in order.chunks(batch_size).skip(done) {
                 let (inputs, targets) = (task.data.inputs(), task.data.targets());
                 self.step(&mut executor, &ranges, Batch { inputs, targets, indices })?;

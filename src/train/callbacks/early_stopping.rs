@@ -67,11 +67,11 @@ impl Callback for EarlyStopping {
     ) -> Result<ControlFlow<Stop>, CallbackError> {
         let value = self.monitor.value(record)?;
         let first = self.epochs == 0;
-        self.epochs += 1;
+        self.epochs = self.epochs.saturating_add(1);
         if self.restore_best && self.weights.is_none() {
             self.weights = Some(model.weights());
         }
-        self.wait += 1;
+        self.wait = self.wait.saturating_add(1);
         if self.monitor.improves(value, self.best, self.min_delta) {
             self.best = Some(value);
             self.wait = 0;

@@ -97,7 +97,7 @@ impl Callback for ReduceOnPlateau {
         if self.monitor.improves(value, self.best, self.min_delta) {
             (self.best, self.wait) = (Some(value), 0);
         } else if self.cooling == 0 {
-            self.wait += 1;
+            self.wait = self.wait.saturating_add(1);
             if self.wait >= self.patience {
                 self.reduce(model)?;
             }
