@@ -84,10 +84,14 @@ impl Place {
         }
     }
 
-    /// Whether a checkpoint is being written.
-    fn is_saving(&self) -> bool {
-        let scratch =
-            |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with(".keepnet");
+    /// Whether a checkpoint is being written by the process of that number: scratch files that others
+    /// have left do not count.
+    fn is_saving(&self, process: u32) -> bool {
+        let of_process = format!("-{process:x}-");
+        let scratch = |entry: fs::DirEntry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.starts_with(".keepnet-scratch-") && name.contains(&of_process)
+        };
         fs::read_dir(self.checkpoints())
             .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(scratch)))
     }
@@ -184,7 +188,10 @@ fn killed_at_any_moment_it_goes_on_to_the_same_file() {
             let after = Duration::from_micros(random.below(took.as_micros() as u64));
             let aimed = in_a_save * 3 < done + 1;
             let killed = match aimed {
-                true => kill(&mut child, || started.elapsed() * 2 > after && place.is_saving()),
+                true => {
+                    let process = child.id();
+                    kill(&mut child, || started.elapsed() * 2 > after && place.is_saving(process))
+                }
                 false => kill(&mut child, || {
                     sleep(Duration::from_micros(200));
                     started.elapsed() > after
@@ -195,7 +202,7 @@ fn killed_at_any_moment_it_goes_on_to_the_same_file() {
         }
         assert_eq!(place.finish(), expected, "on {} threads, in run {runs}", place.threads);
     }
-    println!("{done} kills, {in_a_save} of them in a save, in {runs} runs");
+    println!("figures: {done} kills, {in_a_save} of them in a save, in {runs} runs, one digest");
 }
 
 #[test]
