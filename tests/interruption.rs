@@ -309,6 +309,18 @@ fn other_arithmetic_is_refused_until_told_otherwise() {
     assert_eq!(resumed.training_state().arithmetic_revision, ARITHMETIC_REVISION);
 }
 
+#[test]
+fn a_resume_without_the_state_of_the_optimizer_is_refused_until_told_otherwise() {
+    let (run, model) = interrupted();
+    let saved = model.to_bytes(SaveOptions { optimizer: false, ..SaveOptions::default() });
+    let mut model = Model::from_bytes(&saved.expect("it can be saved")).expect("and loaded");
+    let same = || ResumeOptions { validation: run.validation(), ..ResumeOptions::default() };
+    let error = model.resume(&run.data(), &same(), &mut run.callbacks(None)).expect_err("no state");
+    assert_eq!(error, TrainError::NoOptimizerState);
+    let insist = ResumeOptions { other_optimizer: true, ..same() };
+    model.resume(&run.data(), &insist, &mut run.callbacks(None)).expect("insisted");
+}
+
 /// Settings that `compile_with` would refuse are refused in a checkpoint too.
 #[test]
 fn settings_made_by_hand_are_checked() {

@@ -68,6 +68,11 @@ pub enum TrainError {
     )]
     OtherShard { before: u32, now: u32 },
     #[error(
+        "the optimizer has made no step, but training has: its state was not saved, and without it \
+         training would not go on to the same bits; insist with `other_optimizer`"
+    )]
+    NoOptimizerState,
+    #[error(
         "callback `{name}` took part in the fit; give it again, or insist with `other_callbacks`"
     )]
     OtherCallbacks { name: String },

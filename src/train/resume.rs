@@ -24,6 +24,8 @@ pub struct ResumeOptions {
     pub other_arithmetic: bool,
     /// Go on with another number of samples per shard.
     pub other_shard: bool,
+    /// Go on with an optimizer that starts anew.
+    pub other_optimizer: bool,
     /// Go on without callbacks that took part.
     pub other_callbacks: bool,
 }
@@ -49,6 +51,10 @@ impl Model {
     ) -> Result<History, TrainError> {
         let mut fit = self.fit.clone().ok_or(TrainError::NoFit)?;
         self.check_arithmetic(options)?;
+        let begun = self.epoch > 0 || self.step_in_epoch > 0;
+        if begun && self.steps() == 0 && !options.other_optimizer {
+            return Err(TrainError::NoOptimizerState);
+        }
         adopt_data(&mut fit, data, options)?;
         if let ValidationRecord::Split(share) = fit.validation {
             within("validation_split", share, (0.0..1.0).contains(&share), "from 0 to below 1")?;
