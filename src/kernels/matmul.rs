@@ -318,6 +318,18 @@ fn arrays<S: Simd, const P: usize, const V: usize>(
     arrays
 }
 
+/// The sums of one row from their place, which may end within a vector.
+#[inline(always)]
+pub(super) fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::F; V] {
+    let mut sums = [simd.splat(0.0); V];
+    for v in 0..V {
+        if row.len() > v * LANES {
+            sums[v] = simd.load_partial(&row[v * LANES..]);
+        }
+    }
+    sums
+}
+
 /// The sums of one row to their place, which may end within a vector.
 #[inline(always)]
 pub(super) fn store<S: Simd, const V: usize>(simd: S, sums: [S::F; V], row: &mut [f32]) {

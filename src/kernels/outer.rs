@@ -2,7 +2,7 @@
 
 use super::gather::{Rows, Source};
 use super::isa::{Isa, Kernel};
-use super::matmul::{fits, store};
+use super::matmul::{fits, load, store};
 use super::simd::{LANES, Simd};
 
 /// For every row r of the weights (the values of all runs, one after the other) and column n:
@@ -54,12 +54,7 @@ impl<S: Simd> Tiles<S> for GatherOuter<'_> {
         let mut sums = [[simd.splat(0.0); V]; P];
         if self.resume {
             for p in 0..P {
-                let dw = &self.dw[place(p)..][..width];
-                for v in 0..V {
-                    if width > v * LANES {
-                        sums[p][v] = simd.load_partial(&dw[v * LANES..]);
-                    }
-                }
+                sums[p] = load(simd, &self.dw[place(p)..][..width]);
             }
         }
         for sample in 0..self.x.samples {

@@ -2,7 +2,7 @@
 
 use super::gather::Source;
 use super::isa::{Isa, Kernel};
-use super::matmul::{WINDOW, fits, store};
+use super::matmul::{WINDOW, fits, load, store};
 use super::outer::{Tiles, each_tile};
 use super::simd::{LANES, Simd};
 use super::winners::{Pooled, Stretch, Windows, width};
@@ -239,12 +239,7 @@ impl<S: Simd> Tiles<S> for WinnersOuter<'_> {
         let mut sums = [[simd.splat(0.0); V]; P];
         if self.resume {
             for p in 0..P {
-                let dw = &self.dw[place(p)..][..width];
-                for v in 0..V {
-                    if width > v * LANES {
-                        sums[p][v] = simd.load_partial(&dw[v * LANES..]);
-                    }
-                }
+                sums[p] = load(simd, &self.dw[place(p)..][..width]);
             }
         }
         for sample in 0..self.x.samples {
