@@ -1,0 +1,223 @@
+//! Random graphs.
+
+use std::collections::BTreeSet;
+
+use keepnet::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::checkpoints::finite;
+
+/// Any graph: chains and DAGs of all kinds of layers, some applied twice, some frozen, with one
+/// input or more and one output or more.
+pub fn graphs() -> impl Strategy<Value = Graph> {
+    let inputs = vec((proptest::option::of(names()), input_shapes()), 1..3);
+    let frozen = vec(any::<Index>(), 0..3);
+    (names(), inputs, vec(steps(), 0..14), frozen).prop_map(|(name, inputs, steps, frozen)| {
+        let mut growing = Growing::default();
+        for (name, shape) in inputs {
+            growing.try_step(|builder, _| {
+                Some(builder.input(&name.clone().unwrap_or_else(|| "input".into()), shape.clone()))
+            });
+        }
+        for step in steps {
+            growing.try_step(|builder, nodes| apply(&step, builder, nodes));
+        }
+        let mut graph = growing.build(&name).expect("every step was tried");
+        for index in frozen {
+            let layer = index.get(graph.layers()).name.clone();
+            graph.set_trainable(&layer, false);
+        }
+        graph
+    })
+}
+
+/// A builder, and which of its nodes nothing consumes yet.
+#[derive(Clone, Default)]
+struct Growing {
+    builder: GraphBuilder,
+    nodes: Vec<NodeId>,
+}
+
+impl Growing {
+    /// Takes a step if what comes of it is a graph.
+    fn try_step(&mut self, step: impl FnOnce(&mut GraphBuilder, &[NodeId]) -> Option<NodeId>) {
+        let mut next = self.clone();
+        if let Some(node) = step(&mut next.builder, &self.nodes) {
+            next.nodes.push(node);
+            // Small, so that cases are many.
+            let small = |graph: &Graph| {
+                let sizes = graph.parameters().iter().map(|p| p.shape.elements());
+                let outputs = graph.outputs().iter().map(|o| graph.shape(o.node).elements());
+                sizes.chain(outputs).sum::<usize>() < 5_000
+            };
+            if next.clone().build("trial").is_ok_and(|graph| small(&graph)) {
+                *self = next;
+            }
+        }
+    }
+
+    /// Every node that leads nowhere becomes an output.
+    fn build(self, name: &str) -> Result<Graph, GraphError> {
+        let all = |mut builder: GraphBuilder, nodes: &[NodeId]| {
+            for (number, &node) in nodes.iter().enumerate() {
+                builder.output(&format!("output {number}"), node);
+            }
+            builder.build(name)
+        };
+        let graph = all(self.builder.clone(), &self.nodes)?;
+        let used: BTreeSet<_> =
+            graph.nodes().iter().flat_map(|node| node.inputs.iter().copied()).collect();
+        let ends: Vec<_> = self.nodes.into_iter().filter(|node| !used.contains(node)).collect();
+        all(self.builder, &ends)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum StepKind {
+    Layer(LayerSpec),
+    Named(String, LayerSpec),
+    Again(Index),
+    Merge(Merge, Vec<Index>),
+}
+
+/// What is done, and to the result of which node.
+type Step = (StepKind, Index);
+
+fn steps() -> impl Strategy<Value = Step> {
+    let kind = prop_oneof![
+        6 => specs().prop_map(StepKind::Layer),
+        2 => (names(), specs()).prop_map(|(name, spec)| StepKind::Named(name, spec)),
+        2 => any::<Index>().prop_map(StepKind::Again),
+        2 => (merges(), vec(any::<Index>(), 0..3)).prop_map(|(m, i)| StepKind::Merge(m, i)),
+    ];
+    (kind, any::<Index>())
+}
+
+fn apply((kind, input): &Step, builder: &mut GraphBuilder, nodes: &[NodeId]) -> Option<NodeId> {
+    if nodes.is_empty() {
+        return None;
+    }
+    // Mostly the last node, so that chains are common.
+    let input = match input.index(3) {
+        0 => *input.get(nodes),
+        _ => *nodes.last()?,
+    };
+    Some(match kind {
+        StepKind::Layer(spec) => builder.add(spec.clone(), &[input]),
+        StepKind::Named(name, spec) => builder.named(name, spec.clone(), &[input]),
+        StepKind::Again(layer) => builder.again(*layer.get(nodes), &[input]),
+        StepKind::Merge(merge, others) => {
+            let others = others.iter().map(|other| *other.get(nodes));
+            builder.add(*merge, &std::iter::once(input).chain(others).collect::<Vec<_>>())
+        }
+    })
+}
+
+/// Names with anything in them that a name may hold.
+pub fn names() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,8}(_[0-9])?", "\\PC{1,12}", Just("ü/..\\\"CON.".to_owned())]
+        .prop_filter("no control characters", |name| !name.chars().any(char::is_control))
+}
+
+fn input_shapes() -> impl Strategy<Value = Shape> {
+    prop_oneof![
+        (3..9_usize, 3..9_usize, 1..4_usize).prop_map(|(h, w, c)| Shape::image(h, w, c)),
+        (1..9_usize).prop_map(Shape::vector),
+        Just(Shape::new([])),
+        Just(Shape::new([2, 3])),
+    ]
+}
+
+/// Every kind of layer, with every setting.
+pub fn specs() -> impl Strategy<Value = LayerSpec> {
+    let pool_kind = || select(vec![PoolKind::Max, PoolKind::Average]);
+    let pair = || [1..4_usize, 1..4_usize];
+    let l2 = || prop_oneof![Just(0.0), Just(-0.0), 0.0..1.0];
+    let conv = (
+        (1..5_usize, pair(), pair(), paddings()),
+        (pair(), 1..3_usize, any::<bool>(), activations()),
+        (initializers(), initializers(), l2()),
+    )
+        .prop_map(
+            |((filters, kernel, strides, padding), (dilation, groups, use_bias, a), inits)| {
+                LayerSpec::Conv2d(Conv2d {
+                    filters: filters * groups,
+                    kernel,
+                    strides,
+                    padding,
+                    dilation,
+                    groups,
+                    use_bias,
+                    activation: a,
+                    kernel_initializer: inits.0,
+                    bias_initializer: inits.1,
+                    kernel_l2: inits.2,
+                })
+            },
+        );
+    let dense = (1..9_usize, any::<bool>(), activations(), initializers(), initializers(), l2())
+        .prop_map(|(units, use_bias, activation, kernel, bias, kernel_l2)| {
+            LayerSpec::Dense(Dense {
+                units,
+                use_bias,
+                activation,
+                kernel_initializer: kernel,
+                bias_initializer: bias,
+                kernel_l2,
+            })
+        });
+    let norm = (0.0..=1.0, 1e-300..1.0, any::<bool>(), any::<bool>()).prop_map(
+        |(momentum, epsilon, center, scale)| {
+            LayerSpec::BatchNormalization(BatchNormalization { momentum, epsilon, center, scale })
+        },
+    );
+    prop_oneof![
+        conv,
+        dense,
+        norm,
+        (pool_kind(), pair(), pair(), paddings()).prop_map(|(kind, pool, strides, padding)| {
+            LayerSpec::Pool2d(Pool2d { kind, pool, strides, padding })
+        }),
+        (pool_kind(), any::<bool>()).prop_map(|(kind, keep_dims)| {
+            LayerSpec::GlobalPool2d(GlobalPool2d { kind, keep_dims })
+        }),
+        Just(LayerSpec::Flatten),
+        vec(1..9_usize, 0..4).prop_map(|dims| LayerSpec::Reshape(dims.into())),
+        (0.0..1.0).prop_map(|rate| LayerSpec::Dropout(Dropout { rate })),
+        activations().prop_map(LayerSpec::Activation),
+        [0..3_usize, 0..3_usize, 0..3_usize, 0..3_usize].prop_map(LayerSpec::ZeroPadding2d),
+        (finite(), finite())
+            .prop_map(|(scale, offset)| LayerSpec::Rescaling(Rescaling { scale, offset })),
+    ]
+}
+
+fn merges() -> impl Strategy<Value = Merge> {
+    prop_oneof![Just(Merge::Add), (-3..4).prop_map(|axis| Merge::Concatenate { axis })]
+}
+
+fn paddings() -> impl Strategy<Value = Padding> {
+    prop_oneof![
+        Just(Padding::Valid),
+        Just(Padding::Same),
+        (0..3_usize, 0..3_usize, 0..3_usize, 0..3_usize).prop_map(|(top, bottom, left, right)| {
+            Padding::Explicit { top, bottom, left, right }
+        }),
+    ]
+}
+
+fn activations() -> impl Strategy<Value = Activation> {
+    use Activation::*;
+    let plain = vec![Linear, Relu, Relu6, Selu, Gelu, Silu, Sigmoid, Tanh, Softplus, Softmax];
+    prop_oneof![
+        5 => select(plain),
+        1 => finite().prop_map(|negative_slope| LeakyRelu { negative_slope }),
+        1 => finite().prop_map(|alpha| Elu { alpha }),
+    ]
+}
+
+fn initializers() -> impl Strategy<Value = Initializer> {
+    use Initializer::*;
+    select(vec![GlorotUniform, GlorotNormal, HeUniform, HeNormal, Zeros, Ones])
+}
