@@ -74,10 +74,15 @@ pub struct Proof<'a> {
     pub arithmetic_revision: u32,
     /// Keys the probe's inputs: uniform in [0, 1).
     pub seed: u64,
-    /// Samples in the probe.
+    /// Samples in the probe: 1 to [`MAX_SAMPLES`](Self::MAX_SAMPLES).
     pub samples: u32,
     /// One tensor per output of the graph, named as the output, its first dimension the samples.
     pub outputs: Vec<NamedTensor<'a>>,
+}
+
+impl Proof<'_> {
+    /// The most samples of a probe: a few bytes must not ask for much to be run.
+    pub const MAX_SAMPLES: u32 = 16;
 }
 
 impl<'a> NamedTensor<'a> {

@@ -33,7 +33,8 @@ pub use layer::{
 pub use sequential::Sequential;
 pub use settings::SettingsError;
 pub use training::{
-    CallbackState, DataRecord, FitState, Scores, StateValue, TrainingState, ValidationRecord,
+    CallbackState, DataRecord, FitState, Scores, StateValue, TrainingState, TrainingStateError,
+    ValidationRecord,
 };
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use super::CompileSettings;
 use crate::bytes::Digest;
 
 /// Where training stands. Together with the parameters and the optimizer's state this determines
@@ -21,9 +22,9 @@ pub struct TrainingState<W> {
     pub shard: u32,
     /// The arithmetic that made the parameters (see `docs/DETERMINISM.md`).
     pub arithmetic_revision: u32,
-    /// What the steps of the interrupted epoch add up to.
+    /// What the steps of the interrupted epoch add up to, if there are any.
     pub interrupted: Option<Scores>,
-    /// The fit that was under way.
+    /// The fit that was under way; in the middle of an epoch there is one.
     pub fit: Option<FitState<W>>,
 }
 
@@ -88,6 +89,24 @@ pub enum StateValue {
     Real(f64),
 }
 
+/// What does not fit together in a [`TrainingState`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainingStateError {
+    #[error("there are sums of an interrupted epoch, but no step of it")]
+    NoSteps,
+    #[error("{steps} steps of an epoch are done, but there are no sums of it")]
+    NoSums { steps: u64 },
+    #[error("{steps} steps of an epoch are done, but no fit is under way")]
+    NoFit { steps: u64 },
+    #[error("the compile settings ask for {expected} {what}, found {found}")]
+    Sums { what: &'static str, expected: usize, found: usize },
+    #[error("the fit takes no samples per step")]
+    NoBatch,
+    #[error("the share of the data to validate on must be above 0 and below 1, found {found}")]
+    Split { found: f64 },
+}
+
 impl DataRecord {
     /// Whether the data is the same, wherever it came from.
     pub fn same_data(&self, other: &Self) -> bool {
@@ -128,6 +147,41 @@ impl<W> TrainingState<W> {
     pub fn map<V>(self, mut form: impl FnMut(W) -> V) -> TrainingState<V> {
         let Ok(state) = self.try_map(|weights| Ok::<_, Infallible>(form(weights)));
         state
+    }
+
+    /// Checks that the parts fit together, and to the settings that the model is compiled with.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self, compile: Option<&CompileSettings>) -> Result<(), TrainingStateError> {
+        match (self.step_in_epoch, &self.interrupted, &self.fit) {
+            (0, Some(_), _) => return Err(TrainingStateError::NoSteps),
+            (1.., None, _) => {
+                return Err(TrainingStateError::NoSums { steps: self.step_in_epoch });
+            }
+            (1.., _, None) => return Err(TrainingStateError::NoFit { steps: self.step_in_epoch }),
+            _ => {}
+        }
+        if let (Some(Scores { losses, metrics, .. }), Some(settings)) = (&self.interrupted, compile)
+        {
+            for (what, found, expected) in [
+                ("sums of losses", losses.len(), settings.losses.len()),
+                ("sums of metrics", metrics.len(), settings.metrics.len()),
+            ] {
+                if found != expected {
+                    return Err(TrainingStateError::Sums { what, expected, found });
+                }
+            }
+        }
+        match &self.fit {
+            Some(FitState { batch_size: 0, .. }) => Err(TrainingStateError::NoBatch),
+            Some(FitState { validation: ValidationRecord::Split(share), .. })
+                if !(*share > 0.0 && *share < 1.0) =>
+            {
+                Err(TrainingStateError::Split { found: *share })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The weights that callbacks remember, by the callbacks' names.

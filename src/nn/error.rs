@@ -2,7 +2,7 @@
 
 use super::LoadReport;
 use crate::kernels::{FloatEnvironmentError, IsaError};
-use crate::model::{GraphError, SettingsError};
+use crate::model::{GraphError, SettingsError, TrainingStateError};
 use crate::tensor::{Shape, TensorError};
 
 /// Why a model cannot be made, fed or changed.
@@ -44,11 +44,8 @@ pub enum ModelError {
     Settings(#[from] SettingsError),
     #[error("the weights are of another graph: {found} values, where this one has {expected}")]
     Weights { expected: usize, found: usize },
-    #[error(
-        "the sums of the interrupted epoch are over {losses} losses and {metrics} metrics, not \
-         those that the model is compiled with"
-    )]
-    Scores { losses: usize, metrics: usize },
-    #[error("the proof is over {found} samples, the most is {limit}")]
+    #[error(transparent)]
+    TrainingState(#[from] TrainingStateError),
+    #[error("a proof is over 1 to {limit} samples, found {found}")]
     ProofSamples { found: u32, limit: u32 },
 }

@@ -267,13 +267,8 @@ impl Model {
             state.as_ref().try_map(weights)
         });
         let state = state.transpose()?;
-        if let (Some(settings), Some(scores)) =
-            (&checkpoint.compile, state.as_ref().and_then(|state| state.interrupted.as_ref()))
-        {
-            let (losses, metrics) = (scores.losses.len(), scores.metrics.len());
-            if (losses, metrics) != (settings.losses.len(), settings.metrics.len()) {
-                return Err(ModelError::Scores { losses, metrics });
-            }
+        if let Some(state) = &state {
+            state.check(checkpoint.compile.as_ref())?;
         }
         let seed = state.as_ref().map_or(0, |state| state.seed);
         let mut model = Self::with_parameters(graph, layout, parameters, seed);

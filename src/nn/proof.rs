@@ -12,8 +12,8 @@ use crate::tensor::{Samples, Tensor};
 /// Samples in the probe that is saved with a model.
 const SAMPLES: u32 = 4;
 
-/// The most samples of a proof that are run: as many as the limits on activations are checked for.
-const MAX_SAMPLES: u32 = SHARD as u32;
+/// A probe is run within the limits on activations, which are checked for one shard.
+const _: () = assert!(Proof::MAX_SAMPLES as usize <= SHARD);
 
 /// How a model's answers compare with those in its proof.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,10 +71,10 @@ impl Model {
     /// Runs the probe of `proof` and compares the answers bit by bit.
     ///
     /// # Errors
-    /// If the proof is not one of this graph's, or has more than 16 samples.
+    /// If the proof is not one of this graph's, or has no samples or too many.
     pub fn verify(&self, proof: &Proof<'_>) -> Result<Verification, ModelError> {
-        let (found, limit) = (proof.samples, MAX_SAMPLES);
-        if found > limit {
+        let (found, limit) = (proof.samples, Proof::MAX_SAMPLES);
+        if !(1..=limit).contains(&found) {
             return Err(ModelError::ProofSamples { found, limit });
         }
         let outputs = self.predict_all(&self.probe(proof.seed, proof.samples))?;

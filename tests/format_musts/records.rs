@@ -210,3 +210,19 @@ fn f_32_values_of_an_epoch_differ() {
     };
     refused("history", change, &["two figures", "loss"]);
 }
+
+#[test]
+fn f_59_samples_of_a_proof() {
+    for file in written() {
+        if let Some(proof) = payload(&file, "proof") {
+            assert!((1..=16).contains(&crate::u32_at(&proof, 12)));
+        }
+    }
+    for samples in [0_u32, 17, u32::MAX] {
+        let set = |payload: &mut Vec<u8>| payload[12..].copy_from_slice(&samples.to_le_bytes());
+        refused("proof", set, &["1 to 16 samples", &samples.to_string()]);
+        let mut other = small();
+        other.proof.as_mut().unwrap().samples = samples;
+        assert!(matches!(to_bytes(&other), Err(FormatError::Unfit(_))));
+    }
+}

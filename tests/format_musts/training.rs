@@ -1,7 +1,9 @@
 //! FORMAT.md, chapter 5: the training state.
 
 use keepnet::format::to_bytes;
+use keepnet::{FitState, NamedTensor, TrainingState, ValidationRecord};
 
+use crate::format_support::container::Container;
 use crate::format_support::refusal::{assert_says, container, damage, read};
 use crate::format_support::small;
 use crate::written;
@@ -13,18 +15,43 @@ fn refused(from: &str, to: &str, parts: &[&str]) {
     assert_says(&words, parts);
 }
 
+/// A training state so changed is not written.
+#[track_caller]
+fn not_written(change: impl FnOnce(&mut TrainingState<Vec<NamedTensor<'static>>>)) {
+    let mut changed = small();
+    change(changed.training.as_mut().expect("the small model has one"));
+    assert!(to_bytes(&changed).is_err());
+}
+
+fn fit<W>(training: &mut TrainingState<W>) -> &mut FitState<W> {
+    training.fit.as_mut().expect("the small model has one")
+}
+
 #[test]
 fn f_56_sums_of_an_interrupted_epoch() {
     for file in written() {
         if let Some(training) = read(&file).unwrap().training {
-            assert!(training.interrupted.is_none() || training.step_in_epoch > 0);
+            let amid = training.step_in_epoch > 0;
+            assert_eq!(training.interrupted.is_some(), amid);
+            assert!(training.fit.is_some() || !amid);
         }
     }
     let (from, to) = ("\"step_in_epoch\": \"2\"", "\"step_in_epoch\": \"0\"");
     refused(from, to, &["interrupted epoch, but no step"]);
-    let mut other = small();
-    other.training.as_mut().expect("the small model has one").step_in_epoch = 0;
-    assert!(to_bytes(&other).is_err());
+    not_written(|training| training.step_in_epoch = 0);
+    refused(
+        "{\n    \"samples\": \"64\",\n    \"loss\": 32.5,\n    \"losses\": [\"NaN\"],\n    \"metrics\": [0.1]\n  }",
+        "null",
+        &["2 steps of an epoch are done, but there are no sums"],
+    );
+    let without_fit = container().with("training", |section| {
+        let text = String::from_utf8(section.payload.clone()).unwrap();
+        let (before, _) = text.split_once("\"fit\": {").unwrap();
+        section.payload = format!("{before}\"fit\": null\n}}\n").into_bytes();
+    });
+    assert_says(&damage(&without_fit), &["section `training`", "done, but no fit is under way"]);
+    not_written(|training| training.interrupted = None);
+    not_written(|training| training.fit = None);
 }
 
 #[test]
@@ -39,6 +66,29 @@ fn f_57_a_sum_for_each_loss_and_metric() {
     }
     let two = "\"losses\": [\"NaN\", 0.5]";
     refused("\"losses\": [\"NaN\"]", two, &["1 sums of losses, found 2"]);
+}
+
+#[test]
+fn f_58_a_fit_that_can_go_on() {
+    for file in written() {
+        let training = read(&file).unwrap().training;
+        if let Some(fit) = training.and_then(|training| training.fit) {
+            assert!(fit.batch_size > 0);
+            if let ValidationRecord::Split(share) = fit.validation {
+                assert!(share > 0.0 && share < 1.0);
+            }
+        }
+    }
+    refused("\"batch_size\": \"32\"", "\"batch_size\": \"0\"", &["no samples per step"]);
+    not_written(|training| fit(training).batch_size = 0);
+    for share in [0.0, 1.0, -1.0, f64::NAN] {
+        not_written(|training| fit(training).validation = ValidationRecord::Split(share));
+    }
+    let mut split = small();
+    fit(split.training.as_mut().unwrap()).validation = ValidationRecord::Split(0.5);
+    let split = Container::take_apart(&to_bytes(&split).unwrap());
+    let whole = split.replacing("training", "\"split\": 0.5", "\"split\": 1.0");
+    assert_says(&damage(&whole), &["section `training`", "above 0 and below 1, found 1"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub fn checkpoints() -> impl Strategy<Value = Checkpoint<'static>> {
         let compile = (optimizers(), losses, vec(metrics(), 0..3));
         let training = trainings();
         let metadata = btree_map(any::<String>(), any::<String>(), 0..4);
-        let proof = any::<(u32, u64)>().prop_flat_map(|pair| (Just(pair), 0..3_u32));
+        let proof = any::<(u32, u64)>().prop_flat_map(|pair| (Just(pair), 1..3_u32));
         (
             Just(graph),
             any::<u64>(),
@@ -106,7 +106,7 @@ fn trainings() -> impl Strategy<Value = TrainingState<()>> {
     };
     let validation = prop_oneof![
         Just(ValidationRecord::None),
-        floats().prop_map(ValidationRecord::Split),
+        (1_u64..1 << 53).prop_map(|k| ValidationRecord::Split(k as f64 / (1_u64 << 53) as f64)),
         record().prop_map(ValidationRecord::Given),
     ];
     let value =
@@ -114,19 +114,21 @@ fn trainings() -> impl Strategy<Value = TrainingState<()>> {
     let callback = (btree_map(any::<String>(), value, 0..3), any::<bool>())
         .prop_map(|(values, weights)| CallbackState { values, weights: weights.then_some(()) });
     let callbacks = btree_map(any::<String>(), callback, 0..3);
-    let fit = (any::<u64>(), any::<bool>(), any::<u64>(), record(), validation, callbacks)
-        .prop_map(|(batch_size, shuffle, end, data, validation, callbacks)| FitState {
+    let fit = (1_u64.., any::<bool>(), any::<u64>(), record(), validation, callbacks).prop_map(
+        |(batch_size, shuffle, end, data, validation, callbacks)| FitState {
             batch_size,
             shuffle,
             end,
             data,
             validation,
             callbacks,
-        });
+        },
+    );
     let numbers = any::<(u64, u64, u64, u32, u32)>();
     (numbers, proptest::option::of(scores), proptest::option::of(fit)).prop_map(
-        |((seed, epoch, step_in_epoch, shard, arithmetic_revision), interrupted, fit)| {
-            let interrupted = interrupted.filter(|_| step_in_epoch > 0);
+        |((seed, epoch, step, shard, arithmetic_revision), interrupted, fit)| {
+            let interrupted = interrupted.filter(|_| fit.is_some());
+            let step_in_epoch = interrupted.as_ref().map_or(0, |_| step.max(1));
             TrainingState {
                 seed,
                 epoch,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Schema, SchemaNumber};
-use super::json::Real;
+use super::json::{Real, Whole};
 use super::layers::twins;
 use crate::model::{
     Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
@@ -35,20 +35,20 @@ struct OptimizerJson {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum ScheduleJson {
     Step {
-        boundaries: Vec<u64>,
+        boundaries: Vec<Whole>,
         factors: Vec<Real>,
     },
     Exponential {
-        steps: u64,
+        steps: Whole,
         rate: Real,
         staircase: bool,
     },
     Cosine {
-        steps: u64,
+        steps: Whole,
         floor: Real,
     },
     WarmUp {
-        steps: u64,
+        steps: Whole,
         from: Real,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         then: Option<Box<Self>>,
@@ -188,16 +188,20 @@ impl ScheduleJson {
         Some(match *schedule {
             Schedule::Constant => return None,
             Schedule::Step { ref boundaries, ref factors } => Self::Step {
-                boundaries: boundaries.clone(),
+                boundaries: boundaries.iter().copied().map(Whole).collect(),
                 factors: factors.iter().map(|&factor| Real(factor)).collect(),
             },
             Schedule::Exponential { steps, rate, staircase } => {
-                Self::Exponential { steps, rate: Real(rate), staircase }
+                Self::Exponential { steps: Whole(steps), rate: Real(rate), staircase }
             }
-            Schedule::Cosine { steps, floor } => Self::Cosine { steps, floor: Real(floor) },
-            Schedule::WarmUp { steps, from, ref then } => {
-                Self::WarmUp { steps, from: Real(from), then: Self::of(then).map(Box::new) }
+            Schedule::Cosine { steps, floor } => {
+                Self::Cosine { steps: Whole(steps), floor: Real(floor) }
             }
+            Schedule::WarmUp { steps, from, ref then } => Self::WarmUp {
+                steps: Whole(steps),
+                from: Real(from),
+                then: Self::of(then).map(Box::new),
+            },
         })
     }
 
@@ -205,15 +209,17 @@ impl ScheduleJson {
         match json {
             None => Schedule::Constant,
             Some(Self::Step { boundaries, factors }) => Schedule::Step {
-                boundaries,
+                boundaries: boundaries.into_iter().map(|boundary| boundary.0).collect(),
                 factors: factors.into_iter().map(|factor| factor.0).collect(),
             },
             Some(Self::Exponential { steps, rate, staircase }) => {
-                Schedule::Exponential { steps, rate: rate.0, staircase }
+                Schedule::Exponential { steps: steps.0, rate: rate.0, staircase }
             }
-            Some(Self::Cosine { steps, floor }) => Schedule::Cosine { steps, floor: floor.0 },
+            Some(Self::Cosine { steps, floor }) => {
+                Schedule::Cosine { steps: steps.0, floor: floor.0 }
+            }
             Some(Self::WarmUp { steps, from, then }) => Schedule::WarmUp {
-                steps,
+                steps: steps.0,
                 from: from.0,
                 then: Box::new(Self::into_schedule(then.map(|then| *then))),
             },

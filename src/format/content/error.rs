@@ -1,10 +1,11 @@
 //! What does not fit together in a checkpoint.
 
+use crate::model::TrainingStateError;
 use crate::tensor::Shape;
 
 /// Why the parts of a checkpoint do not belong together, or cannot be written down. Checked before
 /// writing and after reading alike.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
     #[error("the architecture needs {expected} {what}, found {found}")]
@@ -23,10 +24,10 @@ pub enum ContentError {
     Duplicate { what: &'static str, name: String },
     #[error("the outputs with a loss are {found:?}, those of the architecture {expected:?}")]
     Losses { expected: Vec<String>, found: Vec<String> },
-    #[error("there are sums of an interrupted epoch, but no step of it")]
-    NotInterrupted,
-    #[error("the compile settings ask for {expected} {what}, found {found}")]
-    Sums { what: &'static str, expected: usize, found: usize },
+    #[error(transparent)]
+    TrainingState(#[from] TrainingStateError),
+    #[error("a proof is over 1 to {limit} samples, found {found}")]
+    ProofSamples { found: u32, limit: u32 },
     #[error("a warm-up of the learning rate is followed by another")]
     WarmUpTwice,
     #[error("{what} has {rank} dimensions, the most is {limit}")]

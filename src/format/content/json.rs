@@ -163,6 +163,26 @@ impl<'de> Deserialize<'de> for Real {
     }
 }
 
+/// A u64 as text, so that every JSON reader keeps its bits.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::format) struct Whole(pub(in crate::format) u64);
+
+impl Serialize for Whole {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = text.parse().map_err(|_| {
+            serde::de::Error::custom(format_args!("`{text}` is no whole number below 2^64"))
+        })?;
+        Ok(Self(number))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

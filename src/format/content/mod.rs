@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bytes::Budget;
 use crate::model::{
     Checkpoint, CompileSettings, EpochRecord, Graph, History, NamedTensor, OptimizerState, Proof,
-    Schedule, Scores, Slot, TrainingState,
+    Schedule, Slot, TrainingState,
 };
 use crate::tensor::{DType, Shape, Tensor};
 
@@ -99,9 +99,12 @@ impl Description {
             check_optimizer(optimizer, description.compile.as_ref())?;
         }
         if let Some(training) = &description.training {
-            check_training(training, description.compile.as_ref())?;
+            training.check(description.compile.as_ref())?;
         }
         check_history(description.history.as_ref())?;
+        if let Some(proof) = &description.proof {
+            check_proof(proof)?;
+        }
 
         let item = |role| move |NamedTensor { name, tensor }: &'c _| Item { role, name, tensor };
         let mut items: Vec<_> = tensors.iter().map(item(Role::Parameter)).collect();
@@ -185,8 +188,8 @@ impl Description {
         if let Some(part) = part(Section::Training) {
             let what = "the schema of the training state";
             check_schema(json::schema_of(part.bytes), TRAINING_SCHEMA, what)?;
-            let state = part.json::<TrainingJson>(limits, budget)?.into();
-            check_training(&state, compile.as_ref()).map_err(|error| part.fault(error))?;
+            let state = TrainingState::from(part.json::<TrainingJson>(limits, budget)?);
+            state.check(compile.as_ref()).map_err(|error| part.fault(ContentError::from(error)))?;
             training = Some(state);
         }
         let mut history = None;
@@ -205,10 +208,12 @@ impl Description {
                 return Err(part.fault(Fault::Section { id, rule }));
             }
         }
-        let proof = match part(Section::Proof) {
-            Some(part) => Some(part.record("the proof's record", budget)?),
-            None => None,
-        };
+        let mut proof = None;
+        if let Some(part) = part(Section::Proof) {
+            let record = part.record("the proof's record", budget)?;
+            check_proof(&record).map_err(|error| part.fault(error))?;
+            proof = Some(record);
+        }
         let description = Self { graph, compile, optimizer, training, history, metadata, proof };
         let (found, limit) = (description.tensor_count(), limits.tensors);
         if found > limit {
@@ -372,25 +377,12 @@ fn check_optimizer(
     }
 }
 
-fn check_training(
-    training: &TrainingState<()>,
-    compile: Option<&CompileSettings>,
-) -> Result<(), ContentError> {
-    if training.interrupted.is_some() && training.step_in_epoch == 0 {
-        return Err(ContentError::NotInterrupted);
+fn check_proof(proof: &ProofRecord) -> Result<(), ContentError> {
+    let (found, limit) = (proof.samples, Proof::MAX_SAMPLES);
+    if (1..=limit).contains(&found) {
+        return Ok(());
     }
-    if let (Some(Scores { losses, metrics, .. }), Some(settings)) = (&training.interrupted, compile)
-    {
-        for (what, found, expected) in [
-            ("sums of losses", losses.len(), settings.losses.len()),
-            ("sums of metrics", metrics.len(), settings.metrics.len()),
-        ] {
-            if found != expected {
-                return Err(ContentError::Sums { what, expected, found });
-            }
-        }
-    }
-    Ok(())
+    Err(ContentError::ProofSamples { found, limit })
 }
 
 fn check_history(history: Option<&History>) -> Result<(), ContentError> {

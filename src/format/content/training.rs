@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::architecture::SchemaNumber;
-use super::json::Real;
+use super::json::{Real, Whole};
 use crate::bytes::Digest;
 use crate::model::{
     CallbackState, DataRecord, FitState, Scores, StateValue, TrainingState, ValidationRecord,
@@ -78,26 +77,6 @@ struct CallbackJson {
 enum ValueJson {
     Count(Whole),
     Real(Real),
-}
-
-/// A u64 as text, so that every JSON reader keeps its bits.
-#[derive(Clone, Copy, Debug)]
-struct Whole(u64);
-
-impl Serialize for Whole {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let number = text.parse().map_err(|_| {
-            D::Error::custom(format_args!("`{text}` is no whole number below 2^64"))
-        })?;
-        Ok(Self(number))
-    }
 }
 
 impl From<&TrainingState<()>> for TrainingJson {
