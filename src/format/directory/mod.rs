@@ -4,14 +4,21 @@
 
 mod entries;
 mod manifest;
+mod manifest_v1;
 mod npy;
 mod read_v1;
 mod write;
 
+use std::path::Path;
+
 use super::content::{Encoding, Role, Section};
+use super::inspection::Parsed;
+use super::{FormatError, Limits};
+use crate::bytes::Budget;
+use crate::bytes::fs::Fs;
+use entries::Directory;
 
 pub(super) use manifest::MANIFEST;
-pub(super) use read_v1::parse;
 pub(super) use write::save;
 
 const TENSORS: &str = "tensors";
@@ -19,6 +26,19 @@ const EXTRA: &str = "extra";
 
 /// The most letters of a tensor's name that its file's name repeats.
 const MAX_STEM: usize = 64;
+
+/// Reads and checks everything in the directory form.
+pub(super) fn parse<F: Fs>(
+    fs: &F,
+    path: &Path,
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<Parsed<'static>, FormatError> {
+    let root = Directory::open(fs, path)?;
+    let (members, sha256) = manifest::unseal(&manifest::read(&root, limits, budget)?)?;
+    // The only major version there is; the next one gets a reader of its own beside this.
+    read_v1::parse(&root, &members, sha256, limits, budget)
+}
 
 /// The name in `tensors/` of tensor `number`. The number identifies it; the rest is for people:
 /// what is no ASCII letter, digit or underscore becomes `-`, and what is too long is cut.

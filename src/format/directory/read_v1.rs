@@ -2,12 +2,12 @@
 //! after the release this changes only to compile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::entries::Directory;
-use super::manifest::{ExtraEntry, MANIFEST, Manifest, TensorEntry};
+use super::manifest::MANIFEST;
+use super::manifest_v1::{ExtraEntry, Manifest, TensorEntry};
 use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
 use crate::bytes::fs::Fs;
 use crate::bytes::{Budget, Digest, matches};
@@ -22,37 +22,31 @@ use crate::tensor::{DType, Tensor};
 const TENSORS_PREFIX: &str = "tensors/";
 const EXTRA_PREFIX: &str = "extra/";
 
-/// Reads and checks everything in the directory form.
-pub(in crate::format) fn parse<F: Fs>(
-    fs: &F,
-    path: &Path,
+/// Reads and checks everything in the directory `root`, whose manifest has these members beside its
+/// digest.
+pub(super) fn parse<F: Fs>(
+    root: &Directory<'_, F>,
+    members: &[u8],
+    sha256: Digest,
     limits: &Limits,
     budget: &mut Budget,
 ) -> Result<Parsed<'static>, FormatError> {
-    let root = Directory::open(fs, path)?;
-    let (_, length) = root.file(MANIFEST)?;
-    if length > limits.text {
-        let (what, name, limit) = ("the manifest", "text", limits.text);
-        return Err(FormatError::Limit { what, name, limit, found: length });
-    }
-    budget.reserve(length, "the manifest")?;
-    let text = root.read(MANIFEST, &[], length)?;
-    let (manifest, sha256) = Manifest::read(&text, limits, budget)?;
+    let manifest = Manifest::read(members, limits, budget)?;
     let Manifest { version, architecture, tensors, extra, .. } = manifest;
     check_sections(&extra)?;
 
-    let whole = Part { name: MANIFEST, offset: 0, bytes: &text };
+    let whole = Part { name: MANIFEST, offset: 0, bytes: members };
     let mut names = BTreeSet::from([MANIFEST]);
     names.extend((!tensors.is_empty()).then_some(TENSORS));
     names.extend((!extra.is_empty()).then_some(EXTRA));
     root.check_names(&names)?;
-    let payloads = read_extra(&root, &extra, budget)?;
+    let payloads = read_extra(root, &extra, budget)?;
     let part = |section: Section| {
         payloads.get(section.id()).map(|(name, bytes)| Part { name, offset: 0, bytes })
     };
     let graph = whole.checked_graph(architecture)?;
     let description = Description::read(graph, part, limits, budget)?;
-    let (tensors, infos) = read_tensors(&root, &description, &tensors, whole, budget)?;
+    let (tensors, infos) = read_tensors(root, &description, &tensors, whole, budget)?;
     Ok(Parsed {
         version,
         sha256,

@@ -2,7 +2,8 @@
 
 use std::path::{Component, Path};
 
-use super::manifest::{ExtraEntry, MANIFEST, MARKER, Manifest, TensorEntry};
+use super::manifest::{MANIFEST, MARKER};
+use super::manifest_v1::{ExtraEntry, Manifest, TensorEntry};
 use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
 use crate::bytes::atomic::{self, Owned};
 use crate::bytes::fs::Fs;

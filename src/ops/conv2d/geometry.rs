@@ -1,5 +1,6 @@
 //! What a convolution needs to know of its extents, worked out once.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::kernels::{Cell, Gather, LANES, Run, Source, Stretch, WINDOW};
@@ -429,14 +430,17 @@ struct AxisClass {
 impl AxisClass {
     fn all(window: &Window2d, axis: usize) -> Vec<Self> {
         let mut classes: Vec<Self> = Vec::new();
+        // Strides can make as many classes as there are cells: a list would be searched in vain.
+        let mut numbers = BTreeMap::new();
         for cell in 0..window.input[axis] {
             let reached: Vec<(usize, usize)> = window.outputs(axis, cell).collect();
             let first = reached.last().map_or(0, |&(_, output)| output);
             let taps: Vec<_> = reached.iter().map(|&(tap, output)| (tap, output - first)).collect();
-            match classes.iter_mut().find(|class| class.taps == taps) {
-                Some(class) => class.cells.push((cell, first)),
-                None => classes.push(Self { taps, cells: vec![(cell, first)] }),
-            }
+            let number = *numbers.entry(taps).or_insert_with_key(|taps| {
+                classes.push(Self { taps: taps.clone(), cells: Vec::new() });
+                classes.len() - 1
+            });
+            classes[number].cells.push((cell, first));
         }
         classes
     }
