@@ -49,6 +49,9 @@ pub enum FormatError {
          {limit}; raise `Limits::{name}` to run it"
     )]
     Layer { layer: String, name: &'static str, limit: u64, found: u64 },
+    /// The architecture is sound, but larger than keepnet counts.
+    #[error("{0}")]
+    TooLarge(GraphError),
     #[error("{0}; raise `Limits::memory` to read it")]
     Memory(#[from] BudgetError),
     /// The checkpoint contradicts itself; nothing was written.
@@ -123,6 +126,7 @@ impl FormatError {
             | Self::WouldLose { .. }
             | Self::Limit { .. }
             | Self::Layer { .. }
+            | Self::TooLarge(_)
             | Self::Memory(_)
             | Self::Unfit(_)
             | Self::Extension { .. }

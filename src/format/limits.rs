@@ -3,6 +3,9 @@
 use super::FormatError;
 use crate::model::{Graph, NodeId};
 
+/// Bytes of a tensor's entry in a manifest: two digests of 64 digits, two names, its shape.
+const MANIFEST_ENTRY: u64 = 1024;
+
 /// Bounds on what loading may cost. They are checked before memory is allocated; a file beyond
 /// them is refused with the limit named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,12 +13,13 @@ pub struct Limits {
     /// Bytes of memory for the file and for what is decoded from it. [`load`](super::load) copies
     /// the tensors of a file once more.
     pub memory: u64,
-    /// Bytes of one text: the architecture, the compile settings, the metadata, a manifest.
+    /// Bytes of one text: the architecture, the compile settings, the metadata. A history is as long as
+    /// training was, and bounded by `memory` alone; a manifest may have 1,024 more for each of `tensors`.
     pub text: u64,
     /// Tensors: parameters, slots of the optimizer and outputs of the proof together.
     pub tensors: u64,
-    /// Nodes of a network that is to run, and their inputs, together: to plan it takes time that
-    /// grows by the square.
+    /// Nodes of a network, and their inputs, together: to plan running it takes time that grows by
+    /// the square.
     pub nodes: u64,
     /// Bytes of the tables that running the network takes, which are made with the
     /// [`Model`](crate::Model).
@@ -41,6 +45,37 @@ impl Default for Limits {
 }
 
 impl Limits {
+    pub(super) fn check_nodes(&self, found: u64) -> Result<(), FormatError> {
+        let (limit, what) = (self.nodes, "the number of nodes and their inputs");
+        match found > limit {
+            true => Err(FormatError::Limit { what, name: "nodes", limit, found }),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn check_tensors(&self, found: u64) -> Result<(), FormatError> {
+        let (limit, what) = (self.tensors, "the number of tensors");
+        match found > limit {
+            true => Err(FormatError::Limit { what, name: "tensors", limit, found }),
+            false => Ok(()),
+        }
+    }
+
+    /// Bounds a text that takes so many bytes.
+    pub(super) fn check_text(&self, found: u64) -> Result<(), FormatError> {
+        let limit = self.text;
+        match found > limit {
+            true => Err(FormatError::Limit { what: "a text", name: "text", limit, found }),
+            false => Ok(()),
+        }
+    }
+
+    /// Bounds a manifest that takes so many bytes: an architecture, and an entry for each tensor.
+    pub(super) fn check_manifest(&self, found: u64) -> Result<(), FormatError> {
+        let entries = self.tensors.saturating_mul(MANIFEST_ENTRY);
+        Self { text: self.text.saturating_add(entries), ..*self }.check_text(found)
+    }
+
     /// Refuses a network that takes more to run than these limits allow, before anything is built
     /// for it. `samples`: how many one thread works on at a time; `training`: on the way back too.
     ///
@@ -54,11 +89,7 @@ impl Limits {
         training: bool,
     ) -> Result<(), FormatError> {
         let inputs: usize = graph.nodes().iter().map(|node| node.inputs.len()).sum();
-        let (found, limit) = (graph.nodes().len().saturating_add(inputs) as u64, self.nodes);
-        if found > limit {
-            let what = "the number of nodes and their inputs";
-            return Err(FormatError::Limit { what, name: "nodes", limit, found });
-        }
+        self.check_nodes(graph.nodes().len().saturating_add(inputs) as u64)?;
         let (mut tables, mut activations) = (0_u64, 0_u64);
         for node in (0..graph.nodes().len()).map(NodeId) {
             let cost = graph.cost(node, training);

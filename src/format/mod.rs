@@ -8,7 +8,7 @@
 //! file form                          directory form
 //! ┌ header   signature, version      model/
 //! ├ section  architecture (JSON)     ├ manifest.json   architecture, index, digests, versions
-//! ├ section  compile … proof         ├ extra/          compile.json … proof.bin
+//! ├ section  compile … proof         ├ extra/          compile.json … proof.json
 //! ├ section  index (records)         │
 //! ├ section  tensors (64-byte        └ tensors/        0000-conv2d-kernel.npy …
 //! │          aligned numbers)

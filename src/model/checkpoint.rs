@@ -68,16 +68,34 @@ impl EpochRecord {
 
 /// What this model gave for a probe that anyone can derive again, and the arithmetic it was
 /// computed with: a reader can check that it holds the same model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Proof<'a> {
     /// Raised by any change to keepnet that can alter one bit of any result.
     pub arithmetic_revision: u32,
-    /// Keys the probe's inputs: uniform in [0, 1).
+    /// Keys the probe's inputs.
     pub seed: u64,
     /// Samples in the probe: 1 to [`MAX_SAMPLES`](Self::MAX_SAMPLES).
     pub samples: u32,
+    /// One per input of the graph.
+    pub inputs: Vec<ProbeRange>,
     /// One tensor per output of the graph, named as the output, its first dimension the samples.
     pub outputs: Vec<NamedTensor<'a>>,
+}
+
+/// Between which numbers the inputs of a probe are drawn: evenly, from `low` to below `high`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProbeRange {
+    pub low: f64,
+    pub high: f64,
+}
+
+impl ProbeRange {
+    pub const UNIT: Self = Self { low: 0.0, high: 1.0 };
+
+    /// Whether there is something to be drawn, and all of it is finite.
+    pub fn is_sound(&self) -> bool {
+        self.low < self.high && (self.high - self.low).is_finite()
+    }
 }
 
 impl Proof<'_> {
@@ -119,6 +137,7 @@ impl Checkpoint<'_> {
                 arithmetic_revision: proof.arithmetic_revision,
                 seed: proof.seed,
                 samples: proof.samples,
+                inputs: proof.inputs,
                 outputs: owned(proof.outputs),
             }),
         }

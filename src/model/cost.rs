@@ -109,10 +109,8 @@ fn classes(window: &Window2d, axis: usize) -> u64 {
 
 /// Tables, and a word of the winners for each cell of a window and vector of its channels.
 fn pooling(pool: &Pool2d, input: &Shape) -> (u64, u64) {
-    let Some((height, width, channels)) = input.as_image() else { return (0, 0) };
-    let size = [height, width];
-    let window = Window2d::new(size, pool.pool, pool.strides, pool.padding, [1; 2]);
-    let Ok(window) = window else { return (0, 0) };
+    let Some((_, _, channels)) = input.as_image() else { return (0, 0) };
+    let Ok(window) = pool.window(input) else { return (0, 0) };
     let met = [0, 1].map(|axis| window.kernel[axis].min(window.input[axis]));
     let places = product(&[area(window.output), area(met)]);
     let tables = sum(&[

@@ -8,6 +8,9 @@ use crate::tensor::Shape;
 pub enum GraphError {
     #[error("layer `{layer}` ({kind}) cannot take {input}: {rule}")]
     Shape { layer: String, kind: &'static str, input: Shapes, rule: String },
+    /// The graph is sound, but beyond what keepnet counts.
+    #[error("layer `{layer}` ({kind}) is too large for this keepnet on {input}: {rule}")]
+    Size { layer: String, kind: &'static str, input: Shapes, rule: String },
     #[error("layer `{layer}` ({kind}): {rule}")]
     Setting { layer: String, kind: &'static str, rule: String },
     #[error("{what} name {name:?} cannot be used: {rule}")]

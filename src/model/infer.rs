@@ -4,6 +4,7 @@
 use super::error::Shapes;
 use super::{
     BatchNormalization, Conv2d, Dense, GraphError, Initializer, Layer, LayerSpec, Merge, Padding,
+    Pool2d,
 };
 use crate::tensor::Shape;
 
@@ -163,7 +164,8 @@ impl Window2d {
 /// The shape that `layer` gives for `inputs`.
 pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, GraphError> {
     let kind = layer.spec.kind();
-    let shape = match (&layer.spec, inputs) {
+    let spec = &layer.spec;
+    let shape = match (spec, inputs) {
         (LayerSpec::Input(shape), []) => Ok(shape.clone()),
         (LayerSpec::Input(_), _) => Err("an input layer takes nothing".to_owned()),
         (LayerSpec::Merge(merge), inputs) => merged(*merge, inputs),
@@ -172,15 +174,41 @@ pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, Gr
     };
     let shape = shape.and_then(|shape| match shape.checked_elements() {
         Some(0) => Err(format!("the result {shape} would be empty")),
-        Some(elements) if elements <= MAX_PLACES => Ok(shape),
-        _ => Err(format!("the result {shape} is larger than 2³² − 1 elements")),
+        _ => Ok(shape),
     });
-    shape.map_err(|rule| GraphError::Shape {
-        layer: layer.name.clone(),
-        kind,
-        input: Shapes(inputs.iter().map(|&shape| shape.clone()).collect()),
-        rule,
-    })
+    let input = || Shapes(inputs.iter().map(|&shape| shape.clone()).collect());
+    let layer = || layer.name.clone();
+    match shape {
+        Ok(shape) => match countable(spec, inputs, &shape) {
+            Ok(()) => Ok(shape),
+            Err(rule) => Err(GraphError::Size { layer: layer(), kind, input: input(), rule }),
+        },
+        Err(rule) => Err(GraphError::Shape { layer: layer(), kind, input: input(), rule }),
+    }
+}
+
+/// Refuses what is sound, but too large for its places to be counted in 32 bits.
+fn countable(spec: &LayerSpec, inputs: &[&Shape], shape: &Shape) -> Result<(), Rule> {
+    if shape.checked_elements().is_none_or(|elements| elements > MAX_PLACES) {
+        return Err(format!("the result {shape} is larger than 2³² − 1 elements"));
+    }
+    match (spec, inputs) {
+        (LayerSpec::Conv2d(conv), [input]) => {
+            let window = conv.window(input)?;
+            window.countable(window.kernel)?;
+            let (_, _, channels) = image(input)?;
+            let padded = Shape::image(window.extent()[0], window.extent()[1], channels);
+            match padded.checked_elements() {
+                Some(elements) if elements <= MAX_PLACES => Ok(()),
+                _ => Err(format!("the image in its padding, {padded}, has 2³² elements or more")),
+            }
+        }
+        (LayerSpec::Pool2d(pool), [input]) => {
+            let window = pool.window(input)?;
+            window.countable([0, 1].map(|axis| window.kernel[axis].min(window.input[axis])))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn image(input: &Shape) -> Result<(usize, usize, usize), Rule> {
@@ -202,20 +230,12 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
                 ));
             }
             let window = conv.window(input)?;
-            window.countable(window.kernel)?;
-            let padded = Shape::image(window.extent()[0], window.extent()[1], channels);
-            if padded.checked_elements().is_none_or(|elements| elements > MAX_PLACES) {
-                return Err(format!(
-                    "the image in its padding, {padded}, has 2³² elements or more"
-                ));
-            }
             let [height, width] = window.output;
             Ok(Shape::image(height, width, conv.filters))
         }
         LayerSpec::Pool2d(pool) => {
-            let (height, width, channels) = image(input)?;
-            let window =
-                Window2d::new([height, width], pool.pool, pool.strides, pool.padding, [1; 2])?;
+            let (_, _, channels) = image(input)?;
+            let window = pool.window(input)?;
             if let Padding::Explicit { top, bottom, left, right } = pool.padding {
                 let [height, width] = pool.pool;
                 if top.max(bottom) >= height || left.max(right) >= width {
@@ -224,7 +244,6 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
                         .to_owned());
                 }
             }
-            window.countable([0, 1].map(|axis| window.kernel[axis].min(window.input[axis])))?;
             let [height, width] = window.output;
             Ok(Shape::image(height, width, channels))
         }
@@ -315,6 +334,15 @@ impl Conv2d {
     pub fn window(&self, input: &Shape) -> Result<Window2d, Rule> {
         let (height, width, _) = image(input)?;
         Window2d::new([height, width], self.kernel, self.strides, self.padding, self.dilation)
+    }
+}
+
+impl Pool2d {
+    /// How the pool slides over an image of shape `input`, channels last; the error is the rule
+    /// that does not hold.
+    pub fn window(&self, input: &Shape) -> Result<Window2d, Rule> {
+        let (height, width, _) = image(input)?;
+        Window2d::new([height, width], self.pool, self.strides, self.padding, [1; 2])
     }
 }
 

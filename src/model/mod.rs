@@ -15,7 +15,9 @@ pub(crate) mod settings;
 mod training;
 
 pub use activation::Activation;
-pub use checkpoint::{Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, Proof, Slot};
+pub use checkpoint::{
+    Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, ProbeRange, Proof, Slot,
+};
 pub use compile::{
     Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
     Schedule, Sgd,

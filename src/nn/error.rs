@@ -46,6 +46,8 @@ pub enum ModelError {
     Weights { expected: usize, found: usize },
     #[error(transparent)]
     TrainingState(#[from] TrainingStateError),
+    #[error("a proof has {expected} sound ranges of inputs, one for each input, found {found}")]
+    ProbeRanges { expected: usize, found: usize },
     #[error("a proof is over 1 to {limit} samples, found {found}")]
     ProofSamples { found: u32, limit: u32 },
 }

@@ -44,8 +44,7 @@ impl Geometry {
     /// If `input` is not an image that `pool` can take; a checked graph holds no such layer.
     pub(crate) fn new(pool: &Pool2d, input: &Shape) -> Self {
         let (height, width, channels) = input.as_image().expect("checked with the graph");
-        let window = Window2d::new([height, width], pool.pool, pool.strides, pool.padding, [1; 2])
-            .expect("checked with the graph");
+        let window = pool.window(input).expect("checked with the graph");
         let [out_height, out_width] = window.output;
         let start = |cell: usize| u32::try_from(cell * channels).expect("below 2³²");
         let (mut cells, mut ends) = (Vec::new(), Vec::with_capacity(out_height * out_width));

@@ -310,12 +310,12 @@ fn refused_index(from: &str, to: &str, parts: &[&str]) {
 #[test]
 fn f_51_losses_are_those_of_the_outputs() {
     let bad = container().replacing("compile", "\"output\": \"dense\"", "\"output\": \"x\"");
-    assert_says(&damage(&bad), &["section `compile`", "outputs with a loss"]);
+    assert_says(&damage(&bad), &["section `compile`", "for output `x`, expected `dense`"]);
     let mut none = small();
     none.compile.as_mut().unwrap().losses.clear();
-    assert_says(&to_bytes(&none).unwrap_err().to_string(), &["outputs with a loss"]);
+    assert_says(&to_bytes(&none).unwrap_err().to_string(), &["name one for each output"]);
     let mut twice = small();
     let losses = &mut twice.compile.as_mut().unwrap().losses;
     losses.push(losses[0].clone());
-    assert_says(&to_bytes(&twice).unwrap_err().to_string(), &["outputs with a loss"]);
+    assert_says(&to_bytes(&twice).unwrap_err().to_string(), &["name one for each output"]);
 }

@@ -84,11 +84,7 @@ fn d_6_files_of_sections() {
     for entry in members(&path)["extra"].as_array().unwrap() {
         let id = entry["section"].as_str().unwrap();
         let file = entry["file"].as_str().unwrap();
-        if ["compile", "training", "metadata"].contains(&id) {
-            assert_eq!(file, format!("extra/{id}.json"));
-        } else if ["optimizer", "history", "proof"].contains(&id) {
-            assert_eq!(file, format!("extra/{id}.bin"));
-        }
+        assert_eq!(file, format!("extra/{id}.json"));
         assert!(path.join(file).is_file());
     }
     for (from, to, words) in [
@@ -150,7 +146,7 @@ fn d_8_nothing_else_is_in_the_directory() {
 }
 
 const OF_EACH_KIND: [&str; 3] =
-    ["manifest.json", "tensors/0000-conv2d-kernel.npy", "extra/history.bin"];
+    ["manifest.json", "tensors/0000-conv2d-kernel.npy", "extra/history.json"];
 
 #[test]
 fn d_9_files_are_regular_and_have_one_name() {
@@ -313,7 +309,7 @@ fn d_15_sections_that_are_listed() {
     refused("\"critical\": false", "\"critical\": true", &["wrong critical flag"]);
     let text = manifest(&path);
     let start = text.find("{\n    \"file\": \"extra/compile.json").unwrap();
-    let end = text.find("{\n    \"file\": \"extra/optimizer.bin").unwrap();
+    let end = text.find("{\n    \"file\": \"extra/optimizer.json").unwrap();
     let after = text[end..].find("\n  }, ").unwrap() + end + "\n  }, ".len();
     let (first, second) = (&text[start..end], &text[end..after]);
     let (both, swapped) = (format!("{first}{second}"), format!("{second}{first}"));
@@ -347,8 +343,8 @@ fn d_16_contents_are_those_of_the_file_form() {
     };
     replaced("extra/metadata.json", b"{}\n", &["metadata", "holds nothing"]);
     replaced("extra/metadata.json", b"{ }\n", &["metadata", "canonical"]);
-    replaced("extra/history.bin", &[1; 9], &["history", "decoded"]);
-    replaced("extra/proof.bin", &[0; 17], &["proof", "goes on for"]);
+    replaced("extra/history.json", b"[]", &["history", "cannot be understood"]);
+    replaced("extra/proof.json", b"{}\n", &["proof", "missing field"]);
     refused("\"filters\": 2", "\"filters\": 0", &["filters"]);
 }
 
@@ -360,7 +356,7 @@ fn d_17_lengths_and_digests_of_sections() {
         assert_eq!(entry["length"], content.len());
         assert_eq!(entry["sha256"], hexadecimal(&sha256(&content)).as_str());
     }
-    let name = "extra/history.bin";
+    let name = "extra/history.json";
     let good = fs::read(path.join(name)).unwrap();
     let with = |content: &[u8], parts: &[&str]| {
         fs::write(path.join(name), content).unwrap();

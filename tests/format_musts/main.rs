@@ -11,6 +11,7 @@ mod hexdump;
 mod limits;
 mod manifest;
 mod numbering;
+mod progress;
 mod records;
 mod sections;
 mod tensors;

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use keepnet::Checkpoint;
 use keepnet::format::to_bytes;
-use keepnet::{Adam, Checkpoint, Clipping, OptimizerRule};
 
 use crate::format_support::container::{Container, Section};
 use crate::format_support::refusal::{assert_says, container, damage, read};
 use crate::format_support::small;
 use crate::written;
 
-const TEXTS: [&str; 4] = ["architecture", "compile", "training", "metadata"];
+const TEXTS: [&str; 7] =
+    ["architecture", "compile", "optimizer", "training", "history", "metadata", "proof"];
 
 fn texts(file: &[u8]) -> Vec<(String, String)> {
     let sections = Container::take_apart(file).sections.into_iter();
@@ -33,12 +34,13 @@ fn f_22_json_is_canonical() {
         }
     }
     // Reals: the fewest digits; a string where JSON has none.
-    let spelled = |learning_rate: f64| {
+    let spelled = |loss: f64| {
         let mut checkpoint = small();
-        checkpoint.compile.as_mut().unwrap().optimizer.learning_rate = learning_rate;
-        let (_, text) = texts(&to_bytes(&checkpoint).unwrap()).remove(1);
-        let (_, rest) = text.split_once("\"learning_rate\": ").unwrap();
-        rest.split_once(",\n").unwrap().0.to_owned()
+        checkpoint.history.as_mut().unwrap().epochs[0].values = vec![("loss".into(), loss)];
+        let texts = texts(&to_bytes(&checkpoint).unwrap());
+        let (_, text) = texts.iter().find(|(id, _)| id == "history").unwrap();
+        let (_, rest) = text.split_once("[\"loss\", ").unwrap();
+        rest.split_once("]]").unwrap().0.to_owned()
     };
     for (value, text) in [
         (0.0, "0.0"),
@@ -112,11 +114,9 @@ fn f_23_members_are_known_and_stand_once() {
     assert_says(&damage(&bad), &["section `metadata`", "a key may be repeated"]);
     // A writer has no place for another member; reals it spells as strings come back.
     let mut checkpoint = small();
-    let compile = checkpoint.compile.as_mut().unwrap();
+    let values = &mut checkpoint.history.as_mut().unwrap().epochs[0].values;
     let nan = f64::from_bits(0x7FF0_0000_0000_0001);
-    compile.optimizer.clipping = Clipping::Norm(f64::INFINITY);
-    compile.optimizer.rule =
-        OptimizerRule::Adam(Adam { beta_1: nan, beta_2: -0.0, epsilon: 5e-324 });
+    *values = vec![("a".into(), nan), ("b".into(), f64::INFINITY), ("c".into(), -0.0)];
     let file = to_bytes(&checkpoint).unwrap();
     crate::format_support::assert_same_bits(&read(&file).unwrap(), &checkpoint);
 }
@@ -127,7 +127,7 @@ fn f_24_metadata() {
     let metadata: BTreeMap<_, _> =
         pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     let file = to_bytes(&Checkpoint { metadata, ..small() }).unwrap();
-    let (_, text) = texts(&file).pop().unwrap();
+    let (_, text) = texts(&file).into_iter().find(|(id, _)| id == "metadata").unwrap();
     let expected = "{\n  \"\": \"∅\",\n  \"Z\": \"\",\n  \"a\": \"1\",\n  \"b\": \"2\",\n  \
                     \"é\": \"\\\"\\\\\\n\\u0001\u{7F}\"\n}\n";
     assert_eq!(text, expected);

@@ -13,7 +13,7 @@ use super::graphs::graphs;
 /// Any checkpoint whose parts fit together.
 pub fn checkpoints() -> impl Strategy<Value = Checkpoint<'static>> {
     graphs().prop_flat_map(|graph| {
-        let losses = vec((losses(), floats()), graph.outputs().len());
+        let losses = vec((losses(), finite()), graph.outputs().len());
         let compile = (optimizers(), losses, vec(metrics(), 0..3));
         let training = trainings();
         let metadata = btree_map(any::<String>(), any::<String>(), 0..4);
@@ -72,6 +72,7 @@ pub(super) fn assemble(parts: Parts) -> Checkpoint<'static> {
         arithmetic_revision,
         seed,
         samples,
+        inputs: vec![ProbeRange::UNIT; graph.inputs().len()],
         outputs: (graph.outputs().iter())
             .map(|output| {
                 let shape = graph.shape(output.node).batched(samples as usize);
@@ -201,27 +202,27 @@ fn losses() -> impl Strategy<Value = Loss> {
 }
 
 fn metrics() -> impl Strategy<Value = Metric> {
-    prop_oneof![Just(Metric::Accuracy), any::<usize>().prop_map(|k| Metric::TopKAccuracy { k })]
+    prop_oneof![Just(Metric::Accuracy), (1_usize..).prop_map(|k| Metric::TopKAccuracy { k })]
 }
 
 fn optimizers() -> impl Strategy<Value = Optimizer> {
     let rules = prop_oneof![
-        (floats(), floats(), floats()).prop_map(|(beta_1, beta_2, epsilon)| {
+        (shares(), shares(), positive()).prop_map(|(beta_1, beta_2, epsilon)| {
             OptimizerRule::Adam(Adam { beta_1, beta_2, epsilon })
         }),
-        (floats(), any::<bool>())
+        (shares(), any::<bool>())
             .prop_map(|(momentum, nesterov)| OptimizerRule::Sgd(Sgd { momentum, nesterov })),
-        (floats(), floats(), floats()).prop_map(|(rho, momentum, epsilon)| {
+        (shares(), shares(), positive()).prop_map(|(rho, momentum, epsilon)| {
             OptimizerRule::RmsProp(RmsProp { rho, momentum, epsilon })
         }),
     ];
     let clippings = prop_oneof![
         Just(Clipping::None),
-        floats().prop_map(Clipping::Value),
-        floats().prop_map(Clipping::Norm),
-        floats().prop_map(Clipping::GlobalNorm),
+        positive().prop_map(Clipping::Value),
+        positive().prop_map(Clipping::Norm),
+        positive().prop_map(Clipping::GlobalNorm),
     ];
-    (rules, floats(), schedules(), floats(), clippings).prop_map(
+    (rules, positive(), schedules(), not_negative(), clippings).prop_map(
         |(rule, learning_rate, schedule, weight_decay, clipping)| Optimizer {
             rule,
             learning_rate,
@@ -233,21 +234,23 @@ fn optimizers() -> impl Strategy<Value = Optimizer> {
 }
 
 fn schedules() -> impl Strategy<Value = Schedule> {
-    let step = (vec(any::<u64>(), 0..3), vec(floats(), 0..3))
-        .prop_map(|(boundaries, factors)| Schedule::Step { boundaries, factors });
+    let step = btree_map(any::<u64>(), not_negative(), 0..3).prop_map(|steps| {
+        let (boundaries, factors) = steps.into_iter().unzip();
+        Schedule::Step { boundaries, factors }
+    });
     let plain = prop_oneof![
         3 => Just(Schedule::Constant),
         1 => step,
-        1 => (any::<u64>(), floats(), any::<bool>())
+        1 => (1_u64.., positive(), any::<bool>())
             .prop_map(|(steps, rate, staircase)| Schedule::Exponential { steps, rate, staircase }),
-        1 => (any::<u64>(), floats()).prop_map(|(steps, floor)| Schedule::Cosine { steps, floor }),
+        1 => (1_u64.., not_negative()).prop_map(|(steps, floor)| Schedule::Cosine { steps, floor }),
     ];
-    (plain, proptest::option::of((any::<u64>(), floats()))).prop_map(
-        |(then, warm_up)| match warm_up {
+    (plain, proptest::option::of((1_u64.., not_negative()))).prop_map(|(then, warm_up)| {
+        match warm_up {
             Some((steps, from)) => Schedule::WarmUp { steps, from, then: Box::new(then) },
             None => then,
-        },
-    )
+        }
+    })
 }
 
 fn histories() -> impl Strategy<Value = History> {
@@ -265,4 +268,19 @@ pub(super) fn finite() -> impl Strategy<Value = f64> {
 fn floats() -> impl Strategy<Value = f64> {
     let usual = vec![0.0, -0.0, 0.9, 0.999, 1e-7, 0.001, 1.0, f64::INFINITY, f64::NEG_INFINITY];
     prop_oneof![any::<u64>().prop_map(f64::from_bits), select(usual)]
+}
+
+fn positive() -> impl Strategy<Value = f64> {
+    let any_bits = finite().prop_map(f64::abs).prop_filter("above 0", |value| *value > 0.0);
+    prop_oneof![any_bits, select(vec![1e-7, 0.001, 1.0])]
+}
+
+fn not_negative() -> impl Strategy<Value = f64> {
+    prop_oneof![finite().prop_map(f64::abs), Just(-0.0)]
+}
+
+/// From 0 to below 1.
+fn shares() -> impl Strategy<Value = f64> {
+    let fractions = (0_u64..1 << 53).prop_map(|k| k as f64 / (1_u64 << 53) as f64);
+    prop_oneof![fractions, select(vec![0.0, -0.0, 0.9, 0.999])]
 }

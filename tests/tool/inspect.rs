@@ -96,7 +96,7 @@ fn the_directory_form_has_files_for_places() {
     let (place, _) = Place::with_digits();
     place.done(&["unpack", "digits.knet", "digits"]);
     let text = place.done(&["inspect", "digits"]);
-    for expected in ["Form       directory", "│ extra/proof.bin ", "│ 0000-*  "] {
+    for expected in ["Form       directory", "│ extra/proof.json ", "│ 0000-*  "] {
         assert!(text.contains(expected), "no {expected:?} in\n{text}");
     }
     let json = place.json(&["inspect", "digits"]);

@@ -6,12 +6,12 @@ use keepnet::tensor::Tensor;
 
 use crate::place::Place;
 
-/// `digits.knet` with a parameter that is not the one of its proof, and every checksum right.
-fn changed(place: &Place) -> Checkpoint<'static> {
+/// `digits.knet` with a parameter that is so far from the one of its proof, and every checksum right.
+fn changed(place: &Place, by: f32) -> Checkpoint<'static> {
     let mut checkpoint = format::load(&place.path("digits.knet"), &Limits::default()).unwrap();
     let NamedTensor { tensor, .. } = &mut checkpoint.tensors[0];
     let mut values = tensor.to_f32().unwrap();
-    values[0] += 0.25;
+    values[0] += by;
     let shape = tensor.shape().clone();
     *tensor = Tensor::from_f32(shape, &values).unwrap().into_owned();
     checkpoint
@@ -58,7 +58,7 @@ fn what_was_saved_is_identical_on_any_number_of_threads() {
 #[test]
 fn other_answers_by_the_same_arithmetic_end_with_3() {
     let (place, _) = Place::with_digits();
-    save(&place, "changed.knet", &changed(&place));
+    save(&place, "changed.knet", &changed(&place, 0.25));
     let run = place.run(&["verify", "changed.knet"]);
     assert_eq!((run.status, run.stderr.as_str()), (3, ""));
     assert!(run.stdout.contains("BAD  proof"), "{}", run.stdout);
@@ -69,9 +69,17 @@ fn other_answers_by_the_same_arithmetic_end_with_3() {
 }
 
 #[test]
-fn other_answers_by_other_arithmetic_end_with_4() {
+fn other_arithmetic_ends_with_4_unless_the_answers_are_too_far() {
     let (place, _) = Place::with_digits();
-    let mut checkpoint = changed(&place);
+    for (by, status, proof) in [(0.0, 4, "every bit as saved"), (9.0, 3, "other bits")] {
+        let mut checkpoint = changed(&place, by);
+        checkpoint.proof.as_mut().unwrap().arithmetic_revision = 9_999;
+        save(&place, "other.knet", &checkpoint);
+        let run = place.run(&["verify", "other.knet"]);
+        assert_eq!(run.status, status, "{}", run.stdout);
+        assert!(run.stdout.contains(&format!("revision 9999: {proof}")), "{}", run.stdout);
+    }
+    let mut checkpoint = changed(&place, 1e-5);
     checkpoint.proof.as_mut().unwrap().arithmetic_revision = 9_999;
     save(&place, "other.knet", &checkpoint);
     let run = place.run(&["verify", "other.knet"]);
@@ -80,6 +88,34 @@ fn other_answers_by_other_arithmetic_end_with_4() {
     assert!(run.stdout.lines().last().unwrap().starts_with("sound, "), "{}", run.stdout);
     let run = place.run(&["verify", "other.knet", "--json"]);
     assert_eq!((run.status, &run.json()["result"]), (4, &"other_arithmetic".into()));
+}
+
+#[test]
+fn what_is_refused_is_told_to_programs_too() {
+    let (place, _) = Place::with_digits();
+    let good = std::fs::read(place.path("digits.knet")).unwrap();
+    let newer = {
+        let mut bytes = good.clone();
+        bytes[8] = 2;
+        let crc = crc32c::crc32c(&bytes[..60]);
+        bytes[60..64].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    };
+    for (name, bytes, status, result) in [
+        ("cut.knet", Some(&good[..good.len() / 2]), 3, "damaged"),
+        ("newer.knet", Some(newer.as_slice()), 3, "not_known"),
+        ("text.knet", Some(b"no model".as_slice()), 3, "not_known"),
+        ("absent.knet", None, 1, "not_read"),
+    ] {
+        if let Some(bytes) = bytes {
+            std::fs::write(place.path(name), bytes).unwrap();
+        }
+        let run = place.run(&["verify", name, "--json"]);
+        assert_eq!((run.status, &run.json()["result"]), (status, &result.into()), "{name}");
+        assert!(run.json()["error"].as_str().unwrap().contains(name));
+        let text = place.run(&["verify", name]);
+        assert_eq!((text.status, text.stdout.as_str()), (status, ""), "{name}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use keepnet::Verification;
 use keepnet::bytes::Digest;
-use keepnet::format::{self, Format, Inspection, Limits, ProofInfo, Version};
+use keepnet::format::{self, Format, FormatError, Inspection, Limits, ProofInfo, Version};
 use keepnet::nn::ARITHMETIC_REVISION;
 use keepnet::report::numbers::grouped;
 use serde::Serialize;
@@ -17,8 +17,7 @@ use crate::paths::{in_model, runnable};
 /// Check every byte, then run the probe that was saved with the model
 ///
 /// Ends with 0 if every bit is as saved (or no proof was saved), 3 if the model is corrupt or
-/// gives other bits, 4 if it is sound but the proof was made by another arithmetic revision and
-/// other bits come out.
+/// gives other bits, 4 if it is sound but the proof was made by another arithmetic revision.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +28,8 @@ pub(crate) struct Verify {
     /// The model
     model: PathBuf,
     /// Print JSON: model, form, version, sha256, sections, tensors, proof, result (identical,
-    /// different, other_arithmetic or no_proof) and largest_difference
+    /// different, other_arithmetic or no_proof) and largest_difference; of a model that is refused:
+    /// model, result (damaged, not_known if it is newer or no model, not_read) and error
     #[arg(long)]
     json: bool,
 }
@@ -49,9 +49,21 @@ struct Report<'a> {
     largest_difference: Option<Real<f64>>,
 }
 
+/// What `--json` prints of a model that could not be loaded.
+#[derive(Serialize)]
+struct Refusal {
+    model: String,
+    result: &'static str,
+    error: String,
+}
+
 impl Verify {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let (checkpoint, inspection) = format::load_and_inspect(&self.model, &Limits::default())?;
+        let loaded = format::load_and_inspect(&self.model, &Limits::default());
+        let (checkpoint, inspection) = match loaded {
+            Err(error) if self.json => return self.refused(error),
+            loaded => loaded?,
+        };
         let model = runnable(&self.model, &checkpoint)?;
         let proof = checkpoint.proof.as_ref();
         let verification = proof.map(|proof| model.verify(proof)).transpose();
@@ -82,6 +94,18 @@ impl Verify {
             Outcome::text(&self.text(&inspection, verification))
         };
         Ok(outcome.with_exit(exit))
+    }
+
+    /// A model that could not be loaded, for programs.
+    fn refused(&self, error: FormatError) -> Result<Outcome, Failure> {
+        let result = match &error {
+            error if error.is_corrupt() => "damaged",
+            error if error.refuses_model() => "not_known",
+            _ => "not_read",
+        };
+        let (model, error) = (self.model.display().to_string(), Failure::from(error));
+        let report = Refusal { model, result, error: error.to_string() };
+        Ok(Outcome::json(&report)?.with_exit(error.exit()))
     }
 
     fn text(&self, inspection: &Inspection, verification: Option<Verification>) -> String {
@@ -142,15 +166,18 @@ fn proved(
     };
     let samples = counted(proof.samples.into(), "sample");
     let probe = format!("{samples}, arithmetic revision {}", proof.arithmetic_revision);
-    let apart = |largest: f64| format!("{probe}: other bits, {largest:e} apart at most");
+    let apart = |largest: f64| match largest {
+        0.0 => format!("{probe}: every bit as saved"),
+        largest => format!("{probe}: other bits, {largest:e} apart at most"),
+    };
     match verification {
         Verification::Identical => {
             let verdict = "identical: this is the model that was saved";
-            ("ok", format!("{probe}: every bit as saved"), verdict.to_owned())
+            ("ok", apart(0.0), verdict.to_owned())
         }
         Verification::Different { largest } => {
-            let verdict = "different: the same arithmetic gives other answers, so this is not the \
-                           model that was saved";
+            let verdict =
+                "different: it gives other answers, so this is not the model that was saved";
             ("BAD", apart(largest), verdict.to_owned())
         }
         Verification::OtherArithmetic { largest, .. } => {

@@ -91,6 +91,14 @@ impl From<&Graph> for GraphJson {
     }
 }
 
+impl GraphJson {
+    /// How many nodes there are, and inputs of nodes.
+    pub(super) fn size(&self) -> u64 {
+        let inputs: usize = self.nodes.iter().map(|node| node.inputs.len()).sum();
+        self.nodes.len().saturating_add(inputs) as u64
+    }
+}
+
 impl TryFrom<GraphJson> for Graph {
     type Error = Fault;
 

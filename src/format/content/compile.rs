@@ -24,9 +24,7 @@ pub(in crate::format) struct CompileJson {
 struct OptimizerJson {
     rule: RuleJson,
     learning_rate: Real,
-    /// Left out where the learning rate is constant, as it always was before there were schedules.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    schedule: Option<ScheduleJson>,
+    schedule: ScheduleJson,
     weight_decay: Real,
     clipping: ClippingJson,
 }
@@ -34,25 +32,11 @@ struct OptimizerJson {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum ScheduleJson {
-    Step {
-        boundaries: Vec<Whole>,
-        factors: Vec<Real>,
-    },
-    Exponential {
-        steps: Whole,
-        rate: Real,
-        staircase: bool,
-    },
-    Cosine {
-        steps: Whole,
-        floor: Real,
-    },
-    WarmUp {
-        steps: Whole,
-        from: Real,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        then: Option<Box<Self>>,
-    },
+    Constant,
+    Step { boundaries: Vec<Whole>, factors: Vec<Real> },
+    Exponential { steps: Whole, rate: Real, staircase: bool },
+    Cosine { steps: Whole, floor: Real },
+    WarmUp { steps: Whole, from: Real, then: Box<Self> },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,7 +98,7 @@ impl From<&CompileSettings> for CompileJson {
             optimizer: OptimizerJson {
                 rule: (*rule).into(),
                 learning_rate: Real(*learning_rate),
-                schedule: ScheduleJson::of(schedule),
+                schedule: schedule.into(),
                 weight_decay: Real(*weight_decay),
                 clipping: (*clipping).into(),
             },
@@ -137,7 +121,7 @@ impl From<CompileJson> for CompileSettings {
             optimizer: Optimizer {
                 rule: rule.into(),
                 learning_rate: learning_rate.0,
-                schedule: ScheduleJson::into_schedule(schedule),
+                schedule: schedule.into(),
                 weight_decay: weight_decay.0,
                 clipping: clipping.into(),
             },
@@ -183,13 +167,13 @@ impl From<RuleJson> for OptimizerRule {
     }
 }
 
-impl ScheduleJson {
-    fn of(schedule: &Schedule) -> Option<Self> {
-        Some(match *schedule {
-            Schedule::Constant => return None,
+impl From<&Schedule> for ScheduleJson {
+    fn from(schedule: &Schedule) -> Self {
+        match *schedule {
+            Schedule::Constant => Self::Constant,
             Schedule::Step { ref boundaries, ref factors } => Self::Step {
                 boundaries: boundaries.iter().copied().map(Whole).collect(),
-                factors: factors.iter().map(|&factor| Real(factor)).collect(),
+                factors: factors.iter().copied().map(Real).collect(),
             },
             Schedule::Exponential { steps, rate, staircase } => {
                 Self::Exponential { steps: Whole(steps), rate: Real(rate), staircase }
@@ -197,32 +181,31 @@ impl ScheduleJson {
             Schedule::Cosine { steps, floor } => {
                 Self::Cosine { steps: Whole(steps), floor: Real(floor) }
             }
-            Schedule::WarmUp { steps, from, ref then } => Self::WarmUp {
-                steps: Whole(steps),
-                from: Real(from),
-                then: Self::of(then).map(Box::new),
-            },
-        })
+            Schedule::WarmUp { steps, from, ref then } => {
+                let then = Box::new(Self::from(&**then));
+                Self::WarmUp { steps: Whole(steps), from: Real(from), then }
+            }
+        }
     }
+}
 
-    fn into_schedule(json: Option<Self>) -> Schedule {
+impl From<ScheduleJson> for Schedule {
+    fn from(json: ScheduleJson) -> Self {
         match json {
-            None => Schedule::Constant,
-            Some(Self::Step { boundaries, factors }) => Schedule::Step {
+            ScheduleJson::Constant => Self::Constant,
+            ScheduleJson::Step { boundaries, factors } => Self::Step {
                 boundaries: boundaries.into_iter().map(|boundary| boundary.0).collect(),
                 factors: factors.into_iter().map(|factor| factor.0).collect(),
             },
-            Some(Self::Exponential { steps, rate, staircase }) => {
-                Schedule::Exponential { steps: steps.0, rate: rate.0, staircase }
+            ScheduleJson::Exponential { steps, rate, staircase } => {
+                Self::Exponential { steps: steps.0, rate: rate.0, staircase }
             }
-            Some(Self::Cosine { steps, floor }) => {
-                Schedule::Cosine { steps: steps.0, floor: floor.0 }
+            ScheduleJson::Cosine { steps, floor } => {
+                Self::Cosine { steps: steps.0, floor: floor.0 }
             }
-            Some(Self::WarmUp { steps, from, then }) => Schedule::WarmUp {
-                steps: steps.0,
-                from: from.0,
-                then: Box::new(Self::into_schedule(then.map(|then| *then))),
-            },
+            ScheduleJson::WarmUp { steps, from, then } => {
+                Self::WarmUp { steps: steps.0, from: from.0, then: Box::new(Self::from(*then)) }
+            }
         }
     }
 }

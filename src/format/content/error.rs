@@ -1,6 +1,6 @@
 //! What does not fit together in a checkpoint.
 
-use crate::model::TrainingStateError;
+use crate::model::{SettingsError, TrainingStateError};
 use crate::tensor::Shape;
 
 /// Why the parts of a checkpoint do not belong together, or cannot be written down. Checked before
@@ -22,14 +22,14 @@ pub enum ContentError {
     SlotCount { found: usize, limit: usize },
     #[error("two {what} are named {name:?}")]
     Duplicate { what: &'static str, name: String },
-    #[error("the outputs with a loss are {found:?}, those of the architecture {expected:?}")]
-    Losses { expected: Vec<String>, found: Vec<String> },
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     #[error(transparent)]
     TrainingState(#[from] TrainingStateError),
     #[error("a proof is over 1 to {limit} samples, found {found}")]
     ProofSamples { found: u32, limit: u32 },
-    #[error("a warm-up of the learning rate is followed by another")]
-    WarmUpTwice,
+    #[error("a probe is drawn from `low` to a greater `high`, both finite, found {low} and {high}")]
+    ProbeRange { low: f64, high: f64 },
     #[error("{what} has {rank} dimensions, the most is {limit}")]
     Rank { what: String, rank: usize, limit: usize },
     #[error("{what} takes {found} bytes, the most is {limit}")]

@@ -6,6 +6,8 @@ mod compile;
 mod error;
 pub(super) mod json;
 mod layers;
+mod progress;
+mod proof;
 mod records;
 mod section;
 mod tensors;
@@ -15,15 +17,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bytes::Budget;
 use crate::model::{
-    Checkpoint, CompileSettings, EpochRecord, Graph, History, NamedTensor, OptimizerState, Proof,
-    Schedule, Slot, TrainingState,
+    Checkpoint, CompileSettings, Graph, GraphError, History, NamedTensor, OptimizerState, Proof,
+    Slot, TrainingState,
 };
 use crate::tensor::{DType, Shape, Tensor};
 
 use super::error::Fault;
 use super::{FormatError, Limits};
 
-use records::{HistoryRecord, OptimizerRecord, ProofRecord};
+use progress::{HISTORY_SCHEMA, HistoryJson, OPTIMIZER_SCHEMA, OptimizerSlots, OptimizerStateJson};
+use proof::{PROOF_SCHEMA, ProofJson, check_proof};
 use training::TRAINING_SCHEMA;
 
 pub(super) use architecture::{GraphJson, SCHEMA, check_schema};
@@ -31,7 +34,7 @@ pub(super) use compile::CompileJson;
 pub use error::ContentError;
 pub use records::Role;
 pub(super) use records::{TensorRecord, encode};
-pub(super) use section::{Admission, Encoding, Section, is_section_id};
+pub(super) use section::{Admission, Encoding, FOOTER, Section, is_section_id};
 pub(super) use tensors::{Expected, check};
 pub(super) use training::TrainingJson;
 
@@ -40,12 +43,13 @@ pub(super) use training::TrainingJson;
 pub(super) struct Description {
     graph: Graph,
     compile: Option<CompileSettings>,
-    optimizer: Option<OptimizerRecord>,
+    optimizer: Option<OptimizerSlots>,
     /// Weights that callbacks remember stand among the tensors.
     training: Option<TrainingState<()>>,
     history: Option<History>,
     metadata: BTreeMap<String, String>,
-    proof: Option<ProofRecord>,
+    /// Its answers stand among the tensors.
+    proof: Option<Proof<'static>>,
 }
 
 /// A tensor that belongs into a file.
@@ -78,22 +82,24 @@ impl Description {
         let description = Self {
             graph: graph.clone(),
             compile: compile.clone(),
-            optimizer: optimizer.as_ref().map(|OptimizerState { step, slots }| OptimizerRecord {
+            optimizer: optimizer.as_ref().map(|OptimizerState { step, slots }| OptimizerSlots {
                 step: *step,
                 slots: slots.iter().map(|slot| slot.name.clone()).collect(),
             }),
             training: training.as_ref().map(|state| state.as_ref().map(|_| ())),
             history: history.clone(),
             metadata: metadata.clone(),
-            proof: proof.as_ref().map(|proof| ProofRecord {
+            proof: proof.as_ref().map(|proof| Proof {
                 arithmetic_revision: proof.arithmetic_revision,
                 seed: proof.seed,
                 samples: proof.samples,
+                inputs: proof.inputs.clone(),
+                outputs: Vec::new(),
             }),
         };
         check_graph(&description.graph)?;
         if let Some(compile) = &description.compile {
-            check_compile(compile, &description.graph)?;
+            compile.check(&description.graph)?;
         }
         if let Some(optimizer) = &description.optimizer {
             check_optimizer(optimizer, description.compile.as_ref())?;
@@ -101,9 +107,11 @@ impl Description {
         if let Some(training) = &description.training {
             training.check(description.compile.as_ref())?;
         }
-        check_history(description.history.as_ref())?;
+        if let Some(history) = &description.history {
+            check_history(history)?;
+        }
         if let Some(proof) = &description.proof {
-            check_proof(proof)?;
+            check_proof(proof, &description.graph)?;
         }
 
         let item = |role| move |NamedTensor { name, tensor }: &'c _| Item { role, name, tensor };
@@ -120,43 +128,42 @@ impl Description {
         Ok((description, items))
     }
 
-    /// The payload of a section that holds text or records, if there is something to be held.
-    pub(super) fn payload(&self, section: Section) -> Result<Option<Vec<u8>>, ContentError> {
-        let mut out = Vec::new();
-        match section {
-            Section::Architecture => return Ok(Some(json::to_text(&self.architecture()))),
-            Section::Compile => {
-                return Ok(self
-                    .compile
-                    .as_ref()
-                    .map(|compile| json::to_text(&CompileJson::from(compile))));
+    /// Refuses what could be read again only within other limits than the default ones: that would
+    /// come out when the model is needed. `memory` is left out, which a large model takes by its
+    /// nature.
+    pub(super) fn check_limits(&self) -> Result<(), FormatError> {
+        let limits = Limits::default();
+        limits.check_nodes(self.architecture().size())?;
+        limits.check_tensors(self.tensor_count())
+    }
+
+    /// The payload of a section that holds text, if there is something to be held.
+    ///
+    /// # Errors
+    /// If it could not be read again within the default limits.
+    pub(super) fn payload(&self, section: Section) -> Result<Option<Vec<u8>>, FormatError> {
+        let text = self.text(section);
+        match (&text, section) {
+            (Some(text), section) if section != Section::History => {
+                Limits::default().check_text(text.len() as u64)?;
             }
-            Section::Training => {
-                let training = self.training.as_ref();
-                return Ok(training.map(|state| json::to_text(&TrainingJson::from(state))));
-            }
-            Section::Metadata if self.metadata.is_empty() => return Ok(None),
-            Section::Metadata => return Ok(Some(json::to_text(&self.metadata))),
-            Section::Optimizer => match &self.optimizer {
-                Some(optimizer) => encode(optimizer, "the optimizer's record", &mut out)?,
-                None => return Ok(None),
-            },
-            Section::History => match &self.history {
-                Some(history) => {
-                    for epoch in &history.epochs {
-                        encode(&HistoryRecord::from(epoch), "an epoch's record", &mut out)?;
-                    }
-                }
-                None => return Ok(None),
-            },
-            Section::Proof => match &self.proof {
-                Some(proof) => encode(proof, "the proof's record", &mut out)?,
-                None => return Ok(None),
-            },
-            // They depend on the form.
-            Section::Index | Section::Tensors => return Ok(None),
+            _ => {}
         }
-        Ok(Some(out))
+        Ok(text)
+    }
+
+    fn text(&self, section: Section) -> Option<Vec<u8>> {
+        match section {
+            Section::Architecture => Some(json::to_text(&self.architecture())),
+            Section::Compile => self.compile.as_ref().map(text::<CompileJson, _>),
+            Section::Optimizer => self.optimizer.as_ref().map(text::<OptimizerStateJson, _>),
+            Section::Training => self.training.as_ref().map(text::<TrainingJson, _>),
+            Section::History => self.history.as_ref().map(text::<HistoryJson, _>),
+            Section::Metadata => (!self.metadata.is_empty()).then(|| json::to_text(&self.metadata)),
+            Section::Proof => self.proof.as_ref().map(text::<ProofJson, _>),
+            // They depend on the form.
+            Section::Index | Section::Tensors => None,
+        }
     }
 
     pub(super) fn architecture(&self) -> GraphJson {
@@ -172,33 +179,33 @@ impl Description {
     ) -> Result<Self, FormatError> {
         let mut compile: Option<CompileSettings> = None;
         if let Some(part) = part(Section::Compile) {
-            let what = "the schema of the compile settings";
-            check_schema(json::schema_of(part.bytes), SCHEMA, what)?;
-            let settings = part.json::<CompileJson>(limits, budget)?.into();
-            check_compile(&settings, &graph).map_err(|error| part.fault(error))?;
+            part.check_schema(SCHEMA, "the schema of the compile settings")?;
+            let settings = CompileSettings::from(part.json::<CompileJson>(limits, budget)?);
+            settings.check(&graph).map_err(|error| part.fault(ContentError::from(error)))?;
             compile = Some(settings);
         }
         let mut optimizer = None;
         if let Some(part) = part(Section::Optimizer) {
-            let record = part.record("the optimizer's record", budget)?;
-            check_optimizer(&record, compile.as_ref()).map_err(|error| part.fault(error))?;
-            optimizer = Some(record);
+            part.check_schema(OPTIMIZER_SCHEMA, "the schema of the optimizer's state")?;
+            let slots = part.json::<OptimizerStateJson>(limits, budget)?.into();
+            check_optimizer(&slots, compile.as_ref()).map_err(|error| part.fault(error))?;
+            optimizer = Some(slots);
         }
         let mut training = None;
         if let Some(part) = part(Section::Training) {
-            let what = "the schema of the training state";
-            check_schema(json::schema_of(part.bytes), TRAINING_SCHEMA, what)?;
+            part.check_schema(TRAINING_SCHEMA, "the schema of the training state")?;
             let state = TrainingState::from(part.json::<TrainingJson>(limits, budget)?);
             state.check(compile.as_ref()).map_err(|error| part.fault(ContentError::from(error)))?;
             training = Some(state);
         }
         let mut history = None;
         if let Some(part) = part(Section::History) {
-            let epochs: Vec<HistoryRecord> =
-                part.records("an epoch's record", usize::MAX, budget)?;
-            let epochs = epochs.into_iter().map(EpochRecord::from).collect();
-            history = Some(History { epochs });
-            check_history(history.as_ref()).map_err(|error| part.fault(error))?;
+            part.check_schema(HISTORY_SCHEMA, "the schema of the history")?;
+            // As long as training was, so that only the memory bounds it.
+            let limits = Limits { text: u64::MAX, ..*limits };
+            let read = History::from(part.json::<HistoryJson>(&limits, budget)?);
+            check_history(&read).map_err(|error| part.fault(error))?;
+            history = Some(read);
         }
         let mut metadata = BTreeMap::new();
         if let Some(part) = part(Section::Metadata) {
@@ -210,16 +217,13 @@ impl Description {
         }
         let mut proof = None;
         if let Some(part) = part(Section::Proof) {
-            let record = part.record("the proof's record", budget)?;
-            check_proof(&record).map_err(|error| part.fault(error))?;
-            proof = Some(record);
+            part.check_schema(PROOF_SCHEMA, "the schema of the proof")?;
+            let read = Proof::from(part.json::<ProofJson>(limits, budget)?);
+            check_proof(&read, &graph).map_err(|error| part.fault(error))?;
+            proof = Some(read);
         }
         let description = Self { graph, compile, optimizer, training, history, metadata, proof };
-        let (found, limit) = (description.tensor_count(), limits.tensors);
-        if found > limit {
-            let what = "the number of tensors";
-            return Err(FormatError::Limit { what, name: "tensors", limit, found });
-        }
+        limits.check_tensors(description.tensor_count())?;
         Ok(description)
     }
 
@@ -232,7 +236,7 @@ impl Description {
     pub(super) fn with_tensors(self, tensors: Vec<(Expected, Tensor<'_>)>) -> Checkpoint<'_> {
         let Self { graph, compile, optimizer, training, history, metadata, proof } = self;
         let (mut parameters, mut outputs, mut best) = (Vec::new(), Vec::new(), Vec::new());
-        let mut optimizer = optimizer.map(|OptimizerRecord { step, slots }| OptimizerState {
+        let mut optimizer = optimizer.map(|OptimizerSlots { step, slots }| OptimizerState {
             step,
             slots: slots.into_iter().map(|name| Slot { name, tensors: Vec::new() }).collect(),
         });
@@ -255,12 +259,7 @@ impl Description {
                 list.push(NamedTensor { name, tensor });
             }
         }
-        let proof = proof.map(|ProofRecord { arithmetic_revision, seed, samples }| Proof {
-            arithmetic_revision,
-            seed,
-            samples,
-            outputs,
-        });
+        let proof = proof.map(|proof| Proof { outputs, ..proof });
         let mut best = best.into_iter();
         // A graph without parameters has no tensors in which they could stand.
         let training = training.map(|state| state.map(|()| best.next().unwrap_or_default()));
@@ -277,6 +276,11 @@ impl Description {
     }
 }
 
+/// The text of what `J` is the JSON of.
+fn text<'d, J: From<&'d D> + serde::Serialize, D>(data: &'d D) -> Vec<u8> {
+    json::to_text(&J::from(data))
+}
+
 impl Part<'_> {
     pub(super) fn fault(&self, fault: impl Into<Fault>) -> FormatError {
         FormatError::damaged(self.name, self.offset, fault)
@@ -284,15 +288,28 @@ impl Part<'_> {
 
     /// The architecture that this text gives.
     pub(super) fn graph(&self, limits: &Limits, budget: &mut Budget) -> Result<Graph, FormatError> {
-        check_schema(json::schema_of(self.bytes), SCHEMA, "the schema of the architecture")?;
-        self.checked_graph(self.json::<GraphJson>(limits, budget)?)
+        self.check_schema(SCHEMA, "the schema of the architecture")?;
+        self.checked_graph(self.json::<GraphJson>(limits, budget)?, limits)
     }
 
     /// The graph of an architecture that was read from this part.
-    pub(super) fn checked_graph(&self, json: GraphJson) -> Result<Graph, FormatError> {
-        let graph = Graph::try_from(json).map_err(|fault| self.fault(fault))?;
+    pub(super) fn checked_graph(
+        &self,
+        json: GraphJson,
+        limits: &Limits,
+    ) -> Result<Graph, FormatError> {
+        limits.check_nodes(json.size())?;
+        let graph = Graph::try_from(json).map_err(|fault| match fault {
+            Fault::Graph(size @ GraphError::Size { .. }) => FormatError::TooLarge(size),
+            fault => self.fault(fault),
+        })?;
         check_graph(&graph).map_err(|error| self.fault(error))?;
         Ok(graph)
+    }
+
+    /// Refuses a newer schema of a text than `supported`.
+    fn check_schema(&self, supported: u64, what: &'static str) -> Result<(), FormatError> {
+        check_schema(json::schema_of(self.bytes), supported, what)
     }
 
     /// Reads canonical JSON.
@@ -300,11 +317,8 @@ impl Part<'_> {
     where
         T: serde::Serialize + serde::de::DeserializeOwned,
     {
-        let (found, limit) = (self.bytes.len() as u64, limits.text);
-        if found > limit {
-            let what = "a text";
-            return Err(FormatError::Limit { what, name: "text", limit, found });
-        }
+        let found = self.bytes.len() as u64;
+        limits.check_text(found)?;
         // Values, the graph made of them and the canonical text, at their largest per byte.
         budget.reserve(found.saturating_mul(32), "a text")?;
         json::from_text(self.bytes).map_err(|(offset, fault)| {
@@ -345,22 +359,8 @@ fn check_graph(graph: &Graph) -> Result<(), ContentError> {
     Ok(())
 }
 
-fn check_compile(compile: &CompileSettings, graph: &Graph) -> Result<(), ContentError> {
-    if let Schedule::WarmUp { then, .. } = &compile.optimizer.schedule
-        && matches!(**then, Schedule::WarmUp { .. })
-    {
-        return Err(ContentError::WarmUpTwice);
-    }
-    let outputs = graph.outputs().iter().map(|output| &output.name);
-    if outputs.clone().eq(compile.losses.iter().map(|loss| &loss.output)) {
-        return Ok(());
-    }
-    let found = compile.losses.iter().map(|loss| loss.output.clone()).collect();
-    Err(ContentError::Losses { expected: outputs.cloned().collect(), found })
-}
-
 fn check_optimizer(
-    OptimizerRecord { slots, .. }: &OptimizerRecord,
+    OptimizerSlots { slots, .. }: &OptimizerSlots,
     compile: Option<&CompileSettings>,
 ) -> Result<(), ContentError> {
     let (found, limit) = (slots.len(), tensors::MAX_SLOTS);
@@ -377,16 +377,8 @@ fn check_optimizer(
     }
 }
 
-fn check_proof(proof: &ProofRecord) -> Result<(), ContentError> {
-    let (found, limit) = (proof.samples, Proof::MAX_SAMPLES);
-    if (1..=limit).contains(&found) {
-        return Ok(());
-    }
-    Err(ContentError::ProofSamples { found, limit })
-}
-
-fn check_history(history: Option<&History>) -> Result<(), ContentError> {
-    history.iter().flat_map(|history| &history.epochs).try_for_each(|epoch| {
+fn check_history(history: &History) -> Result<(), ContentError> {
+    history.epochs.iter().try_for_each(|epoch| {
         check_unique("figures of one epoch", epoch.values.iter().map(|(name, _)| name.as_str()))
     })
 }
@@ -402,18 +394,4 @@ fn check_unique<'n>(
         }
     }
     Ok(())
-}
-
-impl From<&EpochRecord> for HistoryRecord {
-    fn from(EpochRecord { epoch, values }: &EpochRecord) -> Self {
-        let bits = |(name, value): &(String, f64)| (name.clone(), value.to_bits());
-        Self { epoch: *epoch, values: values.iter().map(bits).collect() }
-    }
-}
-
-impl From<HistoryRecord> for EpochRecord {
-    fn from(HistoryRecord { epoch, values }: HistoryRecord) -> Self {
-        let value = |(name, bits)| (name, f64::from_bits(bits));
-        Self { epoch, values: values.into_iter().map(value).collect() }
-    }
 }

@@ -1,4 +1,4 @@
-//! The binary records: bincode 2 with fixed-width little-endian integers, one record per decode.
+//! The records of the index: bincode 2 with fixed-width little-endian integers, one record per decode.
 //! Nothing else of keepnet uses bincode; `docs/FORMAT.md` gives the bytes themselves.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
@@ -51,28 +51,6 @@ pub enum Role {
     Best(u32),
 }
 
-/// Section `optimizer`.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct OptimizerRecord {
-    pub(super) step: u64,
-    pub(super) slots: Vec<String>,
-}
-
-/// One epoch of section `history`. The values are the bits of an f64.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct HistoryRecord {
-    pub(super) epoch: u64,
-    pub(super) values: Vec<(String, u64)>,
-}
-
-/// Section `proof`. The outputs themselves stand among the tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct ProofRecord {
-    pub(super) arithmetic_revision: u32,
-    pub(super) seed: u64,
-    pub(super) samples: u32,
-}
-
 /// Appends one record.
 pub(in crate::format) fn encode<T: Encode>(
     record: &T,
@@ -91,18 +69,6 @@ pub(in crate::format) fn encode<T: Encode>(
 }
 
 impl Part<'_> {
-    /// Reads the one record that the part holds.
-    pub(super) fn record<T: Decode<()>>(
-        &self,
-        what: &'static str,
-        budget: &mut Budget,
-    ) -> Result<T, FormatError> {
-        let mut reader = Reader::new(self.bytes, self.offset);
-        let record = self.decode(&mut reader, what, budget)?;
-        reader.finish(what).map_err(FormatError::reading(self.name))?;
-        Ok(record)
-    }
-
     /// Reads records until the part ends, or there are more than `wanted`.
     pub(in crate::format) fn records<T: Decode<()>>(
         &self,
@@ -171,18 +137,30 @@ mod tests {
 
     #[test]
     fn the_longest_record_is_read_back() {
-        // The worst ratio of memory to bytes: strings without letters.
-        let slots = vec![String::new(); (MAX_RECORD - 16) / 8];
-        let record = OptimizerRecord { step: 1, slots };
+        let name = "x".repeat(MAX_RECORD - 100);
+        let record = TensorRecord {
+            role: Role::Parameter,
+            name,
+            dtype: "bool".to_owned(),
+            shape: Vec::new(),
+            offset: 0,
+            length: 1,
+            sha256: [7; 32],
+        };
         let mut out = Vec::new();
         encode(&record, "record", &mut out).unwrap();
+        let longest = TensorRecord {
+            name: record.name.clone() + &"x".repeat(MAX_RECORD - out.len()),
+            ..record
+        };
+        let mut out = Vec::new();
+        encode(&longest, "record", &mut out).unwrap();
         assert_eq!(out.len(), MAX_RECORD);
         let mut budget = Budget::new(1 << 20);
         let part = Part { name: "part", offset: 0, bytes: &out };
-        let read: OptimizerRecord = part.record("record", &mut budget).unwrap();
-        assert_eq!(read, record);
-        let longer =
-            OptimizerRecord { slots: [record.slots, vec![String::new()]].concat(), ..record };
+        let read: Vec<TensorRecord> = part.records("record", 9, &mut budget).unwrap();
+        assert_eq!(read, [longest.clone()]);
+        let longer = TensorRecord { name: longest.name.clone() + "x", ..longest };
         assert!(encode(&longer, "record", &mut Vec::new()).is_err());
     }
 }

@@ -88,8 +88,14 @@ impl Section {
 
     pub(in crate::format) const fn encoding(self) -> Encoding {
         match self {
-            Self::Architecture | Self::Compile | Self::Training | Self::Metadata => Encoding::Text,
-            Self::Optimizer | Self::History | Self::Proof | Self::Index => Encoding::Records,
+            Self::Architecture
+            | Self::Compile
+            | Self::Optimizer
+            | Self::Training
+            | Self::History
+            | Self::Metadata
+            | Self::Proof => Encoding::Text,
+            Self::Index => Encoding::Records,
             Self::Tensors => Encoding::Numbers,
         }
     }
@@ -130,9 +136,12 @@ impl<'s> Admission<'s> {
     }
 }
 
+/// The id of the file form's footer, which no section has.
+pub(in crate::format) const FOOTER: &str = "footer";
+
 /// Whether `id` may name a section, of this version or another: 1 to 12 lower-case ASCII letters,
-/// digits or underscores.
+/// digits or underscores, and not the name of the footer.
 pub(in crate::format) fn is_section_id(id: &str) -> bool {
     let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
-    (1..=12).contains(&id.len()) && id.bytes().all(allowed)
+    (1..=12).contains(&id.len()) && id != FOOTER && id.bytes().all(allowed)
 }

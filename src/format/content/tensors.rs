@@ -49,7 +49,7 @@ impl Description {
         let all = self.graph.parameters();
         let trained = all.iter().filter(|parameter| self.graph.is_trained(parameter)).count();
         let slots = self.optimizer.as_ref().map_or(0, |optimizer| optimizer.slots.len());
-        let outputs = self.proof.map_or(0, |_| self.graph.outputs().len());
+        let outputs = self.proof.as_ref().map_or(0, |_| self.graph.outputs().len());
         let copies = self.training.as_ref().map_or(0, |state| state.weights().count());
         (all.len() as u64)
             .saturating_mul((copies as u64).saturating_add(1))
@@ -76,7 +76,7 @@ impl Description {
             let trained = parameters().filter(|parameter| graph.is_trained(parameter));
             expected.extend(trained.map(of_role(Role::Slot(slot))));
         }
-        if let Some(proof) = self.proof {
+        if let Some(proof) = &self.proof {
             let outputs = graph.outputs().iter().map(|output| Expected {
                 role: Role::ProofOutput,
                 name: output.name.clone(),

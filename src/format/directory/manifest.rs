@@ -27,10 +27,7 @@ pub(super) fn read<F: Fs>(
     budget: &mut Budget,
 ) -> Result<Vec<u8>, FormatError> {
     let (_, length) = root.file(MANIFEST)?;
-    if length > limits.text {
-        let (what, name, limit) = ("the manifest", "text", limits.text);
-        return Err(FormatError::Limit { what, name, limit, found: length });
-    }
+    limits.check_manifest(length)?;
     budget.reserve(length, "the manifest")?;
     root.read(MANIFEST, &[], length)
 }

@@ -84,6 +84,8 @@ impl Manifest {
         if let Ok(SchemaHead { architecture }) = serde_json::from_slice(members) {
             check_schema(Some(architecture.schema), SCHEMA, "the schema of the architecture")?;
         }
-        Part { name: MANIFEST, offset: 0, bytes: members }.json(limits, budget)
+        limits.check_manifest(members.len() as u64)?;
+        let limits = Limits { text: u64::MAX, ..*limits };
+        Part { name: MANIFEST, offset: 0, bytes: members }.json(&limits, budget)
     }
 }

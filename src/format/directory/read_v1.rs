@@ -44,7 +44,7 @@ pub(super) fn parse<F: Fs>(
     let part = |section: Section| {
         payloads.get(section.id()).map(|(name, bytes)| Part { name, offset: 0, bytes })
     };
-    let graph = whole.checked_graph(architecture)?;
+    let graph = whole.checked_graph(architecture, limits)?;
     let description = Description::read(graph, part, limits, budget)?;
     let (tensors, infos) = read_tensors(root, &description, &tensors, whole, budget)?;
     Ok(Parsed {

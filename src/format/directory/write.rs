@@ -8,8 +8,8 @@ use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
 use crate::bytes::atomic::{self, Owned};
 use crate::bytes::fs::Fs;
 use crate::bytes::{Digest, sha256_each};
-use crate::format::FormatError;
 use crate::format::content::{Description, Section, is_section_id};
+use crate::format::{FormatError, Limits};
 use crate::model::Checkpoint;
 
 pub(in crate::format) fn save<F: Fs>(
@@ -18,6 +18,7 @@ pub(in crate::format) fn save<F: Fs>(
     path: &Path,
 ) -> Result<(), FormatError> {
     let (description, items) = Description::of(checkpoint)?;
+    description.check_limits()?;
     let regions: Vec<&[u8]> = items.iter().map(|item| item.tensor.bytes()).collect();
     let mut tensors = Vec::new();
     let mut headers = Vec::new();
@@ -50,6 +51,8 @@ pub(in crate::format) fn save<F: Fs>(
         }
     }
     let manifest = Manifest::new(description.architecture(), tensors, extra);
+    let text = manifest.to_text();
+    Limits::default().check_manifest(text.len() as u64)?;
     let owned = Owned { mark: (MANIFEST, MARKER), owns: &is_ours };
     Ok(atomic::replace_directory(fs, path, &owned, |scratch| {
         if !manifest.tensors.is_empty() {
@@ -64,7 +67,7 @@ pub(in crate::format) fn save<F: Fs>(
                 directory.file(base(&entry.file), &[payload])?;
             }
         }
-        scratch.file(MANIFEST, &[&manifest.to_text()])
+        scratch.file(MANIFEST, &[&text])
     })?)
 }
 

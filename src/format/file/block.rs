@@ -3,7 +3,7 @@
 //! with zeros to a multiple of 64, so that every payload can be mapped as it stands.
 
 use crate::bytes::{Digest, Reader, crc32c, matches};
-use crate::format::content::is_section_id;
+use crate::format::content::{FOOTER, is_section_id};
 use crate::format::error::Fault;
 use crate::format::{FormatError, Version};
 
@@ -13,10 +13,6 @@ pub(in crate::format) const SIGNATURE: [u8; 8] = *b"\xB7KNT\r\n\x1A\n";
 
 /// The size of blocks, and what payloads and tensors are aligned to.
 pub(super) const BLOCK: usize = 64;
-
-/// The id of the footer. It has the layout of a section header; its length is that of the file,
-/// its digest that of all blocks before it.
-pub(super) const FOOTER: &str = "footer";
 
 const ID: usize = 12;
 const CRITICAL: u32 = 1;
@@ -115,7 +111,7 @@ fn parse_id(id: &[u8; ID]) -> Option<String> {
     let length = id.iter().position(|&byte| byte == 0).unwrap_or(ID);
     let (letters, padding) = id.split_at_checked(length)?;
     let text = std::str::from_utf8(letters).ok()?;
-    let is_id = is_section_id(text) && padding.iter().all(|&byte| byte == 0);
+    let is_id = (is_section_id(text) || text == FOOTER) && padding.iter().all(|&byte| byte == 0);
     is_id.then(|| text.to_owned())
 }
 

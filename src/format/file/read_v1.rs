@@ -1,9 +1,9 @@
 //! The reader of version 1. Files of this version stay readable forever: after the release this
 //! changes only to compile.
 
-use super::block::{BLOCK, FOOTER, SectionHeader, padding};
+use super::block::{BLOCK, SectionHeader, padding};
 use crate::bytes::{Budget, Digest, Reader, crc32c, matches, sha256_each};
-use crate::format::content::{self, Admission, Description, Part, Section, TensorRecord};
+use crate::format::content::{self, Admission, Description, FOOTER, Part, Section, TensorRecord};
 use crate::format::error::Fault;
 use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
 use crate::format::{FormatError, Limits, Version};

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::block::{FOOTER, Header, SectionHeader, padding};
+use super::block::{Header, SectionHeader, padding};
 use crate::bytes::{Digest, crc32c, crc32c_append, sha256_each};
-use crate::format::Version;
-use crate::format::content::{ContentError, Description, Item, Section, TensorRecord, encode};
+use crate::format::content::{
+    ContentError, Description, FOOTER, Item, Section, TensorRecord, encode,
+};
+use crate::format::{FormatError, Version};
 use crate::model::Checkpoint;
 
 /// A file ready to be written. The tensors are borrowed, and hashed once.
@@ -22,9 +24,10 @@ enum Payload<'c> {
 
 impl<'c> Plan<'c> {
     /// # Errors
-    /// Whatever in `checkpoint` does not fit together.
-    pub(in crate::format) fn new(checkpoint: &'c Checkpoint<'_>) -> Result<Self, ContentError> {
+    /// Whatever in `checkpoint` does not fit together, or could not be read again.
+    pub(in crate::format) fn new(checkpoint: &'c Checkpoint<'_>) -> Result<Self, FormatError> {
         let (description, items) = Description::of(checkpoint)?;
+        description.check_limits()?;
         let tensors: Vec<&[u8]> = items.iter().map(|item| item.tensor.bytes()).collect();
         let digests = sha256_each(&tensors);
         let mut index = Some(index(&items, &digests)?);

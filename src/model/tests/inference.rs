@@ -156,14 +156,16 @@ fn windows_that_meet_too_many_cells() {
     let same = Padding::Same;
     let conv = |kernel| Conv2d { padding: same, ..Conv2d::new(1, kernel) };
     assert_gives(conv(3), [1, 1, 1], [1, 1, 1]);
-    let message = "layer `it` (conv2d) cannot take an input of shape 2×1×1";
+    let message = "layer `it` (conv2d) is too large for this keepnet on an input of shape 2×1×1";
     assert_refuses(conv(1 << 16), [2, 1, 1], &format!("{message}: {rule}"));
     // The gradient of the input meets as many cells as the input has.
-    let message = "layer `it` (conv2d) cannot take an input of shape 256×256×1";
+    let message =
+        "layer `it` (conv2d) is too large for this keepnet on an input of shape 256×256×1";
     assert_refuses(Conv2d::new(1, 256), [256, 256, 1], &format!("{message}: {rule}"));
     let pool = |size| Pool2d { padding: same, strides: [1, 1], ..Pool2d::max(size) };
     assert_gives(pool(usize::MAX / 2), [2, 3, 4], [2, 3, 4]);
-    let message = "layer `it` (max_pool2d) cannot take an input of shape 256×256×1";
+    let message =
+        "layer `it` (max_pool2d) is too large for this keepnet on an input of shape 256×256×1";
     assert_refuses(pool(usize::MAX / 2), [256, 256, 1], &format!("{message}: {rule}"));
 }
 
@@ -176,8 +178,8 @@ fn paddings_too_large_to_count() {
     assert_refuses(
         conv,
         [2, 2, 1],
-        "layer `it` (conv2d) cannot take an input of shape 2×2×1: the image in its padding, \
-         65537×65537×1, has 2³² elements or more",
+        "layer `it` (conv2d) is too large for this keepnet on an input of shape 2×2×1: the image in \
+         its padding, 65537×65537×1, has 2³² elements or more",
     );
 }
 
@@ -320,7 +322,14 @@ fn merges_refuse() {
     join(1, &[&[2], &[2, 3]], &format!("2, 2×3: {differ}"));
     let huge: &[usize] = &[1, 1 << 31];
     let large = "the result 1×4294967296 is larger than 2³² − 1 elements";
-    join(2, &[huge, huge], &format!("1×2147483648, 1×2147483648: {large}"));
+    assert_not_merged(
+        Merge::Concatenate { axis: 2 },
+        &[huge, huge],
+        &format!(
+            "layer `it` (concatenate) is too large for this keepnet on inputs of shapes \
+             1×2147483648, 1×2147483648: {large}"
+        ),
+    );
     for axis in [0, -3] {
         join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be joined");
     }
