@@ -361,7 +361,7 @@ impl CheckpointStore for Steps {
         // What is saved at this moment can be resumed to the end.
         let (run, mut again) = (plain(), reloaded(model));
         let options = ResumeOptions { validation: run.validation(), ..ResumeOptions::default() };
-        let mut callback = ModelCheckpoint::new(Nowhere, Every::Best);
+        let mut callback = ModelCheckpoint::new(Nowhere, Every::Steps(100));
         again.resume(&run.data(), &options, &mut callback)?;
         assert_eq!(again.steps(), 9);
         self.0.borrow_mut().push((step, best));
@@ -388,12 +388,9 @@ impl CheckpointStore for Nowhere {
 #[test]
 fn checkpoints_are_made_when_they_are_due() {
     let run = plain(); // three steps an epoch
-    let kept = |every, best: bool| {
+    let kept = |checkpoints: fn(Steps) -> ModelCheckpoint<Steps>| {
         let store = Steps::default();
-        let mut callback = ModelCheckpoint::new(store.clone(), every).keep_last(2);
-        if best {
-            callback = callback.keep_best(Monitor::min("loss"));
-        }
+        let mut callback = checkpoints(store.clone()).keep_last(2);
         let options = FitOptions {
             epochs: 3,
             batch_size: 16,
@@ -404,10 +401,10 @@ fn checkpoints_are_made_when_they_are_due() {
         store.0.take()
     };
     let steps = |kept: Vec<Kept>| kept.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-    assert_eq!(steps(kept(Every::Steps(2), false)).0, [2, 4, 6, 8]);
-    assert_eq!(steps(kept(Every::Epochs(2), false)).0, [6]);
+    assert_eq!(steps(kept(|to| ModelCheckpoint::new(to, Every::Steps(2)))).0, [2, 4, 6, 8]);
+    assert_eq!(steps(kept(|to| ModelCheckpoint::new(to, Every::Epochs(2)))).0, [6]);
     // The loss falls from epoch to epoch.
-    let best = kept(Every::Best, true);
+    let best = kept(|to| ModelCheckpoint::best_only(to, Monitor::min("loss")));
     assert!(!best.is_empty() && best.iter().all(|(step, best)| *best == Some(*step)), "{best:?}");
 }
 
