@@ -63,14 +63,14 @@ struct Run {
     restore_best: bool,
     patience_with_rate: u64,
     cooldown: u64,
-    checkpoints: Best,
+    checkpoints: Made,
 }
 
-/// The checkpoints that were made, one of each epoch that was the best so far.
+/// The checkpoints that were made.
 #[derive(Clone, Debug, Default)]
-struct Best(Rc<RefCell<Vec<Kept>>>);
+struct Made(Rc<RefCell<Vec<Kept>>>);
 
-impl CheckpointStore for Best {
+impl CheckpointStore for Made {
     fn keep(
         &mut self,
         _: &Model,
@@ -137,7 +137,7 @@ fn runs() -> impl Strategy<Value = Run> {
                 restore_best,
                 patience_with_rate,
                 cooldown,
-                checkpoints: Best::default(),
+                checkpoints: Made::default(),
             }
         })
 }
@@ -194,7 +194,8 @@ impl Run {
             .min_delta(self.min_delta)
             .patience(self.patience_with_rate)
             .cooldown(self.cooldown);
-        let checkpoints = ModelCheckpoint::best_only(self.checkpoints.clone(), self.monitor());
+        let checkpoints = ModelCheckpoint::new(self.checkpoints.clone(), Every::Steps(3));
+        let checkpoints = checkpoints.keep_best(self.monitor());
         let mut callbacks: Vec<Box<dyn Callback>> =
             vec![Box::new(stopping), Box::new(reduce), Box::new(checkpoints)];
         if let Some(at) = interrupt {
@@ -273,7 +274,7 @@ fn plain() -> Run {
         restore_best: false,
         patience_with_rate: 1,
         cooldown: 1,
-        checkpoints: Best::default(),
+        checkpoints: Made::default(),
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) enum LearningRate {
     /// It stays as it is
     #[default]
     Constant,
-    /// It falls to zero over all epochs, along half a wave of a cosine
+    /// It falls to zero over the epochs that the run begins with, along half a wave of a cosine
     Cosine,
 }
 

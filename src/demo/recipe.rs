@@ -76,7 +76,8 @@ impl Recipe {
             return Err(Failure::OtherArithmetic { before, now });
         }
         let limit = options.limit.map(|limit| limit.min(all.len()));
-        let patience = before.early_stopping.map_or("off".to_owned(), |epochs| epochs.to_string());
+        let patience =
+            before.early_stopping.map_or_else(|| "off".to_owned(), |epochs| epochs.to_string());
         as_before("--batch-size", before.batch_size, options.batch_size)?;
         as_before("--seed", state.seed, options.seed)?;
         as_before("--schedule", before.schedule, options.schedule)?;

@@ -145,16 +145,13 @@ impl Model {
         Ok(End::Finished)
     }
 
-    /// The names of what an epoch of the fit reports, in the order of an [`EpochRecord`].
+    /// The names of what an epoch of the fit reports, or could report where no fit is under way.
     pub(super) fn epoch_figures(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            self.compiled().into_iter().flat_map(named_values).map(|(name, _)| name).collect();
-        if self.fit.as_ref().is_none_or(|fit| fit.validation != ValidationRecord::None) {
-            names.extend_from_within(..);
-            let half = names.len() / 2;
-            names[half..].iter_mut().for_each(|name| *name = validated(name));
-        }
-        names
+        let figures = || self.compiled().into_iter().flat_map(named_values).map(|(name, _)| name);
+        let validates =
+            self.fit.as_ref().is_none_or(|fit| fit.validation != ValidationRecord::None);
+        let of_validation = figures().filter(|_| validates).map(|name| validated(&name));
+        figures().chain(of_validation).collect()
     }
 
     /// Makes the epoch that has just ended the last of the fit.
