@@ -134,6 +134,7 @@ pub(crate) fn train(
         }
     }
     match (state.epoch + 1, state.step_in_epoch) {
+        _ if epochs == 0 => {}
         (1, 0) => {}
         (epoch, 0) => screen.line(format_args!("Going on with epoch {epoch}"))?,
         (epoch, step) => {
@@ -166,7 +167,7 @@ pub(crate) fn train(
     }
     drop(callbacks);
     let mut trained = progress.end()?;
-    if model.fit_under_way().is_none() && model.training_state().epoch < end {
+    if model.fit_under_way().is_none() && model.training_state().epoch < recipe.epochs {
         screen.line(format_args!("Stopped early; the parameters are those of the best epoch"))?;
     }
     if let Some(mut checkpoints) = checkpoints {
