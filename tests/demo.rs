@@ -127,6 +127,8 @@ fn json_is_alone_on_standard_output_and_as_the_help_says() {
     assert_eq!(object["network"]["parameters"], 225_034);
     assert_eq!(object["settings"]["seed"], "0");
     assert_eq!(object["settings"]["batch_size"], 32);
+    assert_eq!(object["settings"]["schedule"], "constant");
+    assert_eq!(object["settings"]["early_stopping"], Value::Null);
     assert_eq!(object["training"]["images"], 200);
     assert_eq!(object["training"]["epochs"][0]["epoch"], 1);
     let evaluation = &object["evaluation"];
@@ -237,6 +239,8 @@ fn only_the_run_that_was_begun_is_resumed() {
         (["--batch-size", "64"], "--batch-size 32, not 64"),
         (["--seed", "5"], "--seed 0, not 5"),
         (["--limit", "100"], "--limit 200, not 100"),
+        (["--schedule", "cosine"], "--schedule constant, not cosine"),
+        (["--early-stopping", "3"], "--early-stopping off, not 3"),
     ] {
         let line = refused(&mut resume(&options), 2);
         assert!(line.contains(word), "{line}");

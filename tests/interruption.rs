@@ -57,8 +57,34 @@ struct Run {
     shuffle: bool,
     epochs: u64,
     validation: Validation,
+    /// Of both callbacks: where it is large, no epoch is better than the first.
+    min_delta: f64,
     patience: u64,
     restore_best: bool,
+    patience_with_rate: u64,
+    cooldown: u64,
+    checkpoints: Made,
+}
+
+/// The checkpoints that were made.
+#[derive(Clone, Debug, Default)]
+struct Made(Rc<RefCell<Vec<Kept>>>);
+
+impl CheckpointStore for Made {
+    fn keep(
+        &mut self,
+        _: &Model,
+        step: u64,
+        _: usize,
+        best: Option<u64>,
+    ) -> Result<(), CallbackError> {
+        self.0.borrow_mut().push((step, best));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), CallbackError> {
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +118,12 @@ fn runs() -> impl Strategy<Value = Run> {
         prop_oneof![Just(Validation::None), Just(Validation::Split), Just(Validation::Given)];
     (
         (schedule, optimizer, 20..60_usize, 8..40_usize, any::<bool>()),
-        (1..6_u64, validation, 0..3_u64, any::<bool>()),
+        (1..10_u64, validation, any::<bool>()),
+        (0..5_u64, any::<bool>(), 1..4_u64, 0..4_u64),
     )
-        .prop_map(|((schedule, optimizer, samples, batch_size, shuffle), rest)| {
-            let (epochs, validation, patience, restore_best) = rest;
+        .prop_map(|((schedule, optimizer, samples, batch_size, shuffle), rest, callbacks)| {
+            let (epochs, validation, plateau) = rest;
+            let (patience, restore_best, patience_with_rate, cooldown) = callbacks;
             Run {
                 schedule,
                 optimizer,
@@ -104,8 +132,12 @@ fn runs() -> impl Strategy<Value = Run> {
                 shuffle,
                 epochs,
                 validation,
+                min_delta: if plateau { 0.5 } else { 0.0 },
                 patience,
                 restore_best,
+                patience_with_rate,
+                cooldown,
+                checkpoints: Made::default(),
             }
         })
 }
@@ -155,9 +187,17 @@ impl Run {
 
     fn callbacks(&self, interrupt: Option<u64>) -> Vec<Box<dyn Callback>> {
         let stopping = EarlyStopping::new(self.monitor()).patience(self.patience);
+        let stopping = stopping.min_delta(self.min_delta);
         let stopping = if self.restore_best { stopping.restore_best() } else { stopping };
-        let reduce = ReduceOnPlateau::new(self.monitor()).factor(0.5).patience(1).cooldown(1);
-        let mut callbacks: Vec<Box<dyn Callback>> = vec![Box::new(stopping), Box::new(reduce)];
+        let reduce = ReduceOnPlateau::new(self.monitor())
+            .factor(0.5)
+            .min_delta(self.min_delta)
+            .patience(self.patience_with_rate)
+            .cooldown(self.cooldown);
+        let checkpoints = ModelCheckpoint::new(self.checkpoints.clone(), Every::Steps(3));
+        let checkpoints = checkpoints.keep_best(self.monitor());
+        let mut callbacks: Vec<Box<dyn Callback>> =
+            vec![Box::new(stopping), Box::new(reduce), Box::new(checkpoints)];
         if let Some(at) = interrupt {
             callbacks.push(Box::new(Interrupt::at(at)));
         }
@@ -194,17 +234,18 @@ fn reloaded(model: &Model) -> Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     /// At any step or epoch, before validation too (after the last step of an epoch), once and again.
     #[test]
     fn an_interruption_leaves_no_trace(
         run in runs(),
-        stops in prop::collection::vec(1..9_u64, 1..4),
+        stops in prop::collection::vec(1..30_u64, 1..6),
     ) {
         let mut straight = run.model();
         run.fit(&mut straight, None).expect("data that fits");
         prop_assert!(straight.fit_under_way().is_none());
+        let checkpoints = run.checkpoints.0.take();
 
         let mut model = run.model();
         let mut stops = stops.into_iter();
@@ -214,6 +255,7 @@ proptest! {
             run.resume(&mut model, stops.next()).expect("the same data");
         }
         prop_assert_eq!(model.history(), straight.history());
+        prop_assert_eq!(run.checkpoints.0.take(), checkpoints);
         prop_assert!(file(&model) == file(&straight), "the files differ");
     }
 }
@@ -227,8 +269,12 @@ fn plain() -> Run {
         shuffle: true,
         epochs: 3,
         validation: Validation::Given,
+        min_delta: 0.0,
         patience: 5,
         restore_best: false,
+        patience_with_rate: 1,
+        cooldown: 1,
+        checkpoints: Made::default(),
     }
 }
 
@@ -361,7 +407,7 @@ impl CheckpointStore for Steps {
         // What is saved at this moment can be resumed to the end.
         let (run, mut again) = (plain(), reloaded(model));
         let options = ResumeOptions { validation: run.validation(), ..ResumeOptions::default() };
-        let mut callback = ModelCheckpoint::new(Nowhere, Every::Best);
+        let mut callback = ModelCheckpoint::new(Nowhere, Every::Steps(100));
         again.resume(&run.data(), &options, &mut callback)?;
         assert_eq!(again.steps(), 9);
         self.0.borrow_mut().push((step, best));
@@ -388,12 +434,9 @@ impl CheckpointStore for Nowhere {
 #[test]
 fn checkpoints_are_made_when_they_are_due() {
     let run = plain(); // three steps an epoch
-    let kept = |every, best: bool| {
+    let kept = |checkpoints: fn(Steps) -> ModelCheckpoint<Steps>| {
         let store = Steps::default();
-        let mut callback = ModelCheckpoint::new(store.clone(), every).keep_last(2);
-        if best {
-            callback = callback.keep_best(Monitor::min("loss"));
-        }
+        let mut callback = checkpoints(store.clone()).keep_last(2);
         let options = FitOptions {
             epochs: 3,
             batch_size: 16,
@@ -404,10 +447,10 @@ fn checkpoints_are_made_when_they_are_due() {
         store.0.take()
     };
     let steps = |kept: Vec<Kept>| kept.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-    assert_eq!(steps(kept(Every::Steps(2), false)).0, [2, 4, 6, 8]);
-    assert_eq!(steps(kept(Every::Epochs(2), false)).0, [6]);
+    assert_eq!(steps(kept(|to| ModelCheckpoint::new(to, Every::Steps(2)))).0, [2, 4, 6, 8]);
+    assert_eq!(steps(kept(|to| ModelCheckpoint::new(to, Every::Epochs(2)))).0, [6]);
     // The loss falls from epoch to epoch.
-    let best = kept(Every::Best, true);
+    let best = kept(|to| ModelCheckpoint::best_only(to, Monitor::min("loss")));
     assert!(!best.is_empty() && best.iter().all(|(step, best)| *best == Some(*step)), "{best:?}");
 }
 

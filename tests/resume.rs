@@ -15,8 +15,12 @@ use keepnet::train::data::mnist;
 use keepnet::{Dataset, Model};
 use tempfile::TempDir;
 
-/// 300 images in 19 steps an epoch, with a checkpoint after every second.
-const RUN: [&str; 6] = ["--epochs", "3", "--batch-size", "16", "--checkpoint-every", "2"];
+/// 300 images in 19 steps an epoch, with a rate that falls from step to step. The validation loss rises
+/// from the first epoch on, so that the third is the last, and the parameters of the first come back.
+const RUN: [&str; 8] =
+    ["--epochs", "5", "--batch-size", "16", "--schedule", "cosine", "--early-stopping", "2"];
+/// A checkpoint after every second step.
+const EVERY: [&str; 2] = ["--checkpoint-every", "2"];
 
 /// A folder with the data, the checkpoints and the output of a run.
 struct Place {
@@ -31,7 +35,7 @@ impl Place {
         let place = Self { folder, threads };
         fs::create_dir(place.data()).unwrap();
         write_idx(&place.data(), "train", &split.train.take(300));
-        write_idx(&place.data(), "t10k", &split.validation.take(60));
+        write_idx(&place.data(), "t10k", &mislabelled(&split.validation.take(60)));
         place
     }
 
@@ -50,7 +54,7 @@ impl Place {
     /// The run from its beginning.
     fn demo(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
-        command.args(RUN).args(["--threads", &self.threads.to_string()]);
+        command.args(RUN).args(EVERY).args(["--threads", &self.threads.to_string()]);
         command.arg("--data").arg(self.data()).arg("--checkpoint-dir").arg(self.checkpoints());
         self.command(command)
     }
@@ -59,7 +63,7 @@ impl Place {
     fn resume(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keepnet"));
         command.args(["--threads", &self.threads.to_string(), "resume", "--quiet"]);
-        command.args(["--checkpoint-every", "2"]).arg(self.checkpoints());
+        command.args(EVERY).arg(self.checkpoints());
         self.command(command)
     }
 
@@ -108,6 +112,12 @@ fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// With the next class in place of each.
+fn mislabelled(data: &Dataset) -> Dataset {
+    let classes = data.classes().unwrap().iter().map(|class| (class + 1) % 10);
+    Dataset::new(data.inputs()[0].clone(), classes.collect::<Vec<u32>>()).unwrap()
+}
+
 fn write_idx(dir: &Path, part: &str, data: &Dataset) {
     let count = data.len() as u32;
     let header = |extents: &[u32]| {
@@ -152,9 +162,16 @@ fn alone() -> (Digest, Duration) {
     // Checkpoints leave no trace in what is trained.
     let bare = Place::new(1);
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
-    command.args(&RUN[..4]).arg("--data").arg(bare.data());
+    command.args(RUN).arg("--data").arg(bare.data());
     assert!(bare.command(command).status().unwrap().success());
     assert_eq!(bare.digest(), digest, "checkpoints have changed the model");
+    // It went as it was meant to: ended early, with the parameters of the best epoch.
+    let model = Model::load(place.model()).unwrap();
+    let losses: Vec<_> =
+        model.history().epochs.iter().map(|epoch| epoch.get("val_loss").unwrap()).collect();
+    let data = mislabelled(&mnist::embedded().unwrap().validation.take(60));
+    assert!(losses.len() == 3 && losses.is_sorted_by(|a, b| a < b), "{losses:?}");
+    assert_eq!(model.evaluate(&data).unwrap().loss(), losses[0]);
     // The last three and perhaps the best stay.
     let kept = fs::read_dir(place.checkpoints()).unwrap().count();
     assert!((3..=4).contains(&kept), "{kept} checkpoints");

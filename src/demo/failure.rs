@@ -42,7 +42,7 @@ pub(crate) enum Failure {
         "the model was trained with {setting} {before}, not {now}; give the same to go on, or leave \
          out --resume to start anew"
     )]
-    OtherSetting { setting: &'static str, before: u64, now: u64 },
+    OtherSetting { setting: &'static str, before: String, now: String },
     #[error("the model was trained on other data; give the same to go on, or leave out --resume")]
     OtherData,
     #[error(

@@ -191,12 +191,13 @@ fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, 
 mod tests {
     use super::*;
     use crate::demo::training::new_model;
+    use crate::model::Schedule;
     use crate::tensor::Shape;
 
     #[test]
     fn one_flipped_bit_is_one_different_prediction() {
         let dir = tempfile::tempdir().unwrap();
-        let model = new_model(&Shape::image(10, 12, 1), 3, 7).unwrap();
+        let model = new_model(&Shape::image(10, 12, 1), 3, Schedule::Constant, 7).unwrap();
         let images = Samples::new(5, [10, 12, 1], vec![0.5; 5 * 120]).unwrap();
         let mut expected = model.predict(&images).unwrap();
         for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {

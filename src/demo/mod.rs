@@ -90,7 +90,8 @@ fn run(
         }
     };
     let mut kept = out.save(&model)?;
-    let (ending, different) = if interrupt::stop_heeding() {
+    let stopped = interrupt::stop_heeding();
+    let (ending, different) = if stopped && model.fit_under_way().is_some() {
         show_how_to_go_on(&model, &kept, &resume, screen)?;
         (Ending::Interrupted { resume }, 0)
     } else {

@@ -1,8 +1,10 @@
 //! What can be asked of the program.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// Trains a convolutional network on MNIST, saves it in both forms, loads them back, and proves
 /// that every prediction comes back bit for bit.
@@ -27,6 +29,15 @@ pub(crate) struct Options {
     /// The same seed and data give the same file, byte for byte, with any number of threads.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+
+    /// What becomes of the learning rate [default: constant; with --resume, as before]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) schedule: Option<LearningRate>,
+
+    /// End when the validation loss has not fallen for N epochs, with the parameters of the best one
+    /// [default: all epochs are run; with --resume, as before]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) early_stopping: Option<u64>,
 
     /// Train on the first N images only [default: all; with --resume, as before]
     #[arg(long, value_name = "N", value_parser = count)]
@@ -88,6 +99,26 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
+/// What becomes of the learning rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LearningRate {
+    /// It stays as it is
+    #[default]
+    Constant,
+    /// It falls to zero over the epochs that the run begins with, along half a wave of a cosine
+    Cosine,
+}
+
+impl fmt::Display for LearningRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Constant => "constant",
+            Self::Cosine => "cosine",
+        })
+    }
+}
+
 /// Steps from one checkpoint to the next, unless told otherwise.
 pub(crate) const CHECKPOINT_EVERY: u64 = 50;
 
@@ -117,7 +148,7 @@ The object of --json has these members; sizes are in bytes, times in the unit th
   data         name, train_images, validation_images, image_shape, classes
   network      name, rows (one per layer: name, kind, output_shape, parameters, macs, ...),
                parameters, trainable, frozen, macs, bytes
-  settings     epochs, batch_size, seed (text), threads
+  settings     epochs, batch_size, seed (text), schedule, early_stopping (null without), threads
   training     images, seconds, images_per_second (null if there was nothing left to train),
                checkpoints (saved, held_up_seconds; null without --checkpoint-dir),
                epochs (all the model has behind it: epoch, loss, accuracy, val_loss, val_accuracy)

@@ -55,6 +55,8 @@ impl Outcome<'_> {
                 "epochs": recipe.epochs,
                 "batch_size": recipe.batch_size,
                 "seed": recipe.seed.to_string(),
+                "schedule": recipe.schedule,
+                "early_stopping": recipe.early_stopping,
                 "threads": rayon::current_num_threads(),
             },
             "training": {

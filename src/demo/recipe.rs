@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use crate::bytes::Digest;
+use crate::model::Schedule;
 use crate::nn::ARITHMETIC_REVISION;
 use crate::nn::Model;
 use crate::train::Dataset;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::options::Options;
+use super::options::{LearningRate, Options};
 
 /// The key it has in the metadata.
 const KEY: &str = "demo";
@@ -25,7 +26,15 @@ const SEED: u64 = 0;
 pub(crate) struct Recipe {
     /// In all.
     pub(crate) epochs: u64,
+    /// Those that a resumed run is asked for, whatever it was asked for before.
+    #[serde(skip)]
+    pub(crate) other_epochs: Option<u64>,
     pub(crate) batch_size: usize,
+    #[serde(default)]
+    pub(crate) schedule: LearningRate,
+    /// The patience.
+    #[serde(default)]
+    pub(crate) early_stopping: Option<u64>,
     /// How many images are trained on, from the first on.
     images: usize,
     /// Of the classes of those images, as little-endian u32: tells data sets apart.
@@ -40,7 +49,10 @@ impl Recipe {
         let epochs = if images > MANY_IMAGES { EPOCHS_OF_MANY } else { EPOCHS };
         Ok(Self {
             epochs: options.epochs.unwrap_or(epochs),
+            other_epochs: None,
             batch_size: options.batch_size.unwrap_or(BATCH_SIZE),
+            schedule: options.schedule.unwrap_or_default(),
+            early_stopping: options.early_stopping,
             images,
             classes_sha256: digest_of_classes(all, images)?,
             seed: options.seed.unwrap_or(SEED),
@@ -63,26 +75,32 @@ impl Recipe {
             let (before, now) = (state.arithmetic_revision, ARITHMETIC_REVISION);
             return Err(Failure::OtherArithmetic { before, now });
         }
-        let asked = |count: Option<usize>| count.map(|count| count as u64);
-        for (setting, before, now) in [
-            ("--batch-size", before.batch_size as u64, asked(options.batch_size)),
-            ("--seed", state.seed, options.seed),
-            (
-                "--limit",
-                before.images as u64,
-                asked(options.limit.map(|limit| limit.min(all.len()))),
-            ),
-        ] {
-            if let Some(now) = now.filter(|&now| now != before) {
-                return Err(Failure::OtherSetting { setting, before, now });
-            }
-        }
+        let limit = options.limit.map(|limit| limit.min(all.len()));
+        let patience =
+            before.early_stopping.map_or_else(|| "off".to_owned(), |epochs| epochs.to_string());
+        as_before("--batch-size", before.batch_size, options.batch_size)?;
+        as_before("--seed", state.seed, options.seed)?;
+        as_before("--schedule", before.schedule, options.schedule)?;
+        as_before("--early-stopping", patience, options.early_stopping)?;
+        as_before("--limit", before.images, limit)?;
         let same_data = before.images <= all.len()
             && digest_of_classes(all, before.images)? == before.classes_sha256;
         if !same_data {
             return Err(Failure::OtherData);
         }
-        Ok(Self { epochs: options.epochs.unwrap_or(before.epochs), seed: state.seed, ..before })
+        let (epochs, other_epochs) = (options.epochs.unwrap_or(before.epochs), options.epochs);
+        Ok(Self { epochs, other_epochs, seed: state.seed, ..before })
+    }
+
+    /// What the optimizer follows from the first step on.
+    pub(crate) fn schedule(&self) -> Schedule {
+        match self.schedule {
+            LearningRate::Constant => Schedule::Constant,
+            LearningRate::Cosine => {
+                let steps = self.images.div_ceil(self.batch_size) as u64;
+                Schedule::Cosine { steps: self.epochs.saturating_mul(steps), floor: 0.0 }
+            }
+        }
     }
 
     /// Writes the recipe into the model, to travel with it.
@@ -94,6 +112,19 @@ impl Recipe {
     /// The images that are trained on.
     pub(crate) fn select(&self, all: &Dataset) -> Dataset {
         all.take(self.images)
+    }
+}
+
+/// Refuses to go on with another setting.
+fn as_before(
+    setting: &'static str,
+    before: impl ToString,
+    now: Option<impl ToString>,
+) -> Result<(), Failure> {
+    let before = before.to_string();
+    match now.map(|now| now.to_string()).filter(|now| *now != before) {
+        Some(now) => Err(Failure::OtherSetting { setting, before, now }),
+        None => Ok(()),
     }
 }
 

@@ -32,6 +32,8 @@ impl Resume {
             epochs: None,
             batch_size: None,
             seed: None,
+            schedule: None,
+            early_stopping: None,
             limit: None,
             data: self.data.clone(),
             download: None,

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{Activation, Loss, Optimizer, Sequential};
+use crate::model::{Activation, Loss, Optimizer, Schedule, Sequential};
 use crate::nn::Model;
 use crate::report::numbers::{grouped, percent};
 use crate::saving::CheckpointFolder;
 use crate::tensor::Shape;
-use crate::train::callbacks::{Every, ModelCheckpoint, Monitor};
+use crate::train::callbacks::{EarlyStopping, Every, ModelCheckpoint, Monitor};
 use crate::train::{Callback, FitOptions, ResumeOptions};
 
 use super::data::Data;
@@ -59,12 +59,20 @@ impl Checkpoints {
 impl Trained {
     /// Not a number if there was nothing to train.
     pub(crate) fn images_per_second(&self) -> f64 {
-        self.images as f64 / self.time.as_secs_f64()
+        match self.images {
+            0 => f64::NAN,
+            images => images as f64 / self.time.as_secs_f64(),
+        }
     }
 }
 
 /// The network of many a first course: two convolutions, each with pooling, and two dense layers.
-pub(crate) fn new_model(image: &Shape, classes: usize, seed: u64) -> Result<Model, Failure> {
+pub(crate) fn new_model(
+    image: &Shape,
+    classes: usize,
+    schedule: Schedule,
+    seed: u64,
+) -> Result<Model, Failure> {
     let mut model = Sequential::new(image.clone())
         .name("mnist")
         .conv2d(32, 3, Activation::Relu)
@@ -75,7 +83,8 @@ pub(crate) fn new_model(image: &Shape, classes: usize, seed: u64) -> Result<Mode
         .dense(128, Activation::Relu)
         .dense(classes, Activation::Softmax)
         .build(seed)?;
-    model.compile(Optimizer::adam(LEARNING_RATE), Loss::SparseCategoricalCrossentropy)?;
+    let optimizer = Optimizer::adam(LEARNING_RATE).with_schedule(schedule);
+    model.compile(optimizer, Loss::SparseCategoricalCrossentropy)?;
     Ok(model)
 }
 
@@ -95,7 +104,7 @@ pub(crate) fn begin(
     } else {
         let recipe = Recipe::new(options, &data.train)?;
         let image = data.train.inputs()[0].shape();
-        (new_model(image, data.classes.len(), recipe.seed)?, recipe)
+        (new_model(image, data.classes.len(), recipe.schedule(), recipe.seed)?, recipe)
     };
     recipe.note_in(&mut model);
     Ok((model, recipe))
@@ -111,14 +120,21 @@ pub(crate) fn train(
 ) -> Result<Trained, Failure> {
     let train = recipe.select(&data.train);
     let (images, state) = (train.len() as u64, model.training_state());
-    let epochs = recipe.epochs.saturating_sub(state.epoch);
+    // A fit that early stopping has ended, and that was interrupted before it knew, ends where it did.
+    let end = match model.fit_under_way() {
+        Some(fit) => recipe.other_epochs.unwrap_or(fit.end),
+        None => recipe.epochs,
+    };
+    let epochs = end.saturating_sub(state.epoch);
     if epochs == 0 {
         let behind = state.epoch;
         screen.line(format_args!("Epochs behind the model: {behind}; train more with --epochs"))?;
-        model.forget_fit();
-        return Ok(Trained { images: 0, time: Duration::ZERO, checkpoints: None });
+        if model.fit_under_way().is_none() {
+            return Ok(Trained { images: 0, time: Duration::ZERO, checkpoints: None });
+        }
     }
     match (state.epoch + 1, state.step_in_epoch) {
+        _ if epochs == 0 => {}
         (1, 0) => {}
         (epoch, 0) => screen.line(format_args!("Going on with epoch {epoch}"))?,
         (epoch, step) => {
@@ -126,16 +142,20 @@ pub(crate) fn train(
         }
     }
     let behind = state.step_in_epoch.saturating_mul(recipe.batch_size as u64).min(images);
-    let planned = epochs.saturating_mul(images) - behind;
+    let planned = epochs.saturating_mul(images).saturating_sub(behind);
     let mut progress = Progress::new(screen, recipe.epochs, images, planned, behind);
     progress.begin()?;
     let mut callbacks: Vec<Box<dyn Callback + '_>> = vec![Box::new(&mut progress)];
+    if let Some(patience) = recipe.early_stopping {
+        let stopping = EarlyStopping::new(Monitor::min("val_loss")).patience(patience);
+        callbacks.push(Box::new(stopping.restore_best()));
+    }
     if let Some(checkpoints) = &mut checkpoints {
         callbacks.push(Box::new(checkpoints));
     }
     let validation = Some(data.validation.clone());
     if model.fit_under_way().is_some() {
-        let end = Some(recipe.epochs);
+        let end = Some(end);
         // Whether checkpoints are made does not change what is trained.
         let other_callbacks = true;
         let options = ResumeOptions { validation, end, other_callbacks, ..Default::default() };
@@ -147,6 +167,9 @@ pub(crate) fn train(
     }
     drop(callbacks);
     let mut trained = progress.end()?;
+    if model.fit_under_way().is_none() && model.training_state().epoch < recipe.epochs {
+        screen.line(format_args!("Stopped early; the parameters are those of the best epoch"))?;
+    }
     if let Some(mut checkpoints) = checkpoints {
         if model.fit_under_way().is_some() {
             checkpoints.keep_now(model).map_err(Failure::Callback)?;

@@ -48,6 +48,17 @@ pub enum Moment<'a> {
 /// [`save_state`](Self::save_state) and [`restore_state`](Self::restore_state): then a fit that was
 /// interrupted, saved, loaded and resumed goes as if it had never been interrupted.
 pub trait Callback {
+    /// Before a fit begins or is `resumed`, with the fit in place
+    /// ([`fit_under_way`](Model::fit_under_way)): the moment to check settings, and to forget an
+    /// earlier fit. What was remembered of a fit that is resumed is given back after this.
+    ///
+    /// # Errors
+    /// Whatever must keep the fit from beginning. Model and fit stay as they were.
+    fn on_fit_begin(&mut self, model: &Model, resumed: bool) -> Result<(), CallbackError> {
+        let _ = (model, resumed);
+        Ok(())
+    }
+
     /// After the step that `report` tells of. `Break` interrupts training there;
     /// [`resume`](Model::resume) goes on.
     ///
@@ -161,6 +172,10 @@ impl Callback for () {}
 
 /// Lends a callback, to be asked for its results after the fit.
 impl<C: Callback + ?Sized> Callback for &mut C {
+    fn on_fit_begin(&mut self, model: &Model, resumed: bool) -> Result<(), CallbackError> {
+        (**self).on_fit_begin(model, resumed)
+    }
+
     fn on_step_end(
         &mut self,
         model: &Model,
@@ -194,19 +209,25 @@ impl<C: Callback + ?Sized> Callback for &mut C {
     }
 }
 
-/// All of them, in their order; one that breaks does not keep the others from hearing.
+/// All of them, in their order. One that fails or breaks does not keep the others from hearing; of
+/// several errors the first is given.
 impl Callback for Vec<Box<dyn Callback + '_>> {
+    fn on_fit_begin(&mut self, model: &Model, resumed: bool) -> Result<(), CallbackError> {
+        first_error(self.iter_mut().map(|callback| callback.on_fit_begin(model, resumed)))
+    }
+
     fn on_step_end(
         &mut self,
         model: &Model,
         report: &StepReport,
     ) -> Result<ControlFlow<()>, CallbackError> {
         let mut answer = ControlFlow::Continue(());
-        for callback in self {
+        first_error(self.iter_mut().map(|callback| {
             if callback.on_step_end(model, report)?.is_break() {
                 answer = ControlFlow::Break(());
             }
-        }
+            Ok(())
+        }))?;
         Ok(answer)
     }
 
@@ -216,22 +237,29 @@ impl Callback for Vec<Box<dyn Callback + '_>> {
         record: &EpochRecord,
     ) -> Result<ControlFlow<Stop>, CallbackError> {
         let mut answer = ControlFlow::Continue(());
-        for callback in self {
-            let finishes = answer == ControlFlow::Break(Stop::Finish);
+        first_error(self.iter_mut().map(|callback| {
             match callback.on_epoch_end(model, record)? {
-                ControlFlow::Break(stop) if !finishes => answer = ControlFlow::Break(stop),
+                ControlFlow::Break(Stop::Finish) => {
+                    // At once, because an error of another would take the place of the answer.
+                    model.finish_fit();
+                    answer = ControlFlow::Break(Stop::Finish);
+                }
+                ControlFlow::Break(Stop::Interrupt) if answer.is_continue() => {
+                    answer = ControlFlow::Break(Stop::Interrupt);
+                }
                 _ => {}
             }
-        }
+            Ok(())
+        }))?;
         Ok(answer)
     }
 
     fn on_settled(&mut self, model: &Model, moment: Moment<'_>) -> Result<(), CallbackError> {
-        self.iter_mut().try_for_each(|callback| callback.on_settled(model, moment))
+        first_error(self.iter_mut().map(|callback| callback.on_settled(model, moment)))
     }
 
     fn on_fit_end(&mut self, model: &mut Model, finished: bool) -> Result<(), CallbackError> {
-        self.iter_mut().try_for_each(|callback| callback.on_fit_end(model, finished))
+        first_error(self.iter_mut().map(|callback| callback.on_fit_end(model, finished)))
     }
 
     fn save_state(&self, states: &mut CallbackStates) {
@@ -239,6 +267,13 @@ impl Callback for Vec<Box<dyn Callback + '_>> {
     }
 
     fn restore_state(&mut self, states: &mut CallbackStates) -> Result<(), CallbackError> {
-        self.iter_mut().try_for_each(|callback| callback.restore_state(states))
+        first_error(self.iter_mut().map(|callback| callback.restore_state(states)))
     }
+}
+
+/// Goes through all of them.
+fn first_error(
+    results: impl Iterator<Item = Result<(), CallbackError>>,
+) -> Result<(), CallbackError> {
+    results.fold(Ok(()), Result::and)
 }

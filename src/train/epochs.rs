@@ -70,7 +70,6 @@ impl Model {
     ) -> Result<History, TrainError> {
         let before = self.history.epochs.len();
         self.arithmetic = Arithmetic::CURRENT;
-        self.remember(callback)?;
         let end = self.run_epochs(task, callback)?;
         let finished = matches!(end, End::Finished);
         if finished {
@@ -125,15 +124,15 @@ impl Model {
                 }
             }
             let mut values = report.values.clone();
-            let validated = task.validate(self)?.into_iter().flat_map(|found| found.values);
-            values.extend(validated.map(|(name, value)| (format!("val_{name}"), value)));
+            let found = task.validate(self)?.into_iter().flat_map(|found| found.values);
+            values.extend(found.map(|(name, value)| (validated(&name), value)));
             let record = EpochRecord { epoch: self.epoch, values };
             self.epoch += 1;
             (self.step_in_epoch, self.scores) = (0, None);
             self.history.epochs.push(record.clone());
             let answer = callback.on_epoch_end(self, &record);
-            if let (Ok(ControlFlow::Break(Stop::Finish)), Some(fit)) = (&answer, &mut self.fit) {
-                fit.end = self.epoch;
+            if matches!(answer, Ok(ControlFlow::Break(Stop::Finish))) {
+                self.finish_fit();
             }
             self.remember(callback)?;
             let answer = answer.map_err(TrainError::callback)?;
@@ -146,8 +145,24 @@ impl Model {
         Ok(End::Finished)
     }
 
+    /// The names of what an epoch of the fit reports, or could report where no fit is under way.
+    pub(super) fn epoch_figures(&self) -> Vec<String> {
+        let figures = || self.compiled().into_iter().flat_map(named_values).map(|(name, _)| name);
+        let validates =
+            self.fit.as_ref().is_none_or(|fit| fit.validation != ValidationRecord::None);
+        let of_validation = figures().filter(|_| validates).map(|name| validated(&name));
+        figures().chain(of_validation).collect()
+    }
+
+    /// Makes the epoch that has just ended the last of the fit.
+    pub(super) fn finish_fit(&mut self) {
+        if let Some(fit) = &mut self.fit {
+            fit.end = self.epoch;
+        }
+    }
+
     /// Takes the callbacks' states into the model, so that they are saved with it.
-    fn remember(&mut self, callback: &dyn Callback) -> Result<(), TrainError> {
+    pub(super) fn remember(&mut self, callback: &dyn Callback) -> Result<(), TrainError> {
         if let Some(fit) = &mut self.fit {
             fit.callbacks = CallbackStates::of(callback)?;
         }
@@ -179,6 +194,11 @@ impl Model {
             Ok(())
         })
     }
+}
+
+/// What a figure is called where it is one of the validation.
+fn validated(name: &str) -> String {
+    format!("val_{name}")
 }
 
 /// The order of `count` samples in an epoch.

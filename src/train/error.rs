@@ -38,8 +38,8 @@ pub enum TrainError {
     #[error("{found} samples are more than an epoch can shuffle, which is 2³² − 1")]
     TooManySamples { found: usize },
     #[error(
-        "epoch {epoch} (counted from 0) was interrupted after {steps} steps; go on with `resume`, or \
-         give up those steps with `forget_fit`"
+        "a fit was interrupted in epoch {epoch} (counted from 0) after {steps} steps; go on with \
+         `resume`, or give it up with `forget_fit`"
     )]
     Interrupted { epoch: u64, steps: u64 },
     #[error("no fit is under way that could be resumed; begin one with `fit`")]
@@ -78,6 +78,8 @@ pub enum TrainError {
     OtherCallbacks { name: String },
     #[error("two callbacks are named `{name}`: what they remember could not be told apart")]
     CallbackTwice { name: String },
+    #[error("a callback cannot take part in the fit: {0}")]
+    CallbackRefuses(#[source] CallbackFailure),
     #[error("a callback ended training: {0}")]
     Callback(#[source] CallbackFailure),
 }
@@ -85,6 +87,10 @@ pub enum TrainError {
 impl TrainError {
     pub(super) fn callback(error: CallbackError) -> Self {
         Self::Callback(CallbackFailure(error.into()))
+    }
+
+    pub(super) fn callback_refuses(error: CallbackError) -> Self {
+        Self::CallbackRefuses(CallbackFailure(error.into()))
     }
 }
 

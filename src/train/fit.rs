@@ -6,7 +6,7 @@ use super::epochs::Task;
 use super::error::TrainError;
 use crate::model::settings::within;
 use crate::model::{FitState, History, ValidationRecord};
-use crate::nn::Model;
+use crate::nn::{Model, Weights};
 
 /// How to train. Everything else a model has been compiled with.
 #[derive(Clone, Debug)]
@@ -36,7 +36,8 @@ impl Model {
     ///
     /// # Errors
     /// If the model is not compiled, the data is not what it takes and gives, an option is out of
-    /// its range, or an epoch was interrupted, which [`resume`](Self::resume) goes on with.
+    /// its range, or a fit was interrupted, which [`resume`](Self::resume) goes on with and
+    /// [`forget_fit`](Self::forget_fit) gives up.
     pub fn fit(&mut self, data: &Dataset, options: &FitOptions) -> Result<History, TrainError> {
         // With nobody to be told, all of it can run in the thread pool.
         rayon::scope(|_| self.fit_with(data, options, &mut ()))
@@ -47,14 +48,15 @@ impl Model {
     /// pool's, as inside of [`rayon::ThreadPool::install`], training never leaves it.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit), and if the callback fails.
+    /// As [`fit`](Self::fit), and if the callback fails. A fit that does not begin leaves the model
+    /// as it was; what happens later, [`resume`](Self::resume) goes on from.
     pub fn fit_with(
         &mut self,
         data: &Dataset,
         options: &FitOptions,
         callback: &mut dyn Callback,
     ) -> Result<History, TrainError> {
-        if self.step_in_epoch > 0 {
+        if self.fit.is_some() || self.step_in_epoch > 0 {
             return Err(TrainError::Interrupted { epoch: self.epoch, steps: self.step_in_epoch });
         }
         let FitOptions { epochs, batch_size, shuffle, validation, validation_split } = options;
@@ -67,14 +69,28 @@ impl Model {
             None => ValidationRecord::None,
         };
         let task = Task::new(self, data, validation.as_ref(), &record)?;
-        self.fit = Some(FitState {
+        let fit = FitState {
             batch_size: *batch_size as u64,
             shuffle: *shuffle,
             end: self.epoch.saturating_add(*epochs),
             data: data.record(),
             validation: record,
             callbacks: Default::default(),
-        });
+        };
+        self.begin(fit, |model| {
+            callback.on_fit_begin(model, false).map_err(TrainError::callback_refuses)?;
+            model.remember(callback)
+        })?;
         self.run(&task, callback)
+    }
+
+    /// Puts a fit in place if what has to happen before its first step succeeds.
+    pub(super) fn begin(
+        &mut self,
+        fit: FitState<Weights>,
+        prepare: impl FnOnce(&mut Self) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let before = self.fit.replace(fit);
+        prepare(self).inspect_err(|_| self.fit = before)
     }
 }

@@ -60,19 +60,23 @@ impl Model {
             within("validation_split", share, (0.0..1.0).contains(&share), "from 0 to below 1")?;
         }
         let task = Task::new(self, data, options.validation.as_ref(), &fit.validation)?;
-        let missing = CallbackStates::restore(fit.callbacks.clone(), callback)
-            .map_err(TrainError::callback)?;
-        if let Some(name) = missing.filter(|_| !options.other_callbacks) {
-            return Err(TrainError::OtherCallbacks { name });
-        }
         let size = options.batch_size.map_or(fit.batch_size, |size| size as u64);
         within("batch_size", 0.0, size > 0, "1 or more")?;
-        if size != fit.batch_size {
-            fit.batch_size = size;
+        let anew = size != fit.batch_size;
+        (fit.batch_size, fit.end) = (size, options.end.unwrap_or(fit.end));
+        let states = fit.callbacks.clone();
+        self.begin(fit, |model| {
+            callback.on_fit_begin(model, true).map_err(TrainError::callback_refuses)?;
+            let missing =
+                CallbackStates::restore(states, callback).map_err(TrainError::callback_refuses)?;
+            match missing.filter(|_| !options.other_callbacks) {
+                Some(name) => Err(TrainError::OtherCallbacks { name }),
+                None => model.remember(callback),
+            }
+        })?;
+        if anew {
             (self.step_in_epoch, self.scores) = (0, None);
         }
-        fit.end = options.end.unwrap_or(fit.end);
-        self.fit = Some(fit);
         self.run(&task, callback)
     }
 

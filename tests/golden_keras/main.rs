@@ -12,6 +12,7 @@ mod networks;
 mod optimizers;
 mod read;
 mod step;
+mod training;
 
 /// Allowed of a loss: what Keras differs from itself by, between builds of TensorFlow and types of
 /// float.

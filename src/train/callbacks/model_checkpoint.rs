@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::monitor::Monitor;
 use super::state::{Values, state};
+use crate::model::settings::{SettingsError, within};
 use crate::model::{EpochRecord, StateValue};
 use crate::nn::Model;
 use crate::train::{Callback, CallbackError, CallbackStates, Moment, Stop};
@@ -11,12 +12,10 @@ use crate::train::{Callback, CallbackError, CallbackStates, Moment, Stop};
 /// When checkpoints are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
-    /// After so many steps of the optimizer, counted over the life of the model.
+    /// After so many steps of the optimizer, 1 or more, counted over the life of the model.
     Steps(u64),
-    /// After so many epochs, counted likewise.
+    /// After so many epochs, 1 or more, counted likewise.
     Epochs(u64),
-    /// After epochs that are better than all before.
-    Best,
 }
 
 /// Where checkpoints go. Training knows no files: `CheckpointFolder` is one such place.
@@ -42,11 +41,14 @@ pub trait CheckpointStore {
     fn finish(&mut self) -> Result<(), CallbackError>;
 }
 
-/// Saves checkpoints while training goes on: the last few, and the best.
+/// Saves checkpoints while training goes on: the last few, and the best. Which epoch was the best is
+/// remembered from fit to fit, as by Keras' `ModelCheckpoint`.
 #[derive(Debug)]
 pub struct ModelCheckpoint<S> {
+    name: String,
     store: S,
-    every: Every,
+    /// `None` for the best epochs alone.
+    every: Option<Every>,
     last: usize,
     monitor: Option<Monitor>,
     best: Option<f64>,
@@ -56,14 +58,30 @@ pub struct ModelCheckpoint<S> {
 }
 
 impl<S: CheckpointStore> ModelCheckpoint<S> {
-    /// All last three are kept, and no best one.
+    /// The last three stay, and no best one. It is named `model_checkpoint`.
     pub fn new(store: S, every: Every) -> Self {
-        Self { store, every, last: 3, monitor: None, best: None, best_step: None, improved: false }
+        Self::with(store, Some(every), None)
+    }
+
+    /// A checkpoint is made of each epoch that is better than all before, and of no other.
+    pub fn best_only(store: S, monitor: Monitor) -> Self {
+        Self::with(store, None, Some(monitor))
+    }
+
+    fn with(store: S, every: Option<Every>, monitor: Option<Monitor>) -> Self {
+        let name = "model_checkpoint".to_owned();
+        let (best, best_step, improved) = (None, None, false);
+        Self { name, store, every, last: 3, monitor, best, best_step, improved }
+    }
+
+    /// The name that its memory has in the training state; no two callbacks of a fit share one.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
     }
 
     /// How many of the newest checkpoints stay; 1 or more.
     pub fn keep_last(self, last: usize) -> Self {
-        Self { last: if last == 0 { 1 } else { last }, ..self }
+        Self { last, ..self }
     }
 
     /// A checkpoint is made of each epoch that is better than all before, and stays until a better
@@ -82,26 +100,46 @@ impl<S: CheckpointStore> ModelCheckpoint<S> {
     /// # Errors
     /// If it cannot be kept.
     pub fn keep_now(&mut self, model: &Model) -> Result<(), CallbackError> {
+        self.check()?;
         self.store.keep(model, model.steps(), self.last, self.best_step)?;
         self.store.finish()
     }
 
+    /// Checks the settings.
+    fn check(&self) -> Result<(), SettingsError> {
+        within("keep_last", self.last as f64, self.last > 0, "1 or more")?;
+        match self.every {
+            Some(Every::Steps(every) | Every::Epochs(every)) => {
+                within("the distance of checkpoints", every as f64, every > 0, "1 or more")
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether this is the moment for a checkpoint.
     fn is_due(&self, model: &Model, moment: Moment<'_>) -> bool {
-        let divides = |every: u64, count: u64| every > 0 && count.is_multiple_of(every);
         match (moment, self.every) {
-            (Moment::Step(_), Every::Steps(every)) => divides(every, model.steps()),
-            (Moment::Step(_), Every::Epochs(_) | Every::Best) => false,
+            (Moment::Step(_), Some(Every::Steps(every))) => model.steps().is_multiple_of(every),
+            (Moment::Step(_), _) => false,
             (Moment::Epoch(_), _) if self.improved => true,
-            (Moment::Epoch(record), Every::Epochs(every)) => divides(every, record.epoch + 1),
-            (Moment::Epoch(_), Every::Steps(_) | Every::Best) => false,
+            (Moment::Epoch(record), Some(Every::Epochs(every))) => {
+                (record.epoch + 1).is_multiple_of(every)
+            }
+            (Moment::Epoch(_), _) => false,
         }
     }
 }
 
-const NAME: &str = "model_checkpoint";
-
 impl<S: CheckpointStore> Callback for ModelCheckpoint<S> {
+    fn on_fit_begin(&mut self, model: &Model, _: bool) -> Result<(), CallbackError> {
+        self.improved = false;
+        self.check()?;
+        match &self.monitor {
+            Some(monitor) => monitor.check(model, 0.0),
+            None => Ok(()),
+        }
+    }
+
     fn on_epoch_end(
         &mut self,
         model: &mut Model,
@@ -134,12 +172,12 @@ impl<S: CheckpointStore> Callback for ModelCheckpoint<S> {
             ("best", self.best.map(StateValue::Real)),
             ("best_step", self.best_step.map(StateValue::Count)),
         ];
-        states.insert(NAME, state(values, None));
+        states.insert(&self.name, state(values, None));
     }
 
     fn restore_state(&mut self, states: &mut CallbackStates) -> Result<(), CallbackError> {
-        if let Some(state) = states.take(NAME) {
-            let values = Values { callback: NAME, state: &state };
+        if let Some(state) = states.take(&self.name) {
+            let values = Values { callback: &self.name, state: &state };
             self.best = values.optional_real("best")?;
             self.best_step = values.optional_count("best_step")?;
         }

@@ -29,6 +29,7 @@ import function_cases  # noqa: E402
 import layer_cases  # noqa: E402
 import networks  # noqa: E402
 import optimizer_cases  # noqa: E402
+import training_cases  # noqa: E402
 from record import SAMPLING, numbers, write  # noqa: E402
 
 tensorflow.get_logger().setLevel("ERROR")
@@ -63,6 +64,7 @@ contents = {
     "activations": function_cases.activations,
     "losses": lambda: {"cases": function_cases.losses()},
     "optimizers": optimizer_cases.record,
+    "training": training_cases.record,
 }
 for name in arguments.names or contents:
     path = arguments.out / f"{name}.{arguments.dtype}.json"

@@ -15,7 +15,7 @@ case ${1:-} in
     "")
         make --dtype float32
         # For single layers the rounding of float32 is too small to need a second file.
-        make --dtype float64 w1 resnet activations losses optimizers
+        make --dtype float64 w1 resnet activations losses optimizers training
         ;;
     compare)
         scratch=$(mktemp -d)
