@@ -101,11 +101,11 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         match self.find(step, checkpoint) {
             Ok(Found::Another) => return Err(CheckpointError::Foreign { path }),
             Ok(Found::NoCheckpoint | Found::Ours { .. }) => {}
-            Err(source) => return Err(CheckpointError::NotSaved { path, source: source.into() }),
+            Err(source) => return Err(CheckpointError::NotSaved { step, source: source.into() }),
         }
         format::save_on(self.fs, checkpoint, &path, Format::File).map_err(Error::from)?;
         self.rotate(checkpoint, step, last, best)
-            .map_err(|source| CheckpointError::NotRotated { path, source: source.into() })
+            .map_err(|source| CheckpointError::NotRotated { step, source: source.into() })
     }
 
     /// Their removal is not flushed: what a loss of power brings back goes with the next.

@@ -33,11 +33,11 @@ pub enum CheckpointError {
         path.display()
     )]
     Foreign { path: PathBuf },
-    /// What stands at `path` may be sound, but cannot be read.
-    #[error("{} was not saved, and what stands there is untouched: {source}", path.display())]
-    NotSaved { path: PathBuf, source: Box<Self> },
-    #[error("{} is saved, but older checkpoints stay beside it: {source}", path.display())]
-    NotRotated { path: PathBuf, source: Box<Self> },
+    /// The folder, or what stands in the place of the checkpoint, cannot be looked at.
+    #[error("the checkpoint of step {step} was not saved, and all others stand: {source}")]
+    NotSaved { step: u64, source: Box<Self> },
+    #[error("the checkpoint of step {step} is saved, but older ones stay beside it: {source}")]
+    NotRotated { step: u64, source: Box<Self> },
     #[error("the thread that saves checkpoints has panicked")]
     Panicked,
 }
@@ -121,7 +121,11 @@ impl CheckpointFolder {
         let proof = model.prove().map_err(Error::from)?;
         let checkpoint = Checkpoint { proof, ..model.to_checkpoint() }.into_owned();
         let folder = self.folder.clone();
-        let save = move || Checkpoints::open(&RealFs, &folder)?.keep(&checkpoint, step, last, best);
+        let save = move || {
+            Checkpoints::open(&RealFs, &folder)
+                .map_err(|source| CheckpointError::NotSaved { step, source: source.into() })?
+                .keep(&checkpoint, step, last, best)
+        };
         let started = thread::Builder::new().spawn(save);
         self.saving = Some(started.map_err(cannot("start to save into", &self.folder))?);
         self.saved += 1;
