@@ -119,7 +119,7 @@ impl Place {
         let out = path("out");
         fs::create_dir(&out).unwrap();
         fs::write(out.join("notes.txt"), "mine").unwrap();
-        fs::write(out.join(".keepnet-scratch-step-0000003.knet-1-1"), "mine").unwrap();
+        fs::write(out.join(".keepnet-scratch-step-0000009.knet-1-1"), "mine").unwrap();
         fs::copy(checkpoint(&path("other"), 1), checkpoint(&out, 0)).unwrap();
         let foreign = content(&out);
         let mut folder = CheckpointFolder::new(&out).unwrap();
