@@ -33,7 +33,7 @@ const SAVES: [(u64, Option<u64>, &[u64]); 7] = [
 ];
 
 /// One of every so many cases is tried in the short form; prime, so that all kinds are met.
-const STRIDE: usize = 17;
+const STRIDE: usize = 3;
 
 type Content = BTreeMap<PathBuf, Vec<u8>>;
 

@@ -225,7 +225,7 @@ fn calls(trainings: &Trainings, step: u64) -> usize {
 #[test]
 fn a_loss_of_power_leaves_the_checkpoints_of_one_save_or_of_the_next() {
     let long = std::env::var_os("KEEPNET_LONG").is_some();
-    let (block, limit, stride) = if long { (256, 400, 1) } else { (512, 32, 13) };
+    let (limit, stride) = if long { (1_000, 1) } else { (32, 13) };
     let trainings = Trainings::new();
     let mut deaths = vec![None];
     // The fourth save removes an old one, the fifth the best as well.
@@ -234,6 +234,8 @@ fn a_loss_of_power_leaves_the_checkpoints_of_one_save_or_of_the_next() {
     }
     let mut survey = Survey::new(limit);
     for &death in &deaths {
+        let block = if death.is_none() { 64 } else { 512 };
+        survey.limit = if death.is_none() { limit } else { 32 };
         let (run, _) = trainings.run(block, Trouble::default(), death);
         trainings.examine(&run, &mut survey).unwrap_or_else(|fault| panic!("{death:?}, {fault}"));
         let stay = run.saves.last().unwrap().stay.iter().copied();

@@ -50,7 +50,7 @@ impl Change {
 /// Looks at the disks that a loss of power can leave, and counts them.
 pub(crate) struct Survey {
     /// Of how many at each moment.
-    limit: usize,
+    pub(crate) limit: usize,
     pub(crate) moments: usize,
     pub(crate) disks: usize,
     distinct: HashSet<u64>,
