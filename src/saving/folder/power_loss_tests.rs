@@ -225,7 +225,7 @@ fn calls(trainings: &Trainings, step: u64) -> usize {
 #[test]
 fn a_loss_of_power_leaves_the_checkpoints_of_one_save_or_of_the_next() {
     let long = std::env::var_os("KEEPNET_LONG").is_some();
-    let (limit, stride) = if long { (1_000, 1) } else { (32, 13) };
+    let (limit, stride) = if long { (1_000, 1) } else { (32, 5) };
     let trainings = Trainings::new();
     let mut deaths = vec![None];
     // The fourth save removes an old one, the fifth the best as well.
