@@ -191,7 +191,7 @@ impl<'f, F: Fs> Target<'f, F> {
     /// Where something of that kind is to stand, if it can.
     fn open(fs: &'f F, path: &Path, kind: Kind) -> Result<Self, AtomicError> {
         let name = path.file_name().ok_or(AtomicError::NoName)?.to_owned();
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let look = |source| AtomicError::Io { step: Step::Look, stands: Stands::Old, source };
         let parent = fs::open_folder(fs, folder).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => AtomicError::NoFolder { folder: folder.to_owned() },

@@ -283,10 +283,10 @@ fn when_a_call_fails_the_error_says_what_stands() {
     for call in 0.. {
         let fs = SimulatedFs::new(before.image(), 512, Trouble::default());
         let checkpoints = Checkpoints::open(&fs, path).unwrap();
-        let fail = Some((fs.calls() + call, Errno::IO));
-        fs.set_trouble(Trouble { fail, ..Trouble::default() });
+        let failing = fs.calls() + call;
+        fs.set_trouble(Trouble { fail: Some((failing, Errno::IO)), ..Trouble::default() });
         let kept = checkpoints.keep(&trainings.ours[&4], 4, LAST, Some(2));
-        let untroubled = fs.calls() <= fail.unwrap().0;
+        let untroubled = fs.calls() <= failing;
         let case = format!("call {call}: {kept:?}");
         let steps = standing(&fs);
         assert!(steps.starts_with(&[0]) && steps.contains(&2) && steps.contains(&3), "{case}");
