@@ -56,7 +56,8 @@ pub use kernels::{FloatEnvironmentError, IsaError, instruction_set};
 pub use model::*;
 pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification, Weights};
 pub use saving::{
-    CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint, verify,
+    CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint,
+    newest_checkpoint_with, verify,
 };
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};
 pub use train::callbacks::{EarlyStopping, ModelCheckpoint, Monitor, ReduceOnPlateau};

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
-use keepnet::train::callbacks::Every;
+use keepnet::format::Limits;
+use keepnet::train::callbacks::{CheckpointStore, Every};
 use keepnet::train::data::mnist;
 use keepnet::{
     Activation, CheckpointFolder, Dataset, FitOptions, Loss, Model, ModelCheckpoint, Optimizer,
-    Sequential, Shape, TrainError,
+    Sequential, Shape, TrainError, newest_checkpoint, newest_checkpoint_with,
 };
 
 fn model(seed: u64) -> Model {
@@ -60,4 +64,116 @@ fn only_sound_checkpoints_count_among_the_newest() {
     train(1, home.path()).unwrap();
     let steps = CheckpointFolder::new(home.path()).unwrap().steps().unwrap();
     assert_eq!(steps, [4, 5, 6, 7, 8]);
+}
+
+fn scratch(target: &str, end: &str) -> String {
+    format!(".keepnet-scratch-{target}-{end}")
+}
+
+/// What processes have left that died while they saved checkpoints goes when the folder is used anew,
+/// and nothing else.
+#[test]
+fn scratch_files_of_dead_processes_go_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    train(1, home.path()).unwrap();
+    let whole = fs::read(path("step-0000008.knet")).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(path(name), bytes).unwrap();
+        path(name)
+    };
+    let step = "step-0000450.knet";
+    let gone = [
+        write(&scratch(step, "1f-0"), b""),
+        write(&scratch(step, "1f-1"), &whole[..5]),
+        write(&scratch(step, "1f-2"), &whole[..1000]),
+        write(&scratch("step-12345678.knet", "ab-c"), &whole),
+        write(&scratch(step, "1f-3"), &[0; 4096]),
+    ];
+    let stay = [
+        write("notes.txt", b"mine"),
+        write(&scratch(step, "1f-4"), b"my own words"),
+        write(&scratch(step, "1f"), &whole),
+        write(&scratch(step, "1f-x"), &whole),
+        write(&scratch("step-450.knet", "1f-5"), &whole),
+        write(&scratch("model.knet", "1f-6"), &whole),
+        write(&scratch("step-0000450", "1f-7"), &whole),
+        write(&format!("my{}", scratch(step, "1f-8")), &whole),
+    ];
+    let [directory, link, hard, held] =
+        ["20-0", "20-1", "20-2", "20-3"].map(|end| path(&scratch(step, end)));
+    fs::create_dir(&directory).unwrap();
+    symlink("step-0000008.knet", &link).unwrap();
+    fs::hard_link(path("step-0000008.knet"), &hard).unwrap();
+    fs::write(&held, &whole).unwrap();
+    let writer = fs::File::open(&held).unwrap();
+    writer.lock_shared().unwrap();
+
+    newest_checkpoint(home.path()).unwrap().found.unwrap();
+    assert!(gone.iter().all(|path| path.exists()), "looking for the newest changes nothing");
+    CheckpointFolder::new(home.path()).unwrap();
+    for path in &gone {
+        assert!(!path.exists(), "{}", path.display());
+    }
+    for path in stay.iter().chain([&directory, &link, &hard, &held]) {
+        assert!(path.symlink_metadata().is_ok(), "{}", path.display());
+    }
+    assert_eq!(CheckpointFolder::new(home.path()).unwrap().steps().unwrap(), [4, 6, 8]);
+
+    drop(writer);
+    CheckpointFolder::new(home.path()).unwrap();
+    assert!(!held.exists(), "its writer is dead now");
+}
+
+/// Whoever looks while training goes on finds the last that was saved, or a newer one, though others
+/// are rotated away meanwhile.
+#[test]
+fn the_newest_is_found_while_others_are_rotated_away() {
+    let home = tempfile::tempdir().unwrap();
+    let trained = home.path().join("trained");
+    train(1, &trained).unwrap();
+    let steps = CheckpointFolder::new(&trained).unwrap().steps().unwrap();
+    let models: Vec<_> = (steps.iter())
+        .map(|step| Model::load(trained.join(format!("step-{step:07}.knet"))).unwrap())
+        .collect();
+    let saved = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let mut folder = None;
+        for round in 0..40 {
+            // A folder anew, so that steps begin anew.
+            let path = home.path().join(round.to_string());
+            let checkpoints = folder.insert(CheckpointFolder::new(&path).unwrap());
+            saved.store(0, Ordering::SeqCst);
+            let reader = scope.spawn(|| {
+                let path = path;
+                loop {
+                    let last = saved.load(Ordering::SeqCst);
+                    let newest = newest_checkpoint(&path).unwrap().found;
+                    let step = newest.map_or(0, |(_, model)| model.steps());
+                    assert!(step >= last, "step {step} is found after step {last}");
+                    if Some(&last) == steps.last() {
+                        break;
+                    }
+                }
+            });
+            for (model, &step) in models.iter().zip(&steps) {
+                checkpoints.keep(model, step, 1, None).unwrap();
+                checkpoints.finish().unwrap();
+                saved.store(step, Ordering::SeqCst);
+            }
+            reader.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn checkpoints_beyond_the_limits_are_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    train(1, home.path()).unwrap();
+    let limits = Limits { memory: 1_000, ..Limits::default() };
+    let newest = newest_checkpoint_with(home.path(), &limits).unwrap();
+    assert!(newest.found.is_none());
+    assert_eq!(newest.skipped.len(), 3);
+    assert!(newest.skipped[0].1.to_string().contains("raise `Limits::memory`"));
+    assert!(newest_checkpoint(home.path()).unwrap().found.is_some());
 }

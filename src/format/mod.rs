@@ -57,6 +57,9 @@ pub use version::Version;
 
 use inspection::Parsed;
 
+/// How the file form begins.
+pub(crate) const SIGNATURE: &[u8] = &file::SIGNATURE;
+
 /// The file form of `checkpoint`. The same checkpoint always gives the same bytes.
 ///
 /// # Errors
@@ -82,7 +85,7 @@ pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<
     save_on(&RealFs, checkpoint, path, format)
 }
 
-fn save_on<F: Fs>(
+pub(crate) fn save_on<F: Fs>(
     fs: &F,
     checkpoint: &Checkpoint<'_>,
     path: &Path,
@@ -113,7 +116,16 @@ pub(crate) fn load_then<T>(
     limits: &Limits,
     then: impl FnOnce(Checkpoint<'_>) -> T,
 ) -> Result<T, FormatError> {
-    with_parsed(&RealFs, path, None, limits, |_, parsed| Ok(then(parsed.checkpoint)))
+    load_then_on(&RealFs, path, limits, then)
+}
+
+pub(crate) fn load_then_on<F: Fs, T>(
+    fs: &F,
+    path: &Path,
+    limits: &Limits,
+    then: impl FnOnce(Checkpoint<'_>) -> T,
+) -> Result<T, FormatError> {
+    with_parsed(fs, path, None, limits, |_, parsed| Ok(then(parsed.checkpoint)))
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by

@@ -9,7 +9,10 @@ use crate::format::{self, Format, Limits, SaveOptions};
 use crate::model::Checkpoint;
 use crate::nn::{Model, SHARD, Verification};
 
-pub use folder::{CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint};
+pub use folder::{
+    CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint,
+    newest_checkpoint_with,
+};
 
 impl Model {
     /// Saves the model at `path`, everything that training needs to go on included. The extension

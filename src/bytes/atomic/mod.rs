@@ -9,8 +9,9 @@
 //!   that call, and the parent directory after it. If that last flush fails, the new content
 //!   stands but a loss of power may bring the old one back; the error says so.
 //! - A process killed on the way leaves a scratch file or directory, named
-//!   `.keepnet-scratch-<16 digits for the target's name>-<process>-<count>`. Its writer holds it
-//!   locked while it lives. The next write to the same target removes those that nobody holds.
+//!   `.keepnet-scratch-<target>-<process>-<count>`, where 16 digits stand for the target if its name
+//!   is long. Its writer holds it locked while it lives. The next write to the same target removes
+//!   those that nobody holds.
 //! - Whoever reads a directory holds it locked too. One that is replaced meanwhile stays whole under
 //!   a scratch name, until a later write to the same target finds it free.
 //! - Nothing else is ever removed. A directory is replaced only if all it holds belongs to what is
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 use super::fs::{self, Fs, Kind, RealFs, Rename};
 pub use error::{AtomicError, Stands, Step};
 use scratch::Scratch;
+pub(crate) use scratch::remove_abandoned_files;
 
 /// Writes the file at `path` through `write`, replacing the file that may stand there.
 ///
@@ -69,14 +71,30 @@ pub(crate) fn write_file_on<F: Fs>(
 /// # Errors
 /// If one of them can be neither made nor flushed.
 pub fn create_directories(path: &Path) -> io::Result<()> {
-    let is_missing = |path: &&Path| path.symlink_metadata().is_err();
-    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
-    std::fs::create_dir_all(path)?;
-    for parent in missing.iter().filter_map(|made| made.parent()) {
-        let here = parent.as_os_str().is_empty();
-        RealFs.sync(&RealFs.open_path(if here { Path::new(".") } else { parent })?)?;
+    create_directories_on(&RealFs, path).map(drop)
+}
+
+/// Opens the directory too.
+pub(crate) fn create_directories_on<F: Fs>(fs: &F, path: &Path) -> io::Result<F::File> {
+    match (fs::open_folder(fs, path), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = create_directories_on(fs, parent)?;
+            if let Some(name) = path.file_name() {
+                match fs.create_directory(&parent, name) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(error);
+                    }
+                    // Another may have made it, and not flushed it yet.
+                    _ => fs.sync(&parent)?,
+                }
+            }
+            fs::open_folder(fs, path)
+        }
+        (Ok(directory), _) if fs.stat(&directory)?.kind != Kind::Directory => {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
+        (opened, _) => opened,
     }
-    Ok(())
 }
 
 /// What tells a directory that may be replaced.
@@ -128,7 +146,7 @@ pub(crate) fn replace_directory<F: Fs>(
             scratch.keep();
             target.sync_parent()?;
             // The old directory now has the scratch name.
-            scratch::remove_unheld(&target, scratch.name(), Kind::Directory, owned.owns);
+            scratch::remove_stray_directory(&target, scratch.name(), owned.owns);
             Ok(())
         }
         Err(error) => Err(target.failed(Step::Rename)(error)),
@@ -173,12 +191,9 @@ impl<'f, F: Fs> Target<'f, F> {
     /// Where something of that kind is to stand, if it can.
     fn open(fs: &'f F, path: &Path, kind: Kind) -> Result<Self, AtomicError> {
         let name = path.file_name().ok_or(AtomicError::NoName)?.to_owned();
-        let folder = match path.parent() {
-            Some(parent) if parent.as_os_str() != OsStr::new("") => parent,
-            _ => Path::new("."),
-        };
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let look = |source| AtomicError::Io { step: Step::Look, stands: Stands::Old, source };
-        let parent = fs.open_path(folder).map_err(|error| match error.kind() {
+        let parent = fs::open_folder(fs, folder).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => AtomicError::NoFolder { folder: folder.to_owned() },
             _ => look(error),
         })?;

@@ -1,7 +1,8 @@
 //! Scratch copies: how they are named, held, and recognised when their writer died.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,8 +43,9 @@ impl<'t, F: Fs> Scratch<'t, F> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{}{:x}-{count:x}", prefix(&target.name), std::process::id());
-            let name = OsString::from(name);
+            let mut name = OsString::from(PREFIX);
+            name.push(label(&target.name));
+            name.push(format!("-{:x}-{count:x}", std::process::id()));
             let handle = match make(&name) {
                 Ok(handle) => handle,
                 // Another process of this number, perhaps in another container.
@@ -92,16 +94,65 @@ impl<F: Fs> Drop for Scratch<'_, F> {
     }
 }
 
-/// A hash stands for the target's name, which may itself be as long as a name can be.
-fn prefix(name: &OsStr) -> String {
-    let digest = Digest::of(name.as_encoded_bytes()).to_string();
-    format!(".keepnet-scratch-{}-", digest.get(..16).unwrap_or(&digest))
+const PREFIX: &str = ".keepnet-scratch-";
+
+/// A name can be as long as the system allows, so that no letter more would fit.
+const LONGEST: usize = 64;
+
+/// What stands for the target's name in those of its scratch copies: the name itself, or a hash of a
+/// long one.
+fn label(target: &OsStr) -> Cow<'_, OsStr> {
+    if target.len() <= LONGEST {
+        return target.into();
+    }
+    let digest = Digest::of(target.as_encoded_bytes()).to_string();
+    OsString::from(digest.get(..16).unwrap_or(&digest)).into()
+}
+
+/// The label in the name of a scratch copy; `None` for all other names.
+fn label_in(name: &OsStr) -> Option<&[u8]> {
+    let rest = name.as_encoded_bytes().strip_prefix(PREFIX.as_bytes())?;
+    let mut parts = rest.rsplitn(3, |&byte| byte == b'-');
+    let (count, process) = (parts.next()?, parts.next()?);
+    (is_hex(count) && is_hex(process)).then(|| parts.next()).flatten()
+}
+
+fn is_hex(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// Removes scratch files for `target` that no living writer holds. Failing to is no failure.
 pub(super) fn remove_stray_files<F: Fs>(target: &Target<'_, F>) {
+    let Target { fs, parent, .. } = target;
     for name in strays(target) {
-        remove_unheld(target, &name, Kind::File, &|_| true);
+        // What cannot be removed now can be at the next save.
+        let _ = remove_file(*fs, parent, &name, |_| Ok(true));
+    }
+}
+
+/// Removes the scratch files in `folder` that no living writer holds, for all targets whose names
+/// `is_target` knows; but only those that have no other name and begin as what is written there
+/// does, with `mark`. Failing to is no failure.
+pub(crate) fn remove_abandoned_files<F: Fs>(
+    fs: &F,
+    folder: &F::File,
+    is_target: impl Fn(&str) -> bool,
+    mark: &[u8],
+) {
+    let is_ours = |file: &mut F::File| {
+        let mut start = Vec::new();
+        file.by_ref().take(mark.len() as u64).read_to_end(&mut start)?;
+        // A process that dies leaves a beginning, a loss of power perhaps zeros.
+        let ours = mark.starts_with(&start) || start.iter().all(|&byte| byte == 0);
+        Ok(ours && fs.stat(file)?.links == 1)
+    };
+    let is_abandoned = |name: &OsString| {
+        let label = label_in(name).and_then(|label| std::str::from_utf8(label).ok());
+        label.is_some_and(&is_target)
+    };
+    for name in names(fs, folder).filter(is_abandoned) {
+        // What cannot be removed now can be another time.
+        let _ = remove_file(fs, folder, &name, is_ours);
     }
 }
 
@@ -118,54 +169,62 @@ pub(super) fn remove_stray_directories<F: Fs>(
         return;
     }
     for name in strays {
-        remove_unheld(target, &name, Kind::Directory, owns);
+        remove_stray_directory(target, &name, owns);
     }
 }
 
-/// Names beside the target that only scratch copies for it have.
-fn strays<F: Fs>(target: &Target<'_, F>) -> Vec<OsString> {
-    let prefix = prefix(&target.name);
-    let is_scratch = |name: &OsString| {
-        name.to_str().and_then(|name| name.strip_prefix(&prefix)).is_some_and(|rest| {
-            let numbers = rest.split_once('-');
-            numbers.is_some_and(|(process, count)| is_hex(process) && is_hex(count))
-        })
-    };
-    let names = target.fs.names(&target.parent).into_iter().flatten();
-    names.flatten().filter(is_scratch).collect()
-}
-
-fn is_hex(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Removes what has that name if it is of that kind, nobody holds it, and, if it is a directory,
-/// `owns` knows all in it. A link is never followed, so that nothing outside is locked or removed.
-pub(super) fn remove_unheld<F: Fs>(
+/// Removes that scratch directory if nobody holds it and `owns` knows all it holds. Failing to is no
+/// failure.
+pub(super) fn remove_stray_directory<F: Fs>(
     target: &Target<'_, F>,
     name: &OsStr,
-    kind: Kind,
     owns: &dyn Fn(&Path) -> bool,
 ) {
     let Target { fs, parent, .. } = target;
     let remove = || -> io::Result<()> {
-        // A pipe or a device is not even opened.
-        if fs.stat_name(parent, name)?.kind != kind {
-            return Ok(());
-        }
-        let handle = fs.open(parent, name)?;
-        let held = fs.stat(&handle)?;
-        let unheld = held.kind == kind && fs.try_lock(&handle, Lock::Exclusive)?;
-        // Its writer may have finished since it was opened.
-        if !unheld || fs.stat_name(parent, name)?.identity != held.identity {
-            return Ok(());
-        }
-        match kind {
-            Kind::Directory if tree::find_foreign(*fs, &handle, owns)?.is_some() => Ok(()),
-            Kind::Directory => tree::remove(*fs, parent, name, owns),
-            _ => fs.remove_file(parent, name),
+        let Some(unheld) = seize(*fs, parent, name, Kind::Directory)? else { return Ok(()) };
+        match tree::find_foreign(*fs, &unheld, owns)? {
+            Some(_) => Ok(()),
+            None => tree::remove(*fs, parent, name, owns),
         }
     };
     // What cannot be removed now can be at the next save.
     let _ = remove();
+}
+
+/// Names beside the target that only scratch copies for it have.
+fn strays<F: Fs>(target: &Target<'_, F>) -> Vec<OsString> {
+    let label = label(&target.name);
+    let is_stray = |name: &OsString| label_in(name) == Some(label.as_encoded_bytes());
+    names(target.fs, &target.parent).filter(is_stray).collect()
+}
+
+/// All names that can be read.
+fn names<F: Fs>(fs: &F, folder: &F::File) -> impl Iterator<Item = OsString> {
+    fs.names(folder).into_iter().flatten().flatten()
+}
+
+fn remove_file<F: Fs>(
+    fs: &F,
+    folder: &F::File,
+    name: &OsStr,
+    is_ours: impl Fn(&mut F::File) -> io::Result<bool>,
+) -> io::Result<()> {
+    let Some(mut unheld) = seize(fs, folder, name, Kind::File)? else { return Ok(()) };
+    if is_ours(&mut unheld)? { fs.remove_file(folder, name) } else { Ok(()) }
+}
+
+/// Opens and locks what has that name, if it is of that kind and nobody holds it. A link is never
+/// followed, so that nothing outside is locked or removed.
+fn seize<F: Fs>(fs: &F, folder: &F::File, name: &OsStr, kind: Kind) -> io::Result<Option<F::File>> {
+    // A pipe or a device is not even opened.
+    if fs.stat_name(folder, name)?.kind != kind {
+        return Ok(None);
+    }
+    let handle = fs.open(folder, name)?;
+    let held = fs.stat(&handle)?;
+    let unheld = held.kind == kind && fs.try_lock(&handle, Lock::Exclusive)?;
+    // Its writer may have finished since it was opened.
+    let still_there = unheld && fs.stat_name(folder, name)?.identity == held.identity;
+    Ok(still_there.then_some(handle))
 }

@@ -109,6 +109,11 @@ impl Kind {
     }
 }
 
+/// Opens a folder at a path of the user's; the empty path is here.
+pub(crate) fn open_folder<F: Fs>(fs: &F, path: &Path) -> io::Result<F::File> {
+    fs.open_path(if path.as_os_str().is_empty() { Path::new(".") } else { path })
+}
+
 /// How often a directory may be replaced between two steps of opening it before that is an error.
 const MEETINGS: usize = 10_000;
 

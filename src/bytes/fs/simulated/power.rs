@@ -6,6 +6,7 @@
 //! - Flushing a file does not flush the name it stands under.
 //! - A rename of a directory, or an exchange, is there or not. Of a file's, one half may be.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use super::{Content, Image, Node, SimulatedFs};
@@ -46,9 +47,55 @@ impl Change {
     }
 }
 
+/// Looks at the disks that a loss of power can leave, and counts them.
+pub(crate) struct Survey {
+    /// Of how many at each moment.
+    pub(crate) limit: usize,
+    pub(crate) moments: usize,
+    pub(crate) disks: usize,
+    distinct: HashSet<u64>,
+    state: u64,
+}
+
+impl Survey {
+    pub(crate) fn new(limit: usize) -> Self {
+        let state = 0x9E37_79B9_7F4A_7C15;
+        Self { limit, moments: 0, disks: 0, distinct: HashSet::new(), state }
+    }
+
+    pub(crate) fn distinct(&self) -> usize {
+        self.distinct.len()
+    }
+
+    /// Hands on each disk, with the number of events before its moment and whether it is the first
+    /// like it; ends at the first in which `examine` finds something wrong.
+    pub(crate) fn examine<E>(
+        &mut self,
+        fs: &SimulatedFs,
+        mut examine: impl FnMut(usize, Image, bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // xorshift64
+        let mut random = || {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            self.state
+        };
+        for (number, moment) in fs.moments().iter().enumerate() {
+            self.moments += 1;
+            for disk in moment.disks(self.limit, &mut random) {
+                self.disks += 1;
+                let new = self.distinct.insert(disk.fingerprint(None).unwrap());
+                examine(number, disk, new)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A moment between two events.
 #[derive(Clone, Debug)]
-pub(crate) struct Moment {
+struct Moment {
     certain: Image,
     pending: Vec<Change>,
 }
@@ -60,7 +107,7 @@ impl SimulatedFs {
     }
 
     /// All moments, from before the first event to after the last.
-    pub(crate) fn moments(&self) -> Vec<Moment> {
+    fn moments(&self) -> Vec<Moment> {
         let disk = self.disk();
         let mut moment = Moment { certain: disk.start.clone(), pending: Vec::new() };
         let mut moments = vec![moment.clone()];
@@ -83,11 +130,7 @@ impl Moment {
     /// Some of the disks that a loss of power can leave: all, if they are not more than `limit`.
     /// Otherwise nothing, everything, the first few, everything but one, one alone, and for the rest
     /// drawn by `random`.
-    pub(crate) fn disks(
-        &self,
-        limit: usize,
-        random: &mut impl FnMut() -> u64,
-    ) -> impl Iterator<Item = Image> {
+    fn disks(&self, limit: usize, random: &mut impl FnMut() -> u64) -> impl Iterator<Item = Image> {
         let count = self.pending.len();
         let choices: Vec<Vec<bool>> = if count < 40 && 1 << count <= limit {
             (0..1_usize << count)

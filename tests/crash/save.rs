@@ -1,8 +1,4 @@
-//! `keepnet convert` saves under `strace`, which kills it or fails a call: every call of the save in
-//! turn. The old model or the new one loads then, and the message says which.
-//!
-//! By default a fixed sample of all cases is tried; `KEEPNET_LONG=1` tries all. Where there is no
-//! strace nothing is tried, unless `KEEPNET_NEEDS_STRACE` is set.
+//! `keepnet convert` saves a model.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,26 +11,7 @@ use keepnet::format::{self, Format, Limits};
 use keepnet::{Activation, Model, SaveOptions, Sequential, Shape};
 use tempfile::TempDir;
 
-/// The calls of a save that touch the file system.
-const CALLS: [&str; 15] = [
-    "openat",
-    "mkdirat",
-    "read",
-    "write",
-    "fsync",
-    "fdatasync",
-    "renameat",
-    "renameat2",
-    "unlinkat",
-    "close",
-    "flock",
-    "fstat",
-    "newfstatat",
-    "statx",
-    "getdents64",
-];
-
-const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EACCES", "EINTR"];
+use super::{CALLS, Call, Injection, call_of, can_trace, is_long, is_other};
 
 /// One of every so many cases is tried in the short form; prime, so that all kinds are met.
 const STRIDE: usize = 3;
@@ -52,20 +29,6 @@ struct Place {
     before: Before,
     old: Model,
     new: Model,
-}
-
-/// What happens to a call.
-#[derive(Clone, Copy, Debug)]
-enum Injection {
-    Kill,
-    Error { name: &'static str, persistent: bool },
-}
-
-/// The call of that name, counted from 1 over the whole run of the program.
-#[derive(Clone, Debug)]
-struct Call {
-    name: String,
-    number: usize,
 }
 
 fn small(seed: u64) -> Model {
@@ -129,13 +92,12 @@ impl Place {
         let mut saving = false;
         for line in trace.lines() {
             let Some(line) = line.strip_prefix(main).map(str::trim_start) else { continue };
-            let Some((name, _)) = line.split_once('(') else { continue };
-            let Some(name) = CALLS.iter().find(|&&call| call == name) else { continue };
+            let Some(name) = call_of(line) else { continue };
             let number = numbers.entry(name).or_default();
             *number += 1;
             saving = (saving || line.starts_with(&folder)) && !line.starts_with("write(1,");
             if saving {
-                calls.push(Call { name: (*name).to_owned(), number: *number });
+                calls.push(Call { name: name.to_owned(), number: *number });
             }
         }
         assert!(calls.len() > 10, "{trace}");
@@ -154,18 +116,7 @@ impl Place {
     /// Saves while that happens, and looks at what stands.
     fn try_case(&self, call: &Call, injection: Injection) {
         self.reset();
-        let Call { name, number } = call;
-        let what = match injection {
-            Injection::Kill => format!("signal=KILL:when={number}"),
-            // As often as a call is tried again while signals come.
-            Injection::Error { name: "EINTR", persistent: true } => {
-                format!("error=EINTR:when={number}..{}", number + 20)
-            }
-            Injection::Error { name, persistent } => {
-                format!("error={name}:when={number}{}", if persistent { "+" } else { "" })
-            }
-        };
-        let inject = format!("inject={name}:{what}");
+        let (name, inject) = (&call.name, injection.into(call));
         let (status, stderr) = self.strace(&["-e", &format!("trace={name}"), "-e", &inject]);
         let case = format!("{:?} over {:?}, {inject}: {status}, {stderr}", self.form, self.before);
 
@@ -212,19 +163,6 @@ impl Place {
     }
 }
 
-/// Whether calls can be failed here; if not, says why.
-fn can_trace() -> bool {
-    let needed = std::env::var_os("KEEPNET_NEEDS_STRACE").is_some();
-    let reason = match Command::new("strace").args(["-o", "/dev/null", "true"]).output() {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => error.to_string(),
-    };
-    assert!(!needed, "strace cannot be used: {reason}");
-    println!("passed over, since strace cannot be used: {reason}");
-    false
-}
-
 fn places() -> impl Iterator<Item = Place> {
     let forms = [Format::File, Format::Directory];
     forms
@@ -237,7 +175,7 @@ fn try_cases(what: &str, injections: &[Injection]) {
     if !can_trace() {
         return;
     }
-    let stride = if std::env::var_os("KEEPNET_LONG").is_some() { 1 } else { STRIDE };
+    let stride = if is_long() { 1 } else { STRIDE };
     let (mut all, mut tried, mut calls) = (0, 0, 0);
     for place in places() {
         for call in place.calls() {
@@ -261,9 +199,7 @@ fn killed_at_any_call_of_a_save_it_leaves_the_old_or_the_new_model() {
 
 #[test]
 fn when_any_call_of_a_save_fails_it_says_which_model_stands() {
-    let both = |name| [false, true].map(|persistent| Injection::Error { name, persistent });
-    let injections: Vec<_> = ERRORS.into_iter().flat_map(both).collect();
-    try_cases("errors", &injections);
+    try_cases("errors", &Injection::errors());
 }
 
 /// Nothing in the trace escapes the list: a call that is not on it would not be tried.
@@ -281,9 +217,7 @@ fn the_list_of_calls_is_complete() {
         for line in saving.unwrap().1.lines().skip(1) {
             let call = line.split_whitespace().nth(1).unwrap_or_default();
             let name = call.split('(').next().unwrap();
-            // Memory, and what the standard library's own checks ask of a descriptor.
-            let other = ["mmap", "fcntl", "<...", "+++", "---"];
-            assert!(CALLS.contains(&name) || other.contains(&name), "{line}");
+            assert!(CALLS.contains(&name) || is_other(name), "{line}");
         }
     }
 }

@@ -1,0 +1,192 @@
+//! The checkpoints in a folder: told by their names, looked at, saved and rotated, on any file
+//! system.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{CheckpointError, cannot};
+use crate::bytes::atomic::{create_directories_on, remove_abandoned_files};
+use crate::bytes::fs::{self, Fs, Kind};
+use crate::error::Error;
+use crate::format::{self, Format, FormatError, Limits};
+use crate::model::Checkpoint;
+
+const PREFIX: &str = "step-";
+const SUFFIX: &str = ".knet";
+
+fn name_of(step: u64) -> String {
+    format!("{PREFIX}{step:07}{SUFFIX}")
+}
+
+/// The step whose checkpoint has exactly that name.
+fn step_of(name: &str) -> Option<u64> {
+    let number = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    number.parse().ok().filter(|&step| name_of(step) == name)
+}
+
+/// An open folder of checkpoints.
+pub(super) struct Checkpoints<'f, F: Fs> {
+    fs: &'f F,
+    path: &'f Path,
+    folder: F::File,
+}
+
+/// What stands under the name of a checkpoint.
+enum Found {
+    /// Nothing, or nothing that is a sound model.
+    NoCheckpoint,
+    /// A sound one of that step and that training.
+    Ours { identity: (u64, u64) },
+    /// A sound model, but another.
+    Another,
+}
+
+impl<'f, F: Fs> Checkpoints<'f, F> {
+    /// Makes the folder if it is not there. Scratch files of checkpoints whose writers are dead go;
+    /// their steps may never be saved again.
+    pub(super) fn create(fs: &'f F, path: &'f Path) -> Result<Self, CheckpointError> {
+        let folder = create_directories_on(fs, path).map_err(cannot("make the folder", path))?;
+        let is_checkpoint = |name: &str| step_of(name).is_some();
+        remove_abandoned_files(fs, &folder, is_checkpoint, format::SIGNATURE);
+        Ok(Self { fs, path, folder })
+    }
+
+    /// Changes nothing.
+    pub(super) fn open(fs: &'f F, path: &'f Path) -> Result<Self, CheckpointError> {
+        let folder = fs::open_folder(fs, path).map_err(cannot("open the folder", path))?;
+        Ok(Self { fs, path, folder })
+    }
+
+    pub(super) fn path_of(&self, step: u64) -> PathBuf {
+        self.path.join(name_of(step))
+    }
+
+    /// The steps of which checkpoints are there by name, ascending.
+    pub(super) fn steps(&self) -> Result<Vec<u64>, CheckpointError> {
+        let read = || -> io::Result<Vec<u64>> {
+            let mut steps = Vec::new();
+            for name in self.fs.names(&self.folder)? {
+                steps.extend(name?.to_str().and_then(step_of));
+            }
+            steps.sort_unstable();
+            Ok(steps)
+        };
+        read().map_err(cannot("read the folder", self.path))
+    }
+
+    /// Whether one of them is sound, but not of the training of `checkpoint`.
+    pub(super) fn hold_another(
+        &self,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<bool, CheckpointError> {
+        for step in self.steps()? {
+            if matches!(self.find(step, checkpoint)?, Found::Another) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Saves `checkpoint` as that of step `step`. When it is on the disk, and not before, those of its
+    /// training go that are older than the `last` newest, and not `best`.
+    pub(super) fn keep(
+        &self,
+        checkpoint: &Checkpoint<'_>,
+        step: u64,
+        last: usize,
+        best: Option<u64>,
+    ) -> Result<(), CheckpointError> {
+        let path = self.path_of(step);
+        match self.find(step, checkpoint) {
+            Ok(Found::Another) => return Err(CheckpointError::Foreign { path }),
+            Ok(Found::NoCheckpoint | Found::Ours { .. }) => {}
+            Err(source) => return Err(CheckpointError::NotSaved { step, source: source.into() }),
+        }
+        format::save_on(self.fs, checkpoint, &path, Format::File).map_err(Error::from)?;
+        self.rotate(checkpoint, step, last, best)
+            .map_err(|source| CheckpointError::NotRotated { step, source: source.into() })
+    }
+
+    /// Their removal is not flushed: what a loss of power brings back goes with the next.
+    fn rotate(
+        &self,
+        checkpoint: &Checkpoint<'_>,
+        step: u64,
+        last: usize,
+        best: Option<u64>,
+    ) -> Result<(), CheckpointError> {
+        let mut ours = Vec::new();
+        for older in self.steps()?.into_iter().rev().filter(|&older| older < step) {
+            // What cannot be read stays, and counts for nothing.
+            if let Ok(Found::Ours { identity }) = self.find(older, checkpoint) {
+                ours.push((older, identity));
+            }
+        }
+        // What is to stay for a better one goes only when that one stands.
+        let stands = |best| best == step || ours.iter().any(|&(older, _)| older == best);
+        if !best.is_none_or(stands) {
+            return Ok(());
+        }
+        for (old, identity) in ours.into_iter().skip(last.saturating_sub(1)) {
+            if Some(old) != best {
+                self.remove(old, identity)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes that checkpoint, if it is still the file that was looked at.
+    fn remove(&self, step: u64, identity: (u64, u64)) -> Result<(), CheckpointError> {
+        let name = name_of(step);
+        let name = OsStr::new(&name);
+        let remove = || -> io::Result<()> {
+            if self.fs.stat_name(&self.folder, name)?.identity == identity {
+                self.fs.remove_file(&self.folder, name)?;
+            }
+            Ok(())
+        };
+        match remove() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(cannot("remove the old checkpoint", &self.path_of(step))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn find(&self, step: u64, of: &Checkpoint<'_>) -> Result<Found, CheckpointError> {
+        let path = self.path_of(step);
+        let stat = match self.fs.stat_name(&self.folder, name_of(step).as_ref()) {
+            Ok(stat) if stat.kind == Kind::File => stat,
+            Ok(_) => return Ok(Found::NoCheckpoint),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Found::NoCheckpoint);
+            }
+            Err(error) => return Err(cannot("look at the checkpoint", &path)(error)),
+        };
+        let is_ours = |found: Checkpoint<'_>| is_of(&found, step, of);
+        match format::load_then_on(self.fs, &path, &Limits::default(), is_ours) {
+            Ok(true) => Ok(Found::Ours { identity: stat.identity }),
+            Ok(false) => Ok(Found::Another),
+            Err(error) if is_no_model(&error) => Ok(Found::NoCheckpoint),
+            // It may be sound: of a newer keepnet, or on a disk that fails.
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+}
+
+fn is_no_model(error: &FormatError) -> bool {
+    error.is_corrupt() || matches!(error.cause(), FormatError::OtherKind { .. })
+}
+
+/// Whether `found` is a checkpoint of step `step` of the training of the other.
+fn is_of(found: &Checkpoint<'_>, step: u64, of: &Checkpoint<'_>) -> bool {
+    let identity = |checkpoint: &Checkpoint<'_>| {
+        let state = checkpoint.training.as_ref()?;
+        Some((state.seed, state.fit.as_ref()?.data.clone()))
+    };
+    found.graph == of.graph
+        && found.optimizer.as_ref().is_some_and(|state| state.step == step)
+        && identity(found).is_some()
+        && identity(found) == identity(of)
+}
