@@ -49,6 +49,7 @@ use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role};
 pub use error::{Fault, FormatError};
+pub(crate) use file::Mapped;
 pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo};
 pub use kind::{Format, Kind};
 pub use limits::Limits;
@@ -100,20 +101,7 @@ fn save_on<F: Fs>(
 /// # Errors
 /// As [`from_bytes`], with the path.
 pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatError> {
-    with_parsed(&RealFs, path, None, limits, |_, parsed| Ok(parsed.checkpoint.into_owned()))
-}
-
-/// Loads what stands at `path` and hands it on. The tensors of a file are borrowed from its bytes,
-/// so they are copied only by what makes something of them.
-///
-/// # Errors
-/// As [`load`].
-pub(crate) fn load_then<T>(
-    path: &Path,
-    limits: &Limits,
-    then: impl FnOnce(Checkpoint<'_>) -> T,
-) -> Result<T, FormatError> {
-    with_parsed(&RealFs, path, None, limits, |_, parsed| Ok(then(parsed.checkpoint)))
+    with_parsed(path, None, limits, |_, parsed| Ok(parsed.checkpoint))
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by
@@ -122,9 +110,7 @@ pub(crate) fn load_then<T>(
 /// # Errors
 /// As [`load`].
 pub fn inspect(path: &Path) -> Result<Inspection, FormatError> {
-    with_parsed(&RealFs, path, None, &Limits::default(), |form, parsed| {
-        Ok(Inspection::new(form, &parsed))
-    })
+    with_parsed(path, None, &Limits::default(), |form, parsed| Ok(Inspection::new(form, &parsed)))
 }
 
 /// Loads and describes what stands at `path` in one reading, so that the description is of what
@@ -136,9 +122,9 @@ pub fn load_and_inspect(
     path: &Path,
     limits: &Limits,
 ) -> Result<(Checkpoint<'static>, Inspection), FormatError> {
-    with_parsed(&RealFs, path, None, limits, |form, parsed| {
+    with_parsed(path, None, limits, |form, parsed| {
         let inspection = Inspection::new(form, &parsed);
-        Ok((parsed.checkpoint.into_owned(), inspection))
+        Ok((parsed.checkpoint, inspection))
     })
 }
 
@@ -159,7 +145,7 @@ pub fn unpack(file: &Path, directory: &Path) -> Result<(), FormatError> {
 }
 
 fn convert(from: &Path, form: Format, to: &Path, into: Format) -> Result<(), FormatError> {
-    with_parsed(&RealFs, from, Some(form), &Limits::default(), |_, parsed| {
+    with_parsed(from, Some(form), &Limits::default(), |_, parsed| {
         match parsed.sections.iter().find(|section| !section.known) {
             Some(section) => Err(FormatError::WouldLose { id: section.id.clone() }.at(from)),
             None => save(&parsed.checkpoint, to, into),
@@ -168,25 +154,20 @@ fn convert(from: &Path, form: Format, to: &Path, into: Format) -> Result<(), For
 }
 
 /// Reads what stands at `path` and hands it on; `form` is the one asked for, if any.
-fn with_parsed<F: Fs, T>(
-    fs: &F,
+fn with_parsed<T>(
     path: &Path,
     form: Option<Format>,
     limits: &Limits,
-    then: impl FnOnce(Format, Parsed<'_>) -> Result<T, FormatError>,
+    then: impl FnOnce(Format, Parsed<'static>) -> Result<T, FormatError>,
 ) -> Result<T, FormatError> {
-    let found = Format::detect_on(fs, path)?;
+    let found = Format::detect(path)?;
     if let Some(expected) = form.filter(|&expected| expected != found) {
         return Err(FormatError::OtherForm { expected, found }.at(path));
     }
     let budget = &mut Budget::new(limits.memory);
-    match found {
-        Format::File => {
-            let bytes = file::read(fs, path, budget).map_err(|error| error.at(path))?;
-            then(found, file::parse(&bytes, limits, budget).map_err(|error| error.at(path))?)
-        }
-        Format::Directory => {
-            then(found, directory::parse(fs, path, limits, budget).map_err(|error| error.at(path))?)
-        }
-    }
+    let parsed = match found {
+        Format::File => file::read(path, limits, budget),
+        Format::Directory => directory::parse(&RealFs, path, limits, budget),
+    };
+    then(found, parsed.map_err(|error| error.at(path))?)
 }

@@ -5,12 +5,14 @@
 //! `KEEPNET_LONG=1` tries more disks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::{Format, FormatError, Limits, save_on, to_bytes, with_parsed};
+use super::{Format, FormatError, Limits, directory, from_bytes, save_on, to_bytes};
+use crate::bytes::Budget;
 use crate::bytes::atomic::{AtomicError, Stands};
 use crate::bytes::fs::Fs;
 use crate::bytes::fs::simulated::power::Moment;
@@ -240,13 +242,19 @@ fn new_stands(result: &Result<(), FormatError>) -> bool {
 
 /// The number of the model at `path`, if it is in every bit as it was saved.
 fn load(fs: &SimulatedFs, path: &str) -> Option<u8> {
-    let limits = Limits::default();
-    with_parsed(fs, Path::new(path), None, &limits, |_, parsed| {
-        let number = parsed.checkpoint.metadata["number"].parse().unwrap();
-        let same = to_bytes(&parsed.checkpoint)? == to_bytes(&model(number))?;
-        Ok(same.then_some(number))
-    })
-    .ok()?
+    let (path, limits) = (Path::new(path), Limits::default());
+    let mut bytes = Vec::new();
+    let checkpoint = match Format::detect_on(fs, path).ok()? {
+        Format::File => {
+            fs.open_path(path).unwrap().read_to_end(&mut bytes).unwrap();
+            from_bytes(&bytes, &limits).ok()?
+        }
+        Format::Directory => {
+            directory::parse(fs, path, &limits, &mut Budget::new(limits.memory)).ok()?.checkpoint
+        }
+    };
+    let number = checkpoint.metadata["number"].parse().unwrap();
+    (to_bytes(&checkpoint).unwrap() == to_bytes(&model(number)).unwrap()).then_some(number)
 }
 
 #[test]
