@@ -1,6 +1,7 @@
 //! A tensor as it stands in a file: element type, shape, little-endian bytes.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::{Deref, Range};
 
 use super::memory::{Shared, Values};
@@ -18,7 +19,7 @@ pub struct Tensor<'a> {
 }
 
 /// Where the bytes of a tensor stand.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Bytes<'a> {
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
@@ -156,6 +157,13 @@ impl Deref for Bytes<'_> {
             Self::Owned(bytes) => bytes,
             Self::Shared(bytes) => bytes.bytes(),
         }
+    }
+}
+
+/// The same wherever they stand.
+impl fmt::Debug for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

@@ -289,3 +289,58 @@ fn shorter(expected: u64, found: u64) -> FormatError {
     let what = "the file";
     FormatError::damaged("the file", found, Fault::CutShort { what, expected, found })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
+    use super::*;
+
+    /// Another process may make a file shorter between two looks at it.
+    #[test]
+    fn a_file_that_becomes_shorter_is_refused() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let content: Vec<u8> = (0..1_000_000_u32).map(|at| at as u8).collect();
+        file.write_all(&content).unwrap();
+        let source = ReadFile::new(File::open(file.path()).unwrap(), 1_000_000).unwrap();
+        let places = [Place { offset: 64, length: 400_000 }, Place { offset: 400_064, length: 64 }];
+        let sums = |bytes: &[u8]| Region::padded(bytes).sums();
+        let tensors = |source: &ReadFile| {
+            let tensors = source.tensors(&[places.to_vec()], &mut Budget::new(1 << 20))?;
+            Ok(tensors.into_iter().map(|(bytes, _)| sums(&bytes).sha256).collect::<Vec<_>>())
+        };
+        let expected =
+            [&content[64..400_064], &content[400_064..400_128]].map(|bytes| sums(bytes).sha256);
+        assert_eq!(
+            tensors(&source).map_err(|error: FormatError| error.to_string()),
+            Ok(expected.to_vec())
+        );
+
+        OpenOptions::new().write(true).open(file.path()).unwrap().set_len(400_000).unwrap();
+        let error: FormatError = tensors(&source).unwrap_err();
+        let words = "the file takes 1000000 bytes, 400000 are left";
+        assert!(error.is_corrupt() && error.to_string().contains(words), "{error}");
+        assert!(source.sums(places[1]).is_err());
+        assert!(source.section(places[1], &mut Budget::new(1 << 20)).is_err());
+        assert!(
+            ReadFile::new(File::open(file.path()).unwrap(), 1_000_000).is_ok(),
+            "its start is there"
+        );
+        file.as_file().set_len(0).unwrap();
+        assert!(ReadFile::new(File::open(file.path()).unwrap(), 1_000_000).is_err());
+    }
+
+    #[test]
+    fn memory_is_reserved_before_it_is_taken() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 40).unwrap();
+        let source = ReadFile::new(file, 1 << 40).unwrap();
+        let place = Place { offset: 0, length: 1 << 39 };
+        let refused = |result: Result<(), FormatError>| {
+            assert!(matches!(result, Err(FormatError::Memory(_))), "{result:?}");
+        };
+        refused(source.tensors(&[vec![place]], &mut Budget::new(8 << 30)).map(drop));
+        refused(source.section(place, &mut Budget::new(8 << 30)).map(drop));
+    }
+}
