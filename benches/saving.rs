@@ -8,7 +8,9 @@
 //!
 //! Every number is the median of several runs. What is compared runs in turn, so that whatever
 //! slows the machine for longer than a round slows both; a ratio is the median over the rounds. The
-//! files lie under `target` and are removed: 2 GiB must be free there, and 4 GiB of memory.
+//! most memory that loading takes is that of a process that does nothing else. The files lie under
+//! `target` and are removed: 2 GiB must be free there, and 4 GiB of memory.
+#![allow(unsafe_code)] // a file is mapped that nobody else knows of
 
 #[path = "measure/figures.rs"]
 mod figures;
@@ -24,13 +26,16 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use clap::Parser;
 use figures::{Figure, object, print, round};
 use keepnet::bytes::Digest;
-use keepnet::{Activation, FitOptions, Model, SaveOptions, Sequential, Shape, verify};
+use keepnet::{
+    Activation, FitOptions, MappedFile, MappedModel, Model, SaveOptions, Sequential, Shape, verify,
+};
 use median::median;
 use nets::NETS;
 use serde_json::{Value, json};
@@ -49,6 +54,9 @@ struct Options {
     /// How often the large model is saved and loaded
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Only load this model, and print by how many MiB memory rose at most
+    #[arg(long, hide = true)]
+    peak_of: Option<PathBuf>,
     /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -56,6 +64,9 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
+    if let Some(path) = options.peak_of {
+        return print_peak(&path);
+    }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut figures: Vec<Figure> = vec![("threads", json!(rayon::current_num_threads()), "")];
     figures.extend(of_w1(folder.path(), if options.quick { 1 } else { 101 })?);
@@ -107,6 +118,8 @@ struct Round {
     load: f64,
     read_digest: f64,
     digest: f64,
+    open: f64,
+    check: f64,
 }
 
 /// Sixteen dense layers of so many units; 4,096 make 1 GiB. Weights alone: the proof is W1's affair.
@@ -131,6 +144,9 @@ fn of_large(folder: &Path, units: usize, rounds: usize) -> Result<Vec<Figure>, B
         drop(model);
         let (load, loaded) = timed(|| Model::load(&saved))?;
         drop(loaded);
+        let (open, mapped) = timed(|| map(&saved))?;
+        let (check, _) = timed(|| mapped.verify())?;
+        drop(mapped);
         let (read, bytes) = timed(|| fs::read(&saved))?;
         let (digest, _) = timed(|| Ok::<_, Box<dyn Error>>(black_box(Digest::of(&bytes))))?;
         drop(bytes);
@@ -140,12 +156,13 @@ fn of_large(folder: &Path, units: usize, rounds: usize) -> Result<Vec<Figure>, B
             load,
             read_digest: read + digest,
             digest,
+            open,
+            check,
         });
         model = Model::load(&saved)?;
     }
     drop(model);
-    let (loaded, load_memory) = rise(|| Model::load(&saved))?;
-    drop(loaded);
+    let load_memory = peak_of_loading(&saved)?;
 
     let middle = |of: fn(&Round) -> f64| {
         let mut values: Vec<f64> = taken.iter().map(of).collect();
@@ -166,8 +183,39 @@ fn of_large(folder: &Path, units: usize, rounds: usize) -> Result<Vec<Figure>, B
         ("gib_load_ratio", seconds(|round| round.load / round.read_digest), "of the two"),
         ("gib_digest_s", seconds(|round| round.digest), "s, one SHA-256 on one thread"),
         ("gib_save_memory", memory(save_memory), "× the file, beside the model"),
-        ("gib_load_memory", memory(load_memory), "× the file, the model included"),
+        ("gib_load_memory", memory(load_memory), "× the file, the model included: `peak`"),
+        ("peak", round(load_memory.unwrap_or(f64::NAN), 1), "MiB, by which memory rises at most"),
+        ("mmap_open_ms", round(middle(|round| round.open) * 1e3, 2), "ms, mapped and opened"),
+        ("mmap_verify_s", seconds(|round| round.check), "s, all of the mapped file checked"),
     ])
+}
+
+fn map(path: &Path) -> Result<MappedModel, keepnet::Error> {
+    // SAFETY: the file lies in a folder of this process's own, which removes it but never writes
+    // into it again.
+    MappedModel::new(unsafe { MappedFile::open(path) }?)
+}
+
+/// By how many MiB memory rises at most in a process that loads the model at `path`, where the
+/// system tells.
+fn peak_of_loading(path: &Path) -> Result<Option<f64>, Box<dyn Error>> {
+    let child = Command::new(std::env::current_exe()?).arg("--peak-of").arg(path).output()?;
+    if !child.status.success() {
+        return Err(String::from_utf8_lossy(&child.stderr).into());
+    }
+    Ok(String::from_utf8(child.stdout)?.trim().parse().ok())
+}
+
+/// The child's part of [`peak_of_loading`].
+fn print_peak(path: &Path) -> Result<(), Box<dyn Error>> {
+    // The threads are no part of the model.
+    rayon::broadcast(|_| ());
+    let (model, risen) = rise(|| Model::load(path))?;
+    drop(black_box(model));
+    if let Some(mib) = risen {
+        println!("{mib}");
+    }
+    Ok(())
 }
 
 /// Copies through a buffer as `cp` does, so that no file system only pretends to, and flushes.

@@ -19,8 +19,8 @@ use std::process::ExitCode;
 use keepnet::format::{self, Limits};
 use keepnet::train::data::{Split, mnist};
 use keepnet::{
-    Activation, Dataset, FitOptions, Loss, Model, Optimizer, SaveOptions, Sequential, Shape,
-    Verification,
+    Activation, Dataset, FitOptions, Loss, MappedFile, MappedModel, Model, Optimizer, SaveOptions,
+    Sequential, Shape, Verification,
 };
 
 fn main() -> ExitCode {
@@ -62,6 +62,9 @@ pub(crate) fn run(folder: &Path, data: &Split) -> Result<(), keepnet::Error> {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&damaged, bytes).expect("the folder can be written");
+    println!("the good model, mapped:");
+    answer(&map_proved(&good)?.expect("it was saved with a proof"), &data.validation)?;
+    println!();
     let unproved = folder.join("unproved.knet");
     model.save_with(&unproved, SaveOptions { proof: false, ..Default::default() })?;
 
@@ -104,6 +107,17 @@ fn load_proved(path: &Path) -> Result<Option<Model>, keepnet::Error> {
     let model = Model::from_checkpoint_within(&checkpoint, &Limits::default())?;
     let Some(proof) = &checkpoint.proof else { return Ok(None) };
     let proved = model.verify(proof)? == Verification::Identical;
+    Ok(proved.then_some(model))
+}
+
+/// The same without a copy of the parameters in memory: for large models, and for many processes that
+/// serve one.
+#[allow(unsafe_code, reason = "to read a file as memory is to trust whoever may change it")]
+fn map_proved(path: &Path) -> Result<Option<MappedModel>, keepnet::Error> {
+    // SAFETY: models are put in place by `Model::save`, or by renaming, and never written to.
+    let file = unsafe { MappedFile::open(path) }?;
+    let model = MappedModel::new(file)?; // takes milliseconds, whatever the size
+    let proved = model.verify()? == Some(Verification::Identical); // reads it all
     Ok(proved.then_some(model))
 }
 

@@ -1,5 +1,6 @@
 //! One error for programs that do not care which part of keepnet it came from.
 
+use crate::bytes::MapError;
 use crate::format::FormatError;
 use crate::model::GraphError;
 use crate::nn::ModelError;
@@ -16,6 +17,8 @@ pub enum Error {
     Format(#[from] FormatError),
     #[error(transparent)]
     Graph(#[from] GraphError),
+    #[error(transparent)]
+    Map(#[from] MapError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]

@@ -50,13 +50,14 @@ pub mod tensor;
 pub mod train;
 pub mod wire;
 
+pub use bytes::{MapError, MappedFile};
 pub use error::Error;
 pub use format::SaveOptions;
 pub use kernels::{FloatEnvironmentError, IsaError, instruction_set};
 pub use model::*;
 pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification, Weights};
 pub use saving::{
-    CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint,
+    CheckpointError, CheckpointFolder, Doubt, MappedModel, NewestCheckpoint, newest_checkpoint,
     newest_checkpoint_with, verify,
 };
 pub use tensor::{DType, Samples, Shape, Targets, Tensor};

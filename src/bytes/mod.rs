@@ -16,8 +16,11 @@ pub mod atomic;
 mod budget;
 mod checksum;
 pub(crate) mod fs;
+mod mapped;
 mod reader;
 
 pub use budget::{Budget, BudgetError};
 pub use checksum::{Digest, DigestError, Hasher, crc32c, crc32c_append, matches, sha256_each};
+pub(crate) use checksum::{crc32c_combine, each_in_parallel};
+pub use mapped::{MapError, MappedFile};
 pub use reader::{ReadError, Reader};

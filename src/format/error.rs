@@ -155,6 +155,14 @@ impl FormatError {
         }
     }
 
+    /// What is wrong, for whoever names the path himself.
+    pub(crate) fn without_path(self) -> Self {
+        match self {
+            Self::At { source, .. } => source.without_path(),
+            cause => cause,
+        }
+    }
+
     pub(crate) fn at(self, path: &Path) -> Self {
         Self::At { path: path.to_owned(), source: Box::new(self) }
     }

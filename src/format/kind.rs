@@ -113,7 +113,7 @@ impl Format {
 }
 
 /// How much of a file is looked at to tell what it is.
-const START: usize = 512;
+pub(super) const START: usize = 512;
 
 /// Whether `bytes`, a file or its beginning, bear the signature of the file form.
 pub(super) fn check_signature(bytes: &[u8]) -> Result<(), FormatError> {

@@ -10,8 +10,8 @@ const MANIFEST_ENTRY: u64 = 1024;
 /// them is refused with the limit named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory for the file and for what is decoded from it. [`load`](super::load) copies
-    /// the tensors of a file once more.
+    /// Bytes of memory for the file and for what is decoded from it. A model takes its parameters
+    /// over from [`load`](super::load) without a copy.
     pub memory: u64,
     /// Bytes of one text: the architecture, the compile settings, the metadata. A history is as long as
     /// training was, and bounded by `memory` alone; a manifest may have 1,024 more for each of `tensors`.

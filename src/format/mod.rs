@@ -49,6 +49,7 @@ use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role};
 pub use error::{Fault, FormatError};
+pub(crate) use file::Mapped;
 pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo};
 pub use kind::{Format, Kind};
 pub use limits::Limits;
@@ -103,29 +104,15 @@ pub(crate) fn save_on<F: Fs>(
 /// # Errors
 /// As [`from_bytes`], with the path.
 pub fn load(path: &Path, limits: &Limits) -> Result<Checkpoint<'static>, FormatError> {
-    with_parsed(&RealFs, path, None, limits, |_, parsed| Ok(parsed.checkpoint.into_owned()))
+    load_on(&RealFs, path, limits)
 }
 
-/// Loads what stands at `path` and hands it on. The tensors of a file are borrowed from its bytes,
-/// so they are copied only by what makes something of them.
-///
-/// # Errors
-/// As [`load`].
-pub(crate) fn load_then<T>(
-    path: &Path,
-    limits: &Limits,
-    then: impl FnOnce(Checkpoint<'_>) -> T,
-) -> Result<T, FormatError> {
-    load_then_on(&RealFs, path, limits, then)
-}
-
-pub(crate) fn load_then_on<F: Fs, T>(
+pub(crate) fn load_on<F: Fs>(
     fs: &F,
     path: &Path,
     limits: &Limits,
-    then: impl FnOnce(Checkpoint<'_>) -> T,
-) -> Result<T, FormatError> {
-    with_parsed(fs, path, None, limits, |_, parsed| Ok(then(parsed.checkpoint)))
+) -> Result<Checkpoint<'static>, FormatError> {
+    with_parsed(fs, path, None, limits, |_, parsed| Ok(parsed.checkpoint))
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by
@@ -150,7 +137,7 @@ pub fn load_and_inspect(
 ) -> Result<(Checkpoint<'static>, Inspection), FormatError> {
     with_parsed(&RealFs, path, None, limits, |form, parsed| {
         let inspection = Inspection::new(form, &parsed);
-        Ok((parsed.checkpoint.into_owned(), inspection))
+        Ok((parsed.checkpoint, inspection))
     })
 }
 
@@ -185,20 +172,16 @@ fn with_parsed<F: Fs, T>(
     path: &Path,
     form: Option<Format>,
     limits: &Limits,
-    then: impl FnOnce(Format, Parsed<'_>) -> Result<T, FormatError>,
+    then: impl FnOnce(Format, Parsed<'static>) -> Result<T, FormatError>,
 ) -> Result<T, FormatError> {
     let found = Format::detect_on(fs, path)?;
     if let Some(expected) = form.filter(|&expected| expected != found) {
         return Err(FormatError::OtherForm { expected, found }.at(path));
     }
     let budget = &mut Budget::new(limits.memory);
-    match found {
-        Format::File => {
-            let bytes = file::read(fs, path, budget).map_err(|error| error.at(path))?;
-            then(found, file::parse(&bytes, limits, budget).map_err(|error| error.at(path))?)
-        }
-        Format::Directory => {
-            then(found, directory::parse(fs, path, limits, budget).map_err(|error| error.at(path))?)
-        }
-    }
+    let parsed = match found {
+        Format::File => file::read(fs, path, limits, budget),
+        Format::Directory => directory::parse(fs, path, limits, budget),
+    };
+    then(found, parsed.map_err(|error| error.at(path))?)
 }

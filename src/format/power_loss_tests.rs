@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::{Format, FormatError, Limits, save_on, to_bytes, with_parsed};
+use super::{Format, FormatError, Limits, load_on, save_on, to_bytes};
 use crate::bytes::atomic::{AtomicError, Stands};
 use crate::bytes::fs::simulated::power::Survey;
 use crate::bytes::fs::simulated::{Image, SimulatedFs, Trouble};
@@ -205,13 +205,9 @@ fn new_stands(result: &Result<(), FormatError>) -> bool {
 
 /// The number of the model at `path`, if it is in every bit as it was saved.
 fn load(fs: &SimulatedFs, path: &str) -> Option<u8> {
-    let limits = Limits::default();
-    with_parsed(fs, Path::new(path), None, &limits, |_, parsed| {
-        let number = parsed.checkpoint.metadata["number"].parse().unwrap();
-        let same = to_bytes(&parsed.checkpoint)? == to_bytes(&model(number))?;
-        Ok(same.then_some(number))
-    })
-    .ok()?
+    let checkpoint = load_on(fs, Path::new(path), &Limits::default()).ok()?;
+    let number = checkpoint.metadata["number"].parse().unwrap();
+    (to_bytes(&checkpoint).unwrap() == to_bytes(&model(number)).unwrap()).then_some(number)
 }
 
 #[test]

@@ -108,9 +108,18 @@ impl<'a> NamedTensor<'a> {
         Self { name: name.into(), tensor }
     }
 
+    /// With its bytes borrowed from this one.
+    pub fn borrowed(&self) -> NamedTensor<'_> {
+        NamedTensor { name: self.name.clone(), tensor: self.tensor.borrowed() }
+    }
+
     fn into_owned(self) -> NamedTensor<'static> {
         NamedTensor { name: self.name, tensor: self.tensor.into_owned() }
     }
+}
+
+fn borrowed<'b>(tensors: &'b [NamedTensor<'_>]) -> Vec<NamedTensor<'b>> {
+    tensors.iter().map(NamedTensor::borrowed).collect()
 }
 
 fn owned(tensors: Vec<NamedTensor<'_>>) -> Vec<NamedTensor<'static>> {
@@ -118,7 +127,33 @@ fn owned(tensors: Vec<NamedTensor<'_>>) -> Vec<NamedTensor<'static>> {
 }
 
 impl Checkpoint<'_> {
-    /// The same checkpoint owning its tensors.
+    /// The same checkpoint, borrowing the tensors of this one.
+    pub fn borrowed(&self) -> Checkpoint<'_> {
+        Checkpoint {
+            graph: self.graph.clone(),
+            tensors: borrowed(&self.tensors),
+            compile: self.compile.clone(),
+            optimizer: self.optimizer.as_ref().map(|state| OptimizerState {
+                step: state.step,
+                slots: (state.slots.iter())
+                    .map(|slot| Slot { name: slot.name.clone(), tensors: borrowed(&slot.tensors) })
+                    .collect(),
+            }),
+            training: (self.training.as_ref())
+                .map(|state| state.as_ref().map(|weights| borrowed(weights))),
+            history: self.history.clone(),
+            metadata: self.metadata.clone(),
+            proof: self.proof.as_ref().map(|proof| Proof {
+                arithmetic_revision: proof.arithmetic_revision,
+                seed: proof.seed,
+                samples: proof.samples,
+                inputs: proof.inputs.clone(),
+                outputs: borrowed(&proof.outputs),
+            }),
+        }
+    }
+
+    /// The same checkpoint borrowing from nobody.
     pub fn into_owned(self) -> Checkpoint<'static> {
         Checkpoint {
             graph: self.graph,

@@ -36,15 +36,19 @@ impl Layout {
         self.length
     }
 
+    /// The places of all parameters.
+    pub(crate) fn all<'a>(
+        &'a self,
+        graph: &'a Graph,
+    ) -> impl Iterator<Item = (&'a Parameter, Range<usize>)> {
+        graph.parameters().iter().zip(self.ranges.iter().cloned())
+    }
+
     /// The places of the parameters that training changes.
     pub(crate) fn trained<'a>(
         &'a self,
         graph: &'a Graph,
     ) -> impl Iterator<Item = (&'a Parameter, Range<usize>)> {
-        graph
-            .parameters()
-            .iter()
-            .zip(self.ranges.iter().cloned())
-            .filter(|(parameter, _)| graph.is_trained(parameter))
+        self.all(graph).filter(|(parameter, _)| graph.is_trained(parameter))
     }
 }

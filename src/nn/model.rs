@@ -13,7 +13,7 @@ use crate::model::{
     Checkpoint, CompileSettings, FitState, Graph, History, NamedTensor, OptimizerState, Parameter,
     Scores, Sequential, Slot, TrainingState,
 };
-use crate::tensor::{Aligned, Tensor};
+use crate::tensor::{Aligned, Tensor, Values};
 
 /// A network with its parameters, and, once compiled, what training remembers.
 ///
@@ -22,7 +22,7 @@ use crate::tensor::{Aligned, Tensor};
 pub struct Model {
     graph: Graph,
     layout: Layout,
-    parameters: Aligned,
+    parameters: Values,
     predictor: Predictor,
     pub(crate) seed: u64,
     /// Epochs finished in all calls of `fit` together.
@@ -75,10 +75,10 @@ impl Model {
     pub fn new(graph: Graph, seed: u64) -> Self {
         let layout = Layout::new(graph.parameters());
         let parameters = initialize::parameters(&graph, &layout, seed);
-        Self::with_parameters(graph, layout, parameters, seed)
+        Self::with_parameters(graph, layout, Values::Own(parameters), seed)
     }
 
-    fn with_parameters(graph: Graph, layout: Layout, parameters: Aligned, seed: u64) -> Self {
+    fn with_parameters(graph: Graph, layout: Layout, parameters: Values, seed: u64) -> Self {
         Self {
             predictor: Predictor::new(&graph, &layout),
             graph,
@@ -137,7 +137,7 @@ impl Model {
     pub fn parameter_mut(&mut self, name: &str) -> Option<&mut [f32]> {
         let named = |parameter| self.graph.tensor_name(parameter) == name;
         let index = self.graph.parameters().iter().position(named)?;
-        Some(&mut self.parameters[self.layout.ranges()[index].clone()])
+        Some(&mut self.parameters.make_mut()[self.layout.ranges()[index].clone()])
     }
 
     /// Freezes a layer's parameters (`false`) or frees them. A frozen layer is not trained, its
@@ -179,12 +179,12 @@ impl Model {
     }
 
     pub(super) fn parameters_mut(&mut self) -> &mut [f32] {
-        &mut self.parameters
+        self.parameters.make_mut()
     }
 
     /// All that a training step changes or reads beside the batch.
     pub(crate) fn training_parts(&mut self) -> (&mut [f32], Option<&mut Training>) {
-        (&mut self.parameters, self.training.as_mut())
+        (self.parameters.make_mut(), self.training.as_mut())
     }
 
     /// Everything that can be kept of this model; the tensors are borrowed from it.
@@ -247,28 +247,30 @@ impl Model {
     /// If a tensor is missing, not one of the graph's, or of another shape or type than it needs;
     /// if compile settings are out of their range.
     pub fn from_checkpoint(checkpoint: &Checkpoint<'_>) -> Result<Self, ModelError> {
-        let graph = checkpoint.graph.clone();
+        Self::assemble(checkpoint.borrowed())
+    }
+
+    /// As [`from_checkpoint`](Self::from_checkpoint), without a copy of tensors that lie in memory as
+    /// they lie in a model.
+    pub(crate) fn assemble(checkpoint: Checkpoint<'_>) -> Result<Self, ModelError> {
+        let Checkpoint { graph, tensors, compile, optimizer, training, history, metadata, .. } =
+            checkpoint;
         let layout = Layout::new(graph.parameters());
-        let arranged = |tensors: &[NamedTensor<'_>]| {
-            let all = graph.parameters().iter().zip(layout.ranges().iter().cloned());
-            arrange(&graph, &layout, all, tensors)
-        };
-        let parameters = arranged(&checkpoint.tensors)?;
-        let training = match &checkpoint.compile {
+        let arranged = |tensors| arrange(&graph, &layout, layout.all(&graph), tensors);
+        let parameters = arranged(tensors)?;
+        let compiled = match compile {
             Some(settings) => {
                 settings.check(&graph)?;
-                Some(Training::restored(&graph, &layout, settings, checkpoint.optimizer.as_ref())?)
+                Some(Training::restored(&graph, &layout, settings, optimizer)?)
             }
             None => None,
         };
-        let state = checkpoint.training.as_ref().map(|state| {
-            let weights =
-                |tensors: &Vec<_>| arranged(tensors).map(|v| Weights { values: Arc::new(v) });
-            state.as_ref().try_map(weights)
-        });
-        let state = state.transpose()?;
+        let weights = |tensors| {
+            arranged(tensors).map(|values| Weights { values: Arc::new(values.into_own()) })
+        };
+        let state = training.map(|state| state.try_map(weights)).transpose()?;
         if let Some(state) = &state {
-            state.check(checkpoint.compile.as_ref())?;
+            state.check(compiled.as_ref().map(|compiled| &compiled.settings))?;
         }
         let seed = state.as_ref().map_or(0, |state| state.seed);
         let mut model = Self::with_parameters(graph, layout, parameters, seed);
@@ -280,9 +282,9 @@ impl Model {
             model.arithmetic =
                 Arithmetic { revision: state.arithmetic_revision, shard: state.shard };
         }
-        model.training = training;
-        model.history = checkpoint.history.clone().unwrap_or_default();
-        model.metadata.clone_from(&checkpoint.metadata);
+        model.training = compiled;
+        model.history = history.unwrap_or_default();
+        model.metadata = metadata;
         Ok(model)
     }
 }
@@ -297,21 +299,20 @@ impl Training {
     fn restored(
         graph: &Graph,
         layout: &Layout,
-        settings: &CompileSettings,
-        state: Option<&OptimizerState<'_>>,
+        settings: CompileSettings,
+        state: Option<OptimizerState<'_>>,
     ) -> Result<Self, ModelError> {
-        let mut training = Self::new(settings.clone(), layout);
-        if let Some(state) = state {
-            let (expected, found) = (training.slots.len(), state.slots.len());
-            if expected != found {
-                return Err(ModelError::Slots { expected, found });
-            }
-            for (values, slot) in training.slots.iter_mut().zip(&state.slots) {
-                *values = arrange(graph, layout, layout.trained(graph), &slot.tensors)?;
-            }
-            training.step = state.step;
+        let Some(OptimizerState { step, slots }) = state else {
+            return Ok(Self::new(settings, layout));
+        };
+        let (expected, found) = (settings.optimizer.slots().len(), slots.len());
+        if expected != found {
+            return Err(ModelError::Slots { expected, found });
         }
-        Ok(training)
+        let values = slots.into_iter().map(|slot| {
+            arrange(graph, layout, layout.trained(graph), slot.tensors).map(Values::into_own)
+        });
+        Ok(Self { step, slots: values.collect::<Result<_, _>>()?, settings })
     }
 }
 
@@ -320,28 +321,39 @@ fn arrange<'a>(
     graph: &Graph,
     layout: &Layout,
     wanted: impl Iterator<Item = (&'a Parameter, Range<usize>)>,
-    tensors: &[NamedTensor<'_>],
-) -> Result<Aligned, ModelError> {
-    let mut by_name: BTreeMap<&str, &Tensor<'_>> =
-        tensors.iter().map(|named| (named.name.as_str(), &named.tensor)).collect();
-    let mut values = Aligned::zeros(layout.len());
+    tensors: Vec<NamedTensor<'_>>,
+) -> Result<Values, ModelError> {
+    let mut by_name: BTreeMap<String, Tensor<'_>> =
+        tensors.into_iter().map(|named| (named.name, named.tensor)).collect();
+    let (mut names, mut placed) = (Vec::new(), Vec::new());
     for (parameter, range) in wanted {
         let name = graph.tensor_name(parameter);
-        let Some(tensor) = by_name.remove(name.as_str()) else {
+        let Some(tensor) = by_name.remove(&name) else {
             return Err(ModelError::MissingTensor { name });
         };
         if *tensor.shape() != parameter.shape {
             let (expected, found) = (parameter.shape.clone(), tensor.shape().clone());
             return Err(ModelError::TensorShape { name, expected, found });
         }
+        names.push(name);
+        placed.push((tensor, range));
+    }
+    if let Some((name, _)) = by_name.pop_first() {
+        return Err(ModelError::UnexpectedTensor { name });
+    }
+    // Where some are left out, zeros stand between the others.
+    if placed.len() == layout.ranges().len()
+        && let Some(values) = Tensor::together(&placed, layout.len())
+    {
+        return Ok(values);
+    }
+    let mut values = Aligned::zeros(layout.len());
+    for ((tensor, range), name) in placed.into_iter().zip(names) {
         tensor
             .copy_to_f32(&mut values[range])
             .map_err(|source| ModelError::Tensor { name, source })?;
     }
-    match by_name.keys().next() {
-        Some(&name) => Err(ModelError::UnexpectedTensor { name: name.to_owned() }),
-        None => Ok(values),
-    }
+    Ok(Values::Own(values))
 }
 
 /// The same model, which then goes its own way.
@@ -350,7 +362,7 @@ impl Clone for Model {
         Self {
             graph: self.graph.clone(),
             layout: self.layout.clone(),
-            parameters: self.parameters.clone(),
+            parameters: Values::Own(Aligned::from(self.parameters())),
             predictor: Predictor::new(&self.graph, &self.layout),
             seed: self.seed,
             epoch: self.epoch,

@@ -43,6 +43,6 @@ impl Model {
     }
 
     pub(super) fn places(&self) -> impl Iterator<Item = (&Parameter, Range<usize>)> {
-        self.graph().parameters().iter().zip(self.layout().ranges().iter().cloned())
+        self.layout().all(self.graph())
     }
 }

@@ -1,6 +1,7 @@
 //! Saving and loading: where running models meet the formats.
 
 mod folder;
+mod mapped;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ pub use folder::{
     CheckpointError, CheckpointFolder, Doubt, NewestCheckpoint, newest_checkpoint,
     newest_checkpoint_with,
 };
+pub use mapped::MappedModel;
 
 impl Model {
     /// Saves the model at `path`, everything that training needs to go on included. The extension
@@ -65,8 +67,7 @@ impl Model {
     /// As [`load`](Self::load), and if a limit is exceeded.
     pub fn load_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, Error> {
         let path = path.as_ref();
-        let model = |checkpoint: Checkpoint<'_>| within(&checkpoint, limits, Some(path));
-        format::load_then(path, limits, model)?
+        within(format::load(path, limits)?, limits, Some(path))
     }
 
     /// Loads from the bytes of a `.knet` file.
@@ -82,7 +83,7 @@ impl Model {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
-        Self::from_checkpoint_within(&format::from_bytes(bytes, limits)?, limits)
+        within(format::from_bytes(bytes, limits)?, limits, None)
     }
 
     /// The model that a checkpoint describes, unless running it takes more than `limits` allow: a
@@ -94,13 +95,13 @@ impl Model {
         checkpoint: &Checkpoint<'_>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        within(checkpoint, limits, None)
+        within(checkpoint.borrowed(), limits, None)
     }
 }
 
 /// The model of a checkpoint, read from `path` if from any, as far as the limits allow.
 fn within(
-    checkpoint: &Checkpoint<'_>,
+    checkpoint: Checkpoint<'_>,
     limits: &Limits,
     path: Option<&Path>,
 ) -> Result<Model, Error> {
@@ -109,7 +110,7 @@ fn within(
         Some(path) => error.at(path),
         None => error,
     })?;
-    Ok(Model::from_checkpoint(checkpoint)?)
+    Ok(Model::assemble(checkpoint)?)
 }
 
 /// Checks the model at `path` in every part, then lets it answer the probe saved with it. `None`
@@ -119,9 +120,8 @@ fn within(
 /// As [`Model::load`].
 pub fn verify(path: impl AsRef<Path>) -> Result<Option<Verification>, Error> {
     let (path, limits) = (path.as_ref(), Limits::default());
-    let verified = |checkpoint: Checkpoint<'_>| -> Result<_, Error> {
-        let model = within(&checkpoint, &limits, Some(path))?;
-        Ok(checkpoint.proof.as_ref().map(|proof| model.verify(proof)).transpose()?)
-    };
-    format::load_then(path, &limits, verified)?
+    let mut checkpoint = format::load(path, &limits)?;
+    let proof = checkpoint.proof.take();
+    let model = within(checkpoint, &limits, Some(path))?;
+    Ok(proof.map(|proof| model.verify(&proof)).transpose()?)
 }

@@ -12,14 +12,17 @@ pub struct Aligned {
 }
 
 impl Aligned {
+    /// What the address of the first is a multiple of.
+    pub(super) const BYTES: usize = 64;
+
     /// Values in a cache line.
-    const LINE: usize = 64 / size_of::<f32>();
+    const LINE: usize = Self::BYTES / size_of::<f32>();
 
     /// `length` times +0.0.
     pub(crate) fn zeros(length: usize) -> Self {
         let storage = vec![0.0; if length == 0 { 0 } else { length + Self::LINE - 1 }];
         // `align_offset` may give up, and then alignment is lost, but no more.
-        let start = storage.as_ptr().align_offset(64).min(storage.len() - length);
+        let start = storage.as_ptr().align_offset(Self::BYTES).min(storage.len() - length);
         Self { storage, start, length }
     }
 }

@@ -3,14 +3,16 @@
 
 mod aligned;
 mod dtype;
+mod memory;
 mod samples;
 mod shape;
 mod stored;
 
 pub(crate) use aligned::Aligned;
 pub use dtype::DType;
+pub(crate) use memory::{Memory, Shared, Values};
 pub(crate) use samples::Content;
 pub use samples::{Samples, SamplesError, Targets};
 pub use shape::Shape;
-pub(crate) use stored::little_endian;
+pub(crate) use stored::{Bytes, little_endian};
 pub use stored::{Tensor, TensorError};

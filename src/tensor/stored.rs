@@ -1,7 +1,10 @@
 //! A tensor as it stands in a file: element type, shape, little-endian bytes.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, Range};
 
+use super::memory::{Shared, Values};
 use super::{DType, Shape};
 
 /// A tensor as files hold it: little-endian, row-major (C order). Its bytes are borrowed from a
@@ -12,7 +15,15 @@ use super::{DType, Shape};
 pub struct Tensor<'a> {
     dtype: DType,
     shape: Shape,
-    bytes: Cow<'a, [u8]>,
+    bytes: Bytes<'a>,
+}
+
+/// Where the bytes of a tensor stand.
+#[derive(Clone)]
+pub(crate) enum Bytes<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Vec<u8>),
+    Shared(Shared),
 }
 
 /// Why bytes, element type and shape do not make a tensor, or not the one asked for.
@@ -43,13 +54,22 @@ impl<'a> Tensor<'a> {
         shape: impl Into<Shape>,
         bytes: impl Into<Cow<'a, [u8]>>,
     ) -> Result<Self, TensorError> {
-        let (shape, bytes) = (shape.into(), bytes.into());
+        let bytes = match bytes.into() {
+            Cow::Borrowed(bytes) => Bytes::Borrowed(bytes),
+            Cow::Owned(bytes) => Bytes::Owned(bytes),
+        };
+        Self::of(dtype, shape.into(), bytes)
+    }
+
+    /// As [`new`](Self::new), wherever the bytes stand.
+    pub(crate) fn of(dtype: DType, shape: Shape, bytes: Bytes<'a>) -> Result<Self, TensorError> {
         let Some(expected) = shape.checked_elements().and_then(|n| n.checked_mul(dtype.size()))
         else {
             return Err(TensorError::TooLarge { dtype, shape });
         };
-        if expected != bytes.len() {
-            let (expected, found) = (expected as u64, bytes.len() as u64);
+        let found = bytes.len();
+        if expected != found {
+            let (expected, found) = (expected as u64, found as u64);
             return Err(TensorError::Length { dtype, shape, expected, found });
         }
         Ok(Self { dtype, shape, bytes })
@@ -95,9 +115,62 @@ impl<'a> Tensor<'a> {
         Ok(())
     }
 
-    /// The same tensor owning its bytes.
+    /// The `length` values in which f32 tensors lie at these places, counted in values, if they do: in
+    /// memory that they share, the first at its beginning.
+    pub(crate) fn together(placed: &[(Self, Range<usize>)], length: usize) -> Option<Values> {
+        let shared = |(tensor, place): &'_ (Self, Range<usize>)| match &tensor.bytes {
+            Bytes::Shared(bytes) if tensor.dtype == DType::F32 => {
+                Some((bytes.clone(), place.start * size_of::<f32>()))
+            }
+            _ => None,
+        };
+        let (first, 0) = shared(placed.first()?)? else { return None };
+        let behind =
+            |placed| shared(placed).is_some_and(|(other, place)| first.has_behind(place, &other));
+        if placed.iter().all(behind) { first.values(length) } else { None }
+    }
+
+    /// The same tensor, borrowing the bytes of this one.
+    pub fn borrowed(&self) -> Tensor<'_> {
+        let (dtype, shape) = (self.dtype, self.shape.clone());
+        Tensor { dtype, shape, bytes: Bytes::Borrowed(&self.bytes) }
+    }
+
+    /// The same tensor borrowing from nobody.
     pub fn into_owned(self) -> Tensor<'static> {
         let Self { dtype, shape, bytes } = self;
-        Tensor { dtype, shape, bytes: Cow::Owned(bytes.into_owned()) }
+        let bytes = match bytes {
+            Bytes::Borrowed(bytes) => Bytes::Owned(bytes.to_owned()),
+            Bytes::Owned(bytes) => Bytes::Owned(bytes),
+            Bytes::Shared(bytes) => Bytes::Shared(bytes),
+        };
+        Tensor { dtype, shape, bytes }
     }
 }
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes.bytes(),
+        }
+    }
+}
+
+/// The same wherever they stand.
+impl fmt::Debug for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl PartialEq for Bytes<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Bytes<'_> {}

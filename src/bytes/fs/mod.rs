@@ -25,6 +25,9 @@ pub(crate) trait Fs: Sync {
     /// Opens for reading, without waiting for the other end of a pipe.
     fn open(&self, directory: &Self::File, name: &OsStr) -> io::Result<Self::File>;
 
+    /// Fills `into` with the bytes at `offset`; `UnexpectedEof` where the file has fewer.
+    fn read_exact_at(&self, file: &Self::File, into: &mut [u8], offset: u64) -> io::Result<()>;
+
     /// Opens a file for reading and writing where nothing stood.
     fn create_file(&self, directory: &Self::File, name: &OsStr) -> io::Result<Self::File>;
 

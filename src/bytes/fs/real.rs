@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
@@ -28,6 +29,10 @@ impl Fs for RealFs {
         let flags = READ | OFlags::NOFOLLOW;
         let opened = retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()));
         Ok(opened?.into())
+    }
+
+    fn read_exact_at(&self, file: &File, into: &mut [u8], offset: u64) -> io::Result<()> {
+        file.read_exact_at(into, offset)
     }
 
     fn create_file(&self, directory: &File, name: &OsStr) -> io::Result<File> {

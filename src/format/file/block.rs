@@ -121,6 +121,11 @@ pub(super) fn padding(length: usize) -> &'static [u8] {
     ZEROS.get(..length.wrapping_neg() % BLOCK).unwrap_or(&ZEROS)
 }
 
+/// How many these are.
+pub(super) fn padding_of(length: u64) -> u64 {
+    length.wrapping_neg() % BLOCK as u64
+}
+
 /// The fields, which fill sixty bytes, and their CRC-32C.
 fn seal(fields: &[&[u8]]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];

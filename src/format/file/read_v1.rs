@@ -1,68 +1,143 @@
 //! The reader of version 1. Files of this version stay readable forever: after the release this
 //! changes only to compile.
 
-use super::block::{BLOCK, SectionHeader, padding};
-use crate::bytes::{Budget, Digest, Reader, crc32c, matches, sha256_each};
-use crate::format::content::{self, Admission, Description, FOOTER, Part, Section, TensorRecord};
+use std::borrow::Cow;
+
+use super::block::{BLOCK, SectionHeader, padding_of};
+use super::source::{Cursor, Place, Source, read_block};
+use super::sums::Sums;
+use crate::bytes::{Budget, Digest, matches};
+use crate::format::content::{
+    self, Admission, Description, Expected, FOOTER, Part, Section, TensorRecord,
+};
 use crate::format::error::Fault;
 use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
 use crate::format::{FormatError, Limits, Version};
-use crate::tensor::Tensor;
+use crate::tensor::{Bytes, DType, Tensor};
+
+/// Everything that a file says but the numbers, which nobody has looked at.
+pub(super) struct Outline {
+    version: Version,
+    sha256: Digest,
+    sections: Vec<SectionInfo>,
+    description: Description,
+}
+
+/// The section of the tensors: what stands where, and what its checksums should be.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// As messages call it.
+    name: String,
+    place: Place,
+    header: SectionHeader,
+    tensors: Vec<Planned>,
+}
+
+/// A tensor whose record agrees with the description.
+#[derive(Debug)]
+struct Planned {
+    expected: Expected,
+    dtype: DType,
+    place: Place,
+    sha256: Digest,
+}
 
 /// A section as it stands in the file.
-struct Found<'a> {
+struct Found {
     header: SectionHeader,
     /// `None` for one of a later minor version.
     section: Option<Section>,
     /// As messages call it.
     name: String,
     /// Of the payload.
-    offset: u64,
-    payload: &'a [u8],
-    padding: &'a [u8],
+    place: Place,
 }
 
-/// Reads everything after the header, whose bytes are `header`.
+/// Reads and checks everything after the header, whose bytes are `header`.
 pub(super) fn parse<'a>(
-    mut reader: Reader<'a>,
+    source: &impl Source<'a>,
     version: Version,
     header: [u8; BLOCK],
     limits: &Limits,
     budget: &mut Budget,
 ) -> Result<Parsed<'a>, FormatError> {
-    let (sections, sha256) = walk(&mut reader, header, budget)?;
-    reader.finish("the footer").map_err(FormatError::reading("the file"))?;
+    let (outline, numbers) = outline(source, version, header, limits, budget)?;
+    let tensors = source.tensors(&numbers.groups(), budget)?;
+    let (contents, sums): (Vec<_>, Vec<_>) = tensors.into_iter().unzip();
+    numbers.check(&sums)?;
+    outline.with_tensors(&numbers, contents)
+}
+
+/// Reads and checks everything but the tensors' bytes.
+pub(super) fn outline<'a>(
+    source: &impl Source<'a>,
+    version: Version,
+    header: [u8; BLOCK],
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<(Outline, Numbers), FormatError> {
+    let mut cursor = Cursor::new(Place { offset: 0, length: source.length() });
+    cursor.pass(BLOCK as u64, "the block").map_err(FormatError::reading("the header"))?;
+    let (sections, sha256) = walk(source, &mut cursor, header, budget)?;
+    cursor.finish("the footer").map_err(FormatError::reading("the file"))?;
     let mut admission = Admission::default();
+    let mut payloads = Vec::with_capacity(sections.len());
     for found in &sections {
         let SectionHeader { id, critical, .. } = &found.header;
-        admission.admit(id, *critical, &found.name, found.offset)?;
-        check_checksums(found)?;
+        admission.admit(id, *critical, &found.name, found.place.offset)?;
+        payloads.push(found.payload(source, budget)?);
     }
 
-    let find = |section| sections.iter().find(|found| found.section == Some(section));
-    let part = |section| find(section).map(Found::part);
+    let find = |section| {
+        let position = sections.iter().position(|found| found.section == Some(section))?;
+        sections.get(position).zip(payloads.get(position))
+    };
+    let part = |section| find(section).map(|(found, payload)| found.part(payload));
     let required = |section: Section| {
         find(section).ok_or_else(|| {
             let (id, rule) = (section.id().to_owned(), "is missing");
             FormatError::damaged("the file", 0, Fault::Section { id, rule })
         })
     };
-    let graph = required(Section::Architecture)?.part().graph(limits, budget)?;
+    let (found, payload) = required(Section::Architecture)?;
+    let graph = found.part(payload).graph(limits, budget)?;
     let description = Description::read(graph, part, limits, budget)?;
-    let (index, numbers) = (required(Section::Index)?, required(Section::Tensors)?);
-    let (tensors, infos) = read_tensors(&description, index, numbers, budget)?;
-    Ok(Parsed {
-        version,
-        sha256,
-        sections: sections.iter().map(Found::info).collect(),
-        tensors: infos,
-        checkpoint: description.with_tensors(tensors),
-    })
+    let (index, records) = required(Section::Index)?;
+    let (numbers, _) = required(Section::Tensors)?;
+    let numbers = Numbers::new(&description, &index.part(records), numbers, budget)?;
+    let sections = sections.iter().map(Found::info).collect();
+    Ok((Outline { version, sha256, sections, description }, numbers))
 }
 
-impl Found<'_> {
-    fn part(&self) -> Part<'_> {
-        Part { name: &self.name, offset: self.offset, bytes: self.payload }
+impl Found {
+    /// Checks the payload, and gives it if it means something. That of the tensors is none to be
+    /// read whole.
+    fn payload<'a>(
+        &self,
+        source: &impl Source<'a>,
+        budget: &mut Budget,
+    ) -> Result<Cow<'a, [u8]>, FormatError> {
+        let nothing = Cow::Borrowed([].as_slice());
+        let (payload, sums) = match self.section {
+            Some(Section::Tensors) => return Ok(nothing),
+            Some(_) => source.section(self.place, budget)?,
+            None => (nothing, source.sums(self.place)?),
+        };
+        check_crc(&self.header, &[sums], &self.name, self.place.offset)?;
+        if !sums.padding_is_zero {
+            return Err(padding_fault(&self.name, self.place));
+        }
+        let (expected, found) = (self.header.sha256, sums.sha256);
+        if !matches(expected, found) {
+            let what = "the payload".to_owned();
+            let fault = Fault::Digest { what, expected, found };
+            return Err(FormatError::damaged(&self.name, self.place.offset, fault));
+        }
+        Ok(payload)
+    }
+
+    fn part<'p>(&'p self, bytes: &'p [u8]) -> Part<'p> {
+        Part { name: &self.name, offset: self.place.offset, bytes }
     }
 
     fn info(&self) -> SectionInfo {
@@ -71,7 +146,7 @@ impl Found<'_> {
             critical: self.header.critical,
             known: self.section.is_some(),
             file: None,
-            offset: self.offset,
+            offset: self.place.offset,
             length: self.header.length,
             crc32c: Some(self.header.crc32c),
             sha256: self.header.sha256,
@@ -82,31 +157,32 @@ impl Found<'_> {
 /// Walks over the sections up to the footer, which vouches for the headers before it. Gives them
 /// and the footer's digest.
 fn walk<'a>(
-    reader: &mut Reader<'a>,
+    source: &impl Source<'a>,
+    cursor: &mut Cursor,
     header: [u8; BLOCK],
     budget: &mut Budget,
-) -> Result<(Vec<Found<'a>>, Digest), FormatError> {
+) -> Result<(Vec<Found>, Digest), FormatError> {
     let mut blocks = vec![header];
     let mut sections = Vec::new();
     loop {
-        let at = reader.offset();
-        let (header, block) = SectionHeader::read(reader)?;
+        let at = cursor.offset();
+        let (header, block) = read_block(source, at, SectionHeader::read)?;
+        cursor.pass(BLOCK as u64, "the block").map_err(FormatError::reading("a section header"))?;
         if header.id == FOOTER {
-            let sha256 = check_footer(&header, at, reader.offset(), &blocks)?;
+            let sha256 = check_footer(&header, at, cursor.offset(), &blocks)?;
             return Ok((sections, sha256));
         }
         // Vectors grow by doubling.
-        budget.reserve(2 * (size_of::<Found<'_>>() + BLOCK) as u64, "the list of sections")?;
+        budget.reserve(2 * (size_of::<Found>() + BLOCK) as u64, "the list of sections")?;
         blocks.push(block);
         let name = format!("section `{}`", header.id);
-        let offset = reader.offset();
+        let place = Place { offset: cursor.offset(), length: header.length };
         let reading = FormatError::reading(&name);
-        let payload = reader.take(header.length, "the payload").map_err(&reading)?;
-        let zeros = padding(payload.len()).len() as u64;
-        let padding = reader.take(zeros, "the padding").map_err(&reading)?;
+        cursor.pass(header.length, "the payload").map_err(&reading)?;
+        cursor.pass(padding_of(header.length), "the padding").map_err(&reading)?;
         drop(reading);
         let section = Section::from_id(&header.id);
-        sections.push(Found { section, name, offset, payload, padding, header });
+        sections.push(Found { section, name, place, header });
     }
 }
 
@@ -138,98 +214,117 @@ fn check_footer(
     Ok(expected)
 }
 
-fn check_checksums(found: &Found<'_>) -> Result<(), FormatError> {
-    let Found { header, section, name, offset, payload, padding } = found;
-    let damaged = |offset, fault| Err(FormatError::damaged(name, offset, fault));
-    let crc = crate::bytes::crc32c_append(crc32c(payload), padding);
-    if !matches(header.crc32c, crc) {
-        let (what, expected) = ("the payload", header.crc32c);
-        return damaged(*offset, Fault::Crc { what, expected, found: crc });
-    }
-    check_padding(padding, name, offset.saturating_add(header.length))?;
-    // The digest of the tensors is that of their digests, which are checked one by one.
-    if *section != Some(Section::Tensors) {
-        let sha256 = Digest::of(payload);
-        if !matches(header.sha256, sha256) {
-            let (what, expected) = ("the payload".to_owned(), header.sha256);
-            return damaged(*offset, Fault::Digest { what, expected, found: sha256 });
-        }
-    }
-    Ok(())
-}
-
-fn check_padding(padding: &[u8], part: &str, offset: u64) -> Result<(), FormatError> {
-    if padding.iter().all(|&byte| byte == 0) {
+fn check_crc(
+    header: &SectionHeader,
+    regions: &[Sums],
+    part: &str,
+    offset: u64,
+) -> Result<(), FormatError> {
+    let (what, expected, found) = ("the payload", header.crc32c, Sums::crc32c(regions));
+    if matches(expected, found) {
         return Ok(());
     }
-    Err(FormatError::damaged(part, offset, Fault::NotZero { what: "the padding" }))
+    Err(FormatError::damaged(part, offset, Fault::Crc { what, expected, found }))
 }
 
-type Tensors<'a> = Vec<(content::Expected, Tensor<'a>)>;
+fn padding_fault(part: &str, place: Place) -> FormatError {
+    let offset = place.offset.saturating_add(place.length);
+    FormatError::damaged(part, offset, Fault::NotZero { what: "the padding" })
+}
 
-/// Holds the index against what the description calls for, and the numbers against the index.
-fn read_tensors<'a>(
-    description: &Description,
-    index: &Found<'a>,
-    numbers: &Found<'a>,
-    budget: &mut Budget,
-) -> Result<(Tensors<'a>, Vec<TensorInfo>), FormatError> {
-    let all_expected = description.expected();
-    let wanted = all_expected.len();
-    let records: Vec<TensorRecord> =
-        index.part().records("a record of the index", wanted, budget)?;
-    let in_index = |fault: Fault| index.part().fault(fault);
-    let found = records
-        .iter()
-        .map(|record| (record.role, record.name.as_str(), content::shape_of(&record.shape)));
-    content::check(&all_expected, found).map_err(|error| in_index(error.into()))?;
+impl Numbers {
+    /// Holds the index against what the description calls for, and against the section.
+    fn new(
+        description: &Description,
+        index: &Part<'_>,
+        numbers: &Found,
+        budget: &mut Budget,
+    ) -> Result<Self, FormatError> {
+        let all_expected = description.expected();
+        let wanted = all_expected.len();
+        let records: Vec<TensorRecord> = index.records("a record of the index", wanted, budget)?;
+        let found = records
+            .iter()
+            .map(|record| (record.role, record.name.as_str(), content::shape_of(&record.shape)));
+        content::check(&all_expected, found).map_err(|error| index.fault(error))?;
 
-    let mut reader = Reader::new(numbers.payload, numbers.offset);
-    let reading = FormatError::reading(&numbers.name);
-    let mut tensors = Vec::with_capacity(records.len());
-    let mut places = Vec::with_capacity(records.len());
-    for (expected, record) in all_expected.into_iter().zip(&records) {
-        let (dtype, length) = content::layout(&expected, &record.dtype).map_err(&in_index)?;
-        let place = reader.offset();
-        let offset = place.saturating_sub(numbers.offset);
-        for (what, expected, found) in [
-            ("the offset of a tensor", offset, record.offset),
-            ("the length of a tensor", length, record.length),
-        ] {
-            if expected != found {
-                let (expected, found) = (expected.to_string(), found.to_string());
-                return Err(in_index(Fault::Value { what, expected, found }));
+        let mut cursor = Cursor::new(numbers.place);
+        let reading = FormatError::reading(&numbers.name);
+        let mut tensors = Vec::with_capacity(records.len());
+        for (expected, record) in all_expected.into_iter().zip(&records) {
+            let (dtype, length) =
+                content::layout(&expected, &record.dtype).map_err(|fault| index.fault(fault))?;
+            let place = Place { offset: cursor.offset(), length };
+            let offset = place.offset.saturating_sub(numbers.place.offset);
+            for (what, expected, found) in [
+                ("the offset of a tensor", offset, record.offset),
+                ("the length of a tensor", length, record.length),
+            ] {
+                if expected != found {
+                    let (expected, found) = (expected.to_string(), found.to_string());
+                    return Err(index.fault(Fault::Value { what, expected, found }));
+                }
+            }
+            cursor.pass(length, "a tensor").map_err(&reading)?;
+            cursor.pass(padding_of(length), "the padding of a tensor").map_err(&reading)?;
+            tensors.push(Planned { expected, dtype, place, sha256: Digest(record.sha256) });
+        }
+        cursor.finish("the last tensor").map_err(&reading)?;
+        let (name, place) = (numbers.name.clone(), numbers.place);
+        Ok(Self { name, place, header: numbers.header.clone(), tensors })
+    }
+
+    /// Where the tensors stand; those of one role, which a model keeps together, in one group.
+    pub(super) fn groups(&self) -> Vec<Vec<Place>> {
+        let groups = self.tensors.chunk_by(|a, b| a.expected.role == b.expected.role);
+        groups.map(|group| group.iter().map(|planned| planned.place).collect()).collect()
+    }
+
+    /// Holds the checksums of the tensors, in their order, against those that the file gives.
+    pub(super) fn check(&self, sums: &[Sums]) -> Result<(), FormatError> {
+        let damaged = |offset, fault| Err(FormatError::damaged(&self.name, offset, fault));
+        check_crc(&self.header, sums, &self.name, self.place.offset)?;
+        let pairs = || self.tensors.iter().zip(sums);
+        if let Some((planned, _)) = pairs().find(|(_, sums)| !sums.padding_is_zero) {
+            return Err(padding_fault(&self.name, planned.place));
+        }
+        for (planned, sums) in pairs() {
+            let (expected, found) = (planned.sha256, sums.sha256);
+            if !matches(expected, found) {
+                let what = format!("tensor {:?}", planned.expected.name);
+                return damaged(planned.place.offset, Fault::Digest { what, expected, found });
             }
         }
-        let bytes = reader.take(length, "a tensor").map_err(&reading)?;
-        let after = reader.offset();
-        let zeros = reader.take(padding(bytes.len()).len() as u64, "the padding of a tensor");
-        check_padding(zeros.map_err(&reading)?, &numbers.name, after)?;
-        let tensor = Tensor::new(dtype, expected.shape.clone(), bytes)
-            .map_err(|error| in_index(Fault::Tensor(error)))?;
-        tensors.push((expected, tensor));
-        places.push((place, bytes));
-    }
-    reader.finish("the last tensor").map_err(&reading)?;
-
-    let regions: Vec<&[u8]> = places.iter().map(|&(_, bytes)| bytes).collect();
-    let digests = sha256_each(&regions);
-    let mut infos = Vec::with_capacity(records.len());
-    for (((expected, tensor), record), ((place, _), digest)) in
-        tensors.iter().zip(&records).zip(places.iter().zip(&digests))
-    {
-        if !matches(Digest(record.sha256), *digest) {
-            let (what, found) = (format!("tensor {:?}", expected.name), *digest);
-            let fault = Fault::Digest { what, expected: Digest(record.sha256), found };
-            return Err(FormatError::damaged(&numbers.name, *place, fault));
+        let digests = sums.iter().map(|sums| sums.sha256.0.as_slice());
+        let (expected, found) = (self.header.sha256, Digest::of_parts(digests));
+        if !matches(expected, found) {
+            let what = "the tensors' digests".to_owned();
+            return damaged(self.place.offset, Fault::Digest { what, expected, found });
         }
-        infos.push(TensorInfo::new(expected, tensor, None, *place, *digest));
+        Ok(())
     }
-    let (expected, found) =
-        (numbers.header.sha256, Digest::of_parts(digests.iter().map(|digest| digest.0.as_slice())));
-    if !matches(expected, found) {
-        let what = "the tensors' digests".to_owned();
-        return Err(numbers.part().fault(Fault::Digest { what, expected, found }));
+}
+
+impl Outline {
+    /// All of it, with the bytes of the tensors in their order.
+    pub(super) fn with_tensors<'a>(
+        self,
+        numbers: &Numbers,
+        contents: Vec<Bytes<'a>>,
+    ) -> Result<Parsed<'a>, FormatError> {
+        let Self { version, sha256, sections, description } = self;
+        let mut tensors = Vec::with_capacity(contents.len());
+        let mut infos = Vec::with_capacity(contents.len());
+        for (Planned { expected, dtype, place, sha256 }, bytes) in
+            numbers.tensors.iter().zip(contents)
+        {
+            let tensor = Tensor::of(*dtype, expected.shape.clone(), bytes).map_err(|error| {
+                FormatError::damaged(&numbers.name, place.offset, Fault::Tensor(error))
+            })?;
+            infos.push(TensorInfo::new(expected, &tensor, None, place.offset, *sha256));
+            tensors.push((expected.clone(), tensor));
+        }
+        let checkpoint = description.with_tensors(tensors);
+        Ok(Parsed { version, sha256, sections, tensors: infos, checkpoint })
     }
-    Ok((tensors, infos))
 }

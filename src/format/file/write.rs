@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::block::{Header, SectionHeader, padding};
-use crate::bytes::{Digest, crc32c, crc32c_append, sha256_each};
+use super::block::{BLOCK, Header, SectionHeader, padding};
+use super::sums::{Region, Sums};
+use crate::bytes::Digest;
 use crate::format::content::{
     ContentError, Description, FOOTER, Item, Section, TensorRecord, encode,
 };
@@ -18,8 +19,7 @@ pub(in crate::format) struct Plan<'c> {
 
 enum Payload<'c> {
     Bytes(Vec<u8>),
-    /// Each followed by its padding.
-    Tensors(Vec<&'c [u8]>),
+    Tensors(Vec<Region<'c>>),
 }
 
 impl<'c> Plan<'c> {
@@ -28,18 +28,19 @@ impl<'c> Plan<'c> {
     pub(in crate::format) fn new(checkpoint: &'c Checkpoint<'_>) -> Result<Self, FormatError> {
         let (description, items) = Description::of(checkpoint)?;
         description.check_limits()?;
-        let tensors: Vec<&[u8]> = items.iter().map(|item| item.tensor.bytes()).collect();
-        let digests = sha256_each(&tensors);
-        let mut index = Some(index(&items, &digests)?);
+        let tensors: Vec<_> =
+            items.iter().map(|item| Region::padded(item.tensor.bytes())).collect();
+        let sums = Sums::of_each(tensors.clone());
+        let mut index = Some(index(&items, &sums)?);
         let mut tensors = Some(tensors);
         let mut sections = Vec::new();
-        let mut length = 2 * super::block::BLOCK as u64;
+        let mut length = 2 * BLOCK as u64;
         for section in Section::ALL {
-            let (payload, sha256) = match section {
+            let (payload, crc32c, sha256) = match section {
                 Section::Tensors => {
                     let payload = Payload::Tensors(tensors.take().unwrap_or_default());
-                    let digests = digests.iter().map(|digest| digest.0.as_slice());
-                    (payload, Digest::of_parts(digests))
+                    let digests = sums.iter().map(|sums| sums.sha256.0.as_slice());
+                    (payload, Sums::crc32c(&sums), Digest::of_parts(digests))
                 }
                 section => {
                     let payload = match section {
@@ -47,19 +48,19 @@ impl<'c> Plan<'c> {
                         section => description.payload(section)?,
                     };
                     let Some(payload) = payload else { continue };
-                    let sha256 = Digest::of(&payload);
-                    (Payload::Bytes(payload), sha256)
+                    let sums = Region::padded(&payload).sums();
+                    (Payload::Bytes(payload), Sums::crc32c(&[sums]), sums.sha256)
                 }
             };
             let header = SectionHeader {
                 id: section.id().to_owned(),
                 critical: section.critical(),
                 length: payload.length(),
-                crc32c: payload.crc32c(),
+                crc32c,
                 sha256,
             };
-            let padded = header.length.next_multiple_of(super::block::BLOCK as u64);
-            length += super::block::BLOCK as u64 + padded;
+            let padded = header.length.next_multiple_of(BLOCK as u64);
+            length += BLOCK as u64 + padded;
             sections.push((header, payload));
         }
         Ok(Self { sections, length })
@@ -98,10 +99,10 @@ impl Payload<'_> {
     /// The bytes in order, padding included.
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let (one, many) = match self {
-            Self::Bytes(bytes) => (Some(bytes.as_slice()), [].as_slice()),
+            Self::Bytes(bytes) => (Some(Region::padded(bytes)), [].as_slice()),
             Self::Tensors(tensors) => (None, tensors.as_slice()),
         };
-        one.into_iter().chain(many.iter().copied()).flat_map(|piece| [piece, padding(piece.len())])
+        one.into_iter().chain(many.iter().copied()).flat_map(Region::pieces)
     }
 
     fn length(&self) -> u64 {
@@ -111,16 +112,12 @@ impl Payload<'_> {
             Self::Tensors(_) => self.pieces().map(|piece| piece.len() as u64).sum(),
         }
     }
-
-    fn crc32c(&self) -> u32 {
-        self.pieces().fold(crc32c(&[]), crc32c_append)
-    }
 }
 
-fn index(items: &[Item<'_>], digests: &[Digest]) -> Result<Vec<u8>, ContentError> {
+fn index(items: &[Item<'_>], sums: &[Sums]) -> Result<Vec<u8>, ContentError> {
     let mut index = Vec::new();
     let mut offset = 0;
-    for (Item { role, name, tensor }, sha256) in items.iter().zip(digests) {
+    for (Item { role, name, tensor }, sums) in items.iter().zip(sums) {
         let length = tensor.bytes().len();
         let record = TensorRecord {
             role: *role,
@@ -129,7 +126,7 @@ fn index(items: &[Item<'_>], digests: &[Digest]) -> Result<Vec<u8>, ContentError
             shape: tensor.shape().dims().iter().map(|&dim| dim as u64).collect(),
             offset,
             length: length as u64,
-            sha256: sha256.0,
+            sha256: sums.sha256.0,
         };
         encode(&record, "a record of the index", &mut index)?;
         offset += (length + padding(length).len()) as u64;

@@ -164,10 +164,9 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
             }
             Err(error) => return Err(cannot("look at the checkpoint", &path)(error)),
         };
-        let is_ours = |found: Checkpoint<'_>| is_of(&found, step, of);
-        match format::load_then_on(self.fs, &path, &Limits::default(), is_ours) {
-            Ok(true) => Ok(Found::Ours { identity: stat.identity }),
-            Ok(false) => Ok(Found::Another),
+        match format::load_on(self.fs, &path, &Limits::default()) {
+            Ok(found) if is_of(&found, step, of) => Ok(Found::Ours { identity: stat.identity }),
+            Ok(_) => Ok(Found::Another),
             Err(error) if is_no_model(&error) => Ok(Found::NoCheckpoint),
             // It may be sound: of a newer keepnet, or on a disk that fails.
             Err(error) => Err(Error::from(error).into()),

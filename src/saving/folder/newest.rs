@@ -86,12 +86,12 @@ fn newest_of<F: Fs>(
     let mut skipped = Vec::new();
     for &step in steps.iter().rev() {
         let path = checkpoints.path_of(step);
-        let believed =
-            |checkpoint: Checkpoint<'_>| -> Result<_, Doubt> { believe(&checkpoint, step, limits) };
-        match format::load_then_on(fs, &path, limits, believed) {
-            Ok(Ok(model)) => return NewestCheckpoint { found: Some((path, model)), skipped },
-            Ok(Err(doubt)) => skipped.push((path, doubt)),
-            Err(error) => skipped.push((path, Error::from(error).into())),
+        let loaded = format::load_on(fs, &path, limits);
+        // Whoever tells of the doubt names the path.
+        let loaded = loaded.map_err(|error| Error::from(error.without_path()).into());
+        match loaded.and_then(|checkpoint| believe(&checkpoint, step, limits)) {
+            Ok(model) => return NewestCheckpoint { found: Some((path, model)), skipped },
+            Err(doubt) => skipped.push((path, doubt)),
         }
     }
     NewestCheckpoint { found: None, skipped }

@@ -272,6 +272,18 @@ impl Fs for SimulatedFs {
         Ok(self.handle(disk, node))
     }
 
+    fn read_exact_at(&self, file: &SimulatedFile, into: &mut [u8], offset: u64) -> io::Result<()> {
+        let disk = &mut *self.disk();
+        disk.call()?;
+        let Content::File(bytes) = &disk.image.nodes[disk.node(file)] else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        let rest = bytes.get(offset as usize..).unwrap_or_default();
+        let found = rest.get(..into.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        into.copy_from_slice(found);
+        Ok(())
+    }
+
     fn create_file(&self, directory: &SimulatedFile, name: &OsStr) -> io::Result<SimulatedFile> {
         let disk = &mut *self.disk();
         disk.call()?;
