@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use format_support::container::Container;
+use format_support::newer::{newer_schema, with_tensor_of};
 use format_support::refusal::{edit, files, hexadecimal, saved};
 use format_support::{checkpoints, small};
 use keepnet::format::*;
@@ -92,9 +93,13 @@ fn it_reads_what_keepnet_writes() {
     let mut newer = Container::take_apart(&to_bytes(&small()).unwrap());
     newer.version = [1, 3, 0];
     newer.sections.insert(2, format_support::container::Section::new("thumbnail", false, b"!"));
-    let file = home.path().join("newer.knet");
-    fs::write(&file, newer.put_together()).unwrap();
-    paths.push(file);
+    let mut later = vec![newer.put_together(), with_tensor_of("ema").put_together()];
+    later.extend(["compile", "optimizer", "training", "history", "proof"].map(newer_schema));
+    for (number, bytes) in later.into_iter().enumerate() {
+        let file = home.path().join(format!("newer-{number}.knet"));
+        fs::write(&file, bytes).unwrap();
+        paths.push(file);
+    }
 
     let answers = read(&python, &paths);
     println!("{} models", paths.len());

@@ -47,7 +47,7 @@ use crate::bytes::Budget;
 use crate::bytes::fs::{Fs, RealFs};
 use crate::model::Checkpoint;
 
-pub use content::{ContentError, Role};
+pub use content::{ContentError, Role, SectionId};
 pub use error::{Fault, FormatError};
 pub(crate) use file::Mapped;
 pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo};

@@ -60,7 +60,8 @@ fn f_42_schemas() {
     for file in written() {
         assert_eq!(architecture(&file)["schema"], 1);
     }
-    for id in ["architecture", "compile", "training"] {
+    {
+        let id = "architecture";
         for newer in ["2", "18446744073709551615"] {
             let schema = format!("\"schema\": {newer}");
             let newer_file = container().replacing(id, "\"schema\": 1", &schema);
@@ -218,7 +219,6 @@ fn f_48_layers_fit_together() {
         ("\"filters\": 2", "\"filters\": 0", "filters"),
         ("\"groups\": 1", "\"groups\": 3", "groups"),
         ("\"units\": 2", "\"units\": 0", "units"),
-        ("\"units\": 2", "\"units\": 1152921504606846976", "larger than 2³² − 1 elements"),
         ("\"strides\": [1, 1]", "\"strides\": [0, 1]", "stride"),
         ("\"dilation\": [1, 1]", "\"dilation\": [1, 0]", "dilation"),
         ("\"kernel\": [3, 3]", "\"kernel\": [5, 3]", "the window reaches over 5 cells"),
@@ -226,13 +226,16 @@ fn f_48_layers_fit_together() {
         ("\"kernel_l2\": 0.0", "\"kernel_l2\": \"NaN\"", "kernel_l2"),
         ("\"shape\": [4, 4, 1]", "\"shape\": [4, 4]", "it takes images"),
         ("\"shape\": [4, 4, 1]", "\"shape\": [4, 0, 1]", "would be empty"),
-        (
-            "\"shape\": [4, 4, 1]",
-            "\"shape\": [4, 18446744073709551615, 1]",
-            "larger than 2³² − 1 elements",
-        ),
     ] {
         refused(from, to, &[words]);
+    }
+    // What is beyond keepnet's counting is not damaged.
+    for (from, to) in [
+        ("\"units\": 2", "\"units\": 1152921504606846976"),
+        ("\"shape\": [4, 4, 1]", "\"shape\": [4, 18446744073709551615, 1]"),
+    ] {
+        let words = refusal(&container().replacing("architecture", from, to));
+        assert_says(&words, &["too large for this keepnet", "larger than 2³² − 1 elements"]);
     }
     for (spec, words) in [
         ("{\n      \"dropout\": {\n        \"rate\": 1.0\n      }\n    }", "the rate"),

@@ -10,6 +10,7 @@ mod directory;
 mod hexdump;
 mod limits;
 mod manifest;
+mod newer;
 mod numbering;
 mod progress;
 mod records;

@@ -7,15 +7,16 @@ that they suffice; a refusal names their rule. Needs Python 3.9 and NumPy.
 Checked is all that shows damage: checksums, digests, canonical texts, and that the tensors are those
 of the architecture, by role and name. Whether layers fit together is left to keepnet's own reader.
 """
-import decimal, functools, hashlib, json, math, os, stat, struct, sys
+import decimal, functools, hashlib, json, math, os, re, stat, struct, sys
 import numpy as np
 
 NAMES = "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
 TYPES = dict(zip(NAMES, "<f2 |V2 <f4 <f8 |i1 <i2 <i4 <i8 |u1 <u2 <u4 <u8 |b1".split()))
 SECTIONS = "architecture compile optimizer training history metadata proof index tensors".split()
-CRITICAL, TEXTS = {"architecture", "index", "tensors"}, {"compile", "training", "metadata"}
+CRITICAL, TEXTS = {"architecture", "index", "tensors"}, {"compile", "optimizer", "training", "history", "metadata", "proof"}
+ROLES = {"slot": "optimizer", "proof_output": "proof", "best": "training"}
 START, BEFORE, AFTER = b'{\n  "format": "keepnet directory",\n', b',\n  "sha256": "', b'"\n}\n'
-TABLE = list(range(256))
+TABLE = range(256)
 for _ in range(8): TABLE = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in TABLE]
 class Refused(Exception): pass
 def must(holds, rule):
@@ -40,7 +41,6 @@ def canonical(value, depth=0):
         members = (f"{line}  {canonical(key)}: {canonical(item, depth + 1)}" for key, item in value.items())
         return "{" + ",".join(members) + line + "}"
     return json.dumps(value, ensure_ascii=False)
-
 def text(data):
     value = json.loads(data.decode())
     must(f"{canonical(value)}\n".encode() == data, "F-22")
@@ -57,9 +57,10 @@ class Records:
     def list(self, item): return [item() for _ in range(self.number())]
     def role(self):
         choice = self.number("I")
-        must(choice <= 3, "F-27")
-        number = self.number("I") if choice % 2 else None
-        return ("parameter", {"slot": number}, "proof_output", {"best": number})[choice]
+        must(choice <= 4, "F-27")
+        section = self.take(12).rstrip(b"\0").decode() if choice == 4 else None
+        number = self.number("I") if choice in (1, 3, 4) else None
+        return ("parameter", {"slot": number}, "proof_output", {"best": number}, {"of": {"section": section, "number": number}})[choice]
     def to_end(self, item):
         while self.at < len(self.data): yield item()
 
@@ -79,26 +80,32 @@ def decode(found, architecture, sections):
     must(len(set(unknown)) == len(unknown), "F-17")
     for id, critical in found: must(critical == (id in CRITICAL), f"F-8 or F-16: {id}")
     must(architecture["schema"] == 1, "F-42: the schema of the architecture is unknown")
-    model = {"skipped": unknown, "architecture": architecture, "metadata": {}}
-    model.update((id, text(sections[id])) for id in known if id in TEXTS)
+    texts = {id: text(sections[id]) for id in known if id in TEXTS}
+    newer = [id for id in texts if id != "metadata" and texts[id]["schema"] > 1]
+    model = {"skipped": unknown + newer, "architecture": architecture, "metadata": {}}
+    model.update((id, texts[id]) for id in texts if id not in newer)
     every = [parameter for layer in architecture["layers"] for parameter in parameters(layer)]
     wanted = [("parameter", name, name) for name, _ in every]
-    if "optimizer" in sections:
-        records = Records(sections["optimizer"])
-        model["steps"], slots = records.number(), records.list(records.text)
-        for number, slot in enumerate(slots):
-            wanted += [({"slot": number}, name, f"{slot}/{name}") for name, trained in every if trained]
-    outputs = architecture["outputs"] if "proof" in sections else []
-    wanted += [("proof_output", output["name"], f"proof/{output['name']}") for output in outputs]
-    callbacks = ((model.get("training") or {}).get("fit") or {}).get("callbacks", {})
-    remembering = (callback for callback in callbacks.values() if callback["weights"])
+    for number, slot in enumerate(model.get("optimizer", {}).get("slots", [])):
+        wanted += [({"slot": number}, name, f"{slot}/{name}") for name, trained in every if trained]
+    wanted += [("proof_output", o["name"], f"proof/{o['name']}") for o in architecture["outputs"] if "proof" in model]
+    fit = model.get("training", {}).get("fit") or {"callbacks": {}}
+    remembering = (callback for callback in fit["callbacks"].values() if callback["weights"])
     return model, wanted + [({"best": number}, name, f"best/{name}") for number, _ in enumerate(remembering) for name, _ in every]
-
+def pairs(entries, wanted, skipped):
+    """Each entry with what is wanted of it, or with nothing if its section is passed over."""
+    wanted = iter(wanted)
+    for entry in entries:
+        kind, value = (entry["role"], 0) if isinstance(entry["role"], str) else next(iter(entry["role"].items()))
+        section = value["section"] if kind == "of" else ROLES.get(kind)
+        yield entry, None if section in skipped else next(wanted, ("nothing",) * 3)
+    must(next(wanted, None) is None, "F-33")
 def tensor(entry, wanted, data):
     """What the index says of a tensor, checked, and its array."""
+    must(sha256(data) == entry["sha256"], f"F-40: {entry['name']}")
+    if wanted is None: return {}
     must((entry["role"], entry["name"]) == wanted[:2], f"F-34: {entry['name']} instead of {wanted[1]}")
     must(len(data) == math.prod(entry["shape"]) * np.dtype(TYPES[entry["dtype"]]).itemsize, "F-37")
-    must(sha256(data) == entry["sha256"], f"F-40: {entry['name']}")
     return {**entry, "array": np.frombuffer(data, TYPES[entry["dtype"]]).reshape(entry["shape"])}
 
 def read_file(data):
@@ -116,8 +123,7 @@ def read_file(data):
         at, id = at + 64, id.rstrip(b"\0").decode("ascii")
         must(id and set(id) <= set("abcdefghijklmnopqrstuvwxyz0123456789_") and flags in (0, 1), "F-7 or F-8")
         if id == "footer":
-            must((flags, crc) == (1, 0), "F-19")
-            must(length == at == len(data), "F-20")
+            must((flags, crc) == (1, 0) and length == at == len(data), "F-19 or F-20")
             must(sha256(blocks) == digest.hex(), "F-21")
             break
         must(at + padded(length) <= len(data), "F-11: cut short")
@@ -132,8 +138,7 @@ def read_file(data):
     entries = list(records.to_end(lambda: {
         "role": records.role(), "name": records.text(), "dtype": records.text(), "shape": records.list(records.number),
         "offset": records.number(), "length": records.number(), "sha256": records.take(32).hex()}))
-    must(len(entries) == len(wanted), "F-33")
-    for entry, expected in zip(entries, wanted):
+    for entry, expected in pairs(entries, wanted, model["skipped"]):
         must(entry.pop("offset") == at, "F-38")
         end, length = at + entry["length"], padded(entry.pop("length"))
         must(at + length <= len(numbers) and not any(numbers[end:at + length]), "F-39")
@@ -141,7 +146,7 @@ def read_file(data):
         at += length
     must(at == len(numbers), "F-39")
     must(sha256(bytes.fromhex("".join(entry["sha256"] for entry in entries))) == digests["tensors"], "F-10")
-    return {**model, "tensors": tensors}
+    return {**model, "tensors": [tensor for tensor in tensors if tensor]}
 
 def read_directory(path):
     def content(name):
@@ -166,10 +171,9 @@ def read_directory(path):
         sections[id] = content(entry["file"])
         must((len(sections[id]), sha256(sections[id])) == (entry["length"], entry["sha256"]), f"D-17: {id}")
     model, wanted = decode(found, manifest["architecture"], sections)
-    must(len(manifest["tensors"]) == len(wanted), "D-11")
-    for number, (entry, expected) in enumerate(zip(manifest["tensors"], wanted)):
-        name = "".join(c if c.isascii() and c.isalnum() or c == "_" else "-" for c in expected[2][:64])
-        must(entry["file"] == f"tensors/{number:04}-{name}.npy", "D-5")
+    for number, (entry, expected) in enumerate(pairs(manifest["tensors"], wanted, model["skipped"])):
+        name = "".join(c if c.isascii() and c.isalnum() or c == "_" else "-" for c in expected[2][:64]) if expected else "[A-Za-z0-9_-]*"
+        must(re.fullmatch(f"tensors/{number:04}-{name}[.]npy", entry["file"]), "D-5")
         data, shape = content(entry.pop("file")), str(tuple(entry["shape"]))
         must(sha256(data) == entry.pop("file_sha256"), f"D-14: {name}")
         header = f"{{'descr': '{TYPES[entry['dtype']]}', 'fortran_order': False, 'shape': {shape}, }}"
@@ -177,12 +181,10 @@ def read_directory(path):
         header = b"\x93NUMPY\1\0" + struct.pack("<H", length - 10) + f"{header:{length - 11}}\n".encode()
         must(data.startswith(header), f"D-12: {name}")
         tensors.append(tensor(entry, expected, data[length:]))
-    return {**model, "tensors": tensors}
-
+    return {**model, "tensors": [tensor for tensor in tensors if tensor]}
 def read(path):
-    """The model at `path`: its architecture, metadata and tensors with their arrays, and what was skipped."""
+    """The model at `path`: its sections, its tensors with their arrays, and what was skipped."""
     return read_directory(path) if os.path.isdir(path) else read_file(open(path, "rb").read())
-
 def main(paths, as_json):
     models = {}
     for path in paths:
@@ -191,9 +193,7 @@ def main(paths, as_json):
             for tensor in models[path]["tensors"]: del tensor["array"]
         except (Refused, LookupError, OSError, RecursionError, TypeError, ValueError, struct.error) as error:
             models[path] = {"refused": repr(error)}
-    lines = (f"{path}: {model.get('refused', 'sound')}" for path, model in models.items())
-    print(json.dumps(models, indent=1) if as_json else "\n".join(lines))
+    print(json.dumps(models, indent=1) if as_json else "\n".join(f"{path}: {model.get('refused', 'sound')}" for path, model in models.items()))
     return int(any("refused" in model for model in models.values()))
-
 if __name__ == "__main__":
     sys.exit(main([path for path in sys.argv[1:] if path != "--json"], "--json" in sys.argv))

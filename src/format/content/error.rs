@@ -1,5 +1,6 @@
 //! What does not fit together in a checkpoint.
 
+use super::SectionId;
 use crate::model::{SettingsError, TrainingStateError};
 use crate::tensor::Shape;
 
@@ -18,6 +19,10 @@ pub enum ContentError {
     TooLarge { tensor: String },
     #[error("the optimizer that is set keeps slots {expected:?}, found {found:?}")]
     Slots { expected: Vec<String>, found: Vec<String> },
+    #[error(
+        "it is of section {section:?}, which is not there, or whose tensors are of another role"
+    )]
+    NoSection { section: SectionId },
     #[error("{found} slots per parameter, the most is {limit}")]
     SlotCount { found: usize, limit: usize },
     #[error("two {what} are named {name:?}")]

@@ -34,6 +34,7 @@ pub(super) use compile::CompileJson;
 pub use error::ContentError;
 pub use records::Role;
 pub(super) use records::{TensorRecord, encode};
+pub use section::SectionId;
 pub(super) use section::{Admission, Encoding, FOOTER, Section, is_section_id};
 pub(super) use tensors::{Expected, check};
 pub(super) use training::TrainingJson;
@@ -50,6 +51,8 @@ pub(super) struct Description {
     metadata: BTreeMap<String, String>,
     /// Its answers stand among the tensors.
     proof: Option<Proof<'static>>,
+    /// Sections of a newer schema, which are passed over.
+    newer: BTreeSet<Section>,
 }
 
 /// A tensor that belongs into a file.
@@ -96,6 +99,7 @@ impl Description {
                 inputs: proof.inputs.clone(),
                 outputs: Vec::new(),
             }),
+            newer: BTreeSet::new(),
         };
         check_graph(&description.graph)?;
         if let Some(compile) = &description.compile {
@@ -177,30 +181,35 @@ impl Description {
         limits: &Limits,
         budget: &mut Budget,
     ) -> Result<Self, FormatError> {
+        let mut newer = BTreeSet::new();
+        let mut part = |section: Section, schema: u64| {
+            let part = part(section)?;
+            if json::schema_of(part.bytes).is_some_and(|found| found > schema) {
+                newer.insert(section);
+                return None;
+            }
+            Some(part)
+        };
         let mut compile: Option<CompileSettings> = None;
-        if let Some(part) = part(Section::Compile) {
-            part.check_schema(SCHEMA, "the schema of the compile settings")?;
+        if let Some(part) = part(Section::Compile, SCHEMA) {
             let settings = CompileSettings::from(part.json::<CompileJson>(limits, budget)?);
             settings.check(&graph).map_err(|error| part.fault(ContentError::from(error)))?;
             compile = Some(settings);
         }
         let mut optimizer = None;
-        if let Some(part) = part(Section::Optimizer) {
-            part.check_schema(OPTIMIZER_SCHEMA, "the schema of the optimizer's state")?;
+        if let Some(part) = part(Section::Optimizer, OPTIMIZER_SCHEMA) {
             let slots = part.json::<OptimizerStateJson>(limits, budget)?.into();
             check_optimizer(&slots, compile.as_ref()).map_err(|error| part.fault(error))?;
             optimizer = Some(slots);
         }
         let mut training = None;
-        if let Some(part) = part(Section::Training) {
-            part.check_schema(TRAINING_SCHEMA, "the schema of the training state")?;
+        if let Some(part) = part(Section::Training, TRAINING_SCHEMA) {
             let state = TrainingState::from(part.json::<TrainingJson>(limits, budget)?);
             state.check(compile.as_ref()).map_err(|error| part.fault(ContentError::from(error)))?;
             training = Some(state);
         }
         let mut history = None;
-        if let Some(part) = part(Section::History) {
-            part.check_schema(HISTORY_SCHEMA, "the schema of the history")?;
+        if let Some(part) = part(Section::History, HISTORY_SCHEMA) {
             // As long as training was, so that only the memory bounds it.
             let limits = Limits { text: u64::MAX, ..*limits };
             let read = History::from(part.json::<HistoryJson>(&limits, budget)?);
@@ -208,7 +217,8 @@ impl Description {
             history = Some(read);
         }
         let mut metadata = BTreeMap::new();
-        if let Some(part) = part(Section::Metadata) {
+        // Strings by name: there is no schema that could be newer.
+        if let Some(part) = part(Section::Metadata, u64::MAX) {
             metadata = part.json(limits, budget)?;
             if metadata.is_empty() {
                 let (id, rule) = (Section::Metadata.id().to_owned(), "is there but holds nothing");
@@ -216,13 +226,13 @@ impl Description {
             }
         }
         let mut proof = None;
-        if let Some(part) = part(Section::Proof) {
-            part.check_schema(PROOF_SCHEMA, "the schema of the proof")?;
+        if let Some(part) = part(Section::Proof, PROOF_SCHEMA) {
             let read = Proof::from(part.json::<ProofJson>(limits, budget)?);
             check_proof(&read, &graph).map_err(|error| part.fault(error))?;
             proof = Some(read);
         }
-        let description = Self { graph, compile, optimizer, training, history, metadata, proof };
+        let description =
+            Self { graph, compile, optimizer, training, history, metadata, proof, newer };
         limits.check_tensors(description.tensor_count())?;
         Ok(description)
     }
@@ -234,7 +244,7 @@ impl Description {
 
     /// The checkpoint with these tensors, which are those [`expected`](Self::expected).
     pub(super) fn with_tensors(self, tensors: Vec<(Expected, Tensor<'_>)>) -> Checkpoint<'_> {
-        let Self { graph, compile, optimizer, training, history, metadata, proof } = self;
+        let Self { graph, compile, optimizer, training, history, metadata, proof, newer: _ } = self;
         let (mut parameters, mut outputs, mut best) = (Vec::new(), Vec::new(), Vec::new());
         let mut optimizer = optimizer.map(|OptimizerSlots { step, slots }| OptimizerState {
             step,
@@ -254,6 +264,8 @@ impl Description {
                     }
                     best.get_mut(callback)
                 }
+                // None is expected.
+                Role::Of { .. } => None,
             };
             if let Some(list) = list {
                 list.push(NamedTensor { name, tensor });
@@ -288,7 +300,7 @@ impl Part<'_> {
 
     /// The architecture that this text gives.
     pub(super) fn graph(&self, limits: &Limits, budget: &mut Budget) -> Result<Graph, FormatError> {
-        self.check_schema(SCHEMA, "the schema of the architecture")?;
+        check_schema(json::schema_of(self.bytes), SCHEMA, "the schema of the architecture")?;
         self.checked_graph(self.json::<GraphJson>(limits, budget)?, limits)
     }
 
@@ -305,11 +317,6 @@ impl Part<'_> {
         })?;
         check_graph(&graph).map_err(|error| self.fault(error))?;
         Ok(graph)
-    }
-
-    /// Refuses a newer schema of a text than `supported`.
-    fn check_schema(&self, supported: u64, what: &'static str) -> Result<(), FormatError> {
-        check_schema(json::schema_of(self.bytes), supported, what)
     }
 
     /// Reads canonical JSON.

@@ -4,6 +4,7 @@
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::{Decode, Encode};
 
+use super::section::SectionId;
 use super::{ContentError, Part};
 use crate::bytes::{Budget, Reader};
 use crate::format::FormatError;
@@ -49,6 +50,8 @@ pub enum Role {
     ProofOutput,
     /// What the callback of this number remembers of a parameter, such as its best value.
     Best(u32),
+    /// The tensor of this number of a section that this version does not know.
+    Of { section: SectionId, number: u32 },
 }
 
 /// Appends one record.
@@ -69,16 +72,16 @@ pub(in crate::format) fn encode<T: Encode>(
 }
 
 impl Part<'_> {
-    /// Reads records until the part ends, or there are more than `wanted`.
+    /// Reads records until the part ends, or there are more than `most`.
     pub(in crate::format) fn records<T: Decode<()>>(
         &self,
         what: &'static str,
-        wanted: usize,
+        most: u64,
         budget: &mut Budget,
     ) -> Result<Vec<T>, FormatError> {
         let mut reader = Reader::new(self.bytes, self.offset);
         let mut records = Vec::new();
-        while !reader.is_empty() && records.len() <= wanted {
+        while !reader.is_empty() && records.len() as u64 <= most {
             // The vector grows by doubling.
             budget.reserve(2 * size_of::<T>() as u64, what)?;
             records.push(self.decode(&mut reader, what, budget)?);

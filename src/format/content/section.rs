@@ -1,6 +1,10 @@
 //! The parts of a saved model, whichever form it is saved in.
 
 use std::collections::BTreeSet;
+use std::fmt;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::format::FormatError;
 use crate::format::error::Fault;
@@ -133,6 +137,46 @@ impl<'s> Admission<'s> {
             None => "stands twice",
         };
         Err(FormatError::damaged(part, offset, Fault::Section { id: id.to_owned(), rule }))
+    }
+}
+
+/// The id of a section as it stands in a record: filled up with zeros.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct SectionId([u8; 12]);
+
+impl SectionId {
+    /// `None` if no section can have that id.
+    pub fn new(id: &str) -> Option<Self> {
+        let mut bytes = [0; 12];
+        bytes.get_mut(..id.len())?.copy_from_slice(id.as_bytes());
+        is_section_id(id).then_some(Self(bytes))
+    }
+
+    /// `None` if the bytes of a record are no id.
+    pub fn as_str(&self) -> Option<&str> {
+        let length = self.0.iter().position(|&byte| byte == 0).unwrap_or(self.0.len());
+        let id = std::str::from_utf8(self.0.get(..length)?).ok()?;
+        (Self::new(id)? == *self).then_some(id)
+    }
+}
+
+impl fmt::Debug for SectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0.escape_ascii(), f)
+    }
+}
+
+impl Serialize for SectionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str().unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for SectionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        let no_id = || serde::de::Error::custom(format_args!("no section can be called `{id}`"));
+        Self::new(&id).ok_or_else(no_id)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::records::Role;
-use super::{ContentError, Description};
+use super::{ContentError, Description, Section};
 use crate::model::TrainingState;
 use crate::tensor::Shape;
 
@@ -33,6 +33,7 @@ impl fmt::Display for Named<'_> {
             Role::Slot(slot) => write!(f, "tensor {name:?} of optimizer slot {slot}"),
             Role::ProofOutput => write!(f, "proof's output {name:?}"),
             Role::Best(callback) => write!(f, "tensor {name:?} of callback {callback}"),
+            Role::Of { section, .. } => write!(f, "tensor {name:?} of section {section:?}"),
         }
     }
 }
@@ -44,6 +45,33 @@ impl fmt::Display for Expected {
 }
 
 impl Description {
+    /// Whether a tensor of that role belongs to a section that is passed over; `unknown` are the ids
+    /// of those that this version does not know.
+    ///
+    /// # Errors
+    /// If its section is not there, or one that has other roles.
+    pub(in crate::format) fn passes_over(
+        &self,
+        role: Role,
+        unknown: &[&str],
+    ) -> Result<bool, ContentError> {
+        match role {
+            Role::Parameter => Ok(false),
+            Role::Slot(_) => Ok(self.passes(Section::Optimizer)),
+            Role::ProofOutput => Ok(self.passes(Section::Proof)),
+            Role::Best(_) => Ok(self.passes(Section::Training)),
+            Role::Of { section, .. } => match section.as_str() {
+                Some(id) if unknown.contains(&id) => Ok(true),
+                _ => Err(ContentError::NoSection { section }),
+            },
+        }
+    }
+
+    /// Whether that section is of a newer schema, and so passed over.
+    pub(in crate::format) fn passes(&self, section: Section) -> bool {
+        self.newer.contains(&section)
+    }
+
     /// How many tensors there must be.
     pub(in crate::format) fn tensor_count(&self) -> u64 {
         let all = self.graph.parameters();

@@ -49,10 +49,19 @@ fn tensor_file(number: usize, role: Role, slots: &[String], name: &str) -> Strin
         Role::Slot(number) => format!("{}/{name}", slot(number)),
         Role::ProofOutput => format!("proof/{name}"),
         Role::Best(_) => format!("best/{name}"),
+        Role::Of { section, .. } => format!("{}/{name}", section.as_str().unwrap_or_default()),
     };
     let readable = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let stem: String = full.chars().take(MAX_STEM).map(readable).collect();
     format!("{number:04}-{stem}.npy")
+}
+
+/// Whether `name` is one that tensor `number` of some role and name can have in `tensors/`.
+fn is_tensor_file(name: &str, number: usize) -> bool {
+    let stem =
+        name.strip_suffix(".npy").and_then(|name| name.strip_prefix(&format!("{number:04}-")));
+    let readable = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    stem.is_some_and(|stem| stem.len() <= MAX_STEM && stem.bytes().all(readable))
 }
 
 /// The name in `extra/` of the section of that id.

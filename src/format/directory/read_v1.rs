@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::entries::Directory;
 use super::manifest::MANIFEST;
 use super::manifest_v1::{ExtraEntry, Manifest, TensorEntry};
-use super::{EXTRA, TENSORS, extra_file, npy, tensor_file};
+use super::{EXTRA, TENSORS, extra_file, is_tensor_file, npy, tensor_file};
 use crate::bytes::fs::Fs;
 use crate::bytes::{Budget, Digest, matches};
 use crate::format::content::{
@@ -46,19 +46,22 @@ pub(super) fn parse<F: Fs>(
     };
     let graph = whole.checked_graph(architecture, limits)?;
     let description = Description::read(graph, part, limits, budget)?;
-    let (tensors, infos) = read_tensors(root, &description, &tensors, whole, budget)?;
+    let unknown = extra.iter().filter(|entry| Section::from_id(&entry.section).is_none());
+    let unknown: Vec<_> = unknown.map(|entry| entry.section.as_str()).collect();
+    let plan = plan(&description, &tensors, &unknown, whole, budget)?;
+    let (tensors, infos) = read_tensors(root, plan)?;
     Ok(Parsed {
         version,
         sha256,
-        sections: extra.into_iter().map(info).collect(),
+        sections: extra.into_iter().map(|entry| info(entry, &description)).collect(),
         tensors: infos,
         checkpoint: description.with_tensors(tensors),
     })
 }
 
-fn info(entry: ExtraEntry) -> SectionInfo {
+fn info(entry: ExtraEntry, description: &Description) -> SectionInfo {
     SectionInfo {
-        known: Section::from_id(&entry.section).is_some(),
+        known: Section::from_id(&entry.section).is_some_and(|section| !description.passes(section)),
         id: entry.section,
         critical: entry.critical,
         file: Some(entry.file),
@@ -129,47 +132,71 @@ fn check_digest(
 
 type Tensors = Vec<(Expected, Tensor<'static>)>;
 
-/// Holds the entries against what the description calls for, and the files against the entries.
-fn read_tensors<F: Fs>(
-    root: &Directory<'_, F>,
+/// Holds the entries against what the description calls for.
+fn plan<'m>(
     description: &Description,
-    entries: &[TensorEntry],
+    entries: &'m [TensorEntry],
+    unknown: &[&str],
     manifest: Part<'_>,
     budget: &mut Budget,
-) -> Result<(Tensors, Vec<TensorInfo>), FormatError> {
+) -> Result<Vec<Planned<'m>>, FormatError> {
+    let passed = entries.iter().map(|entry| description.passes_over(entry.role, unknown));
+    let passed = passed.collect::<Result<Vec<_>, _>>().map_err(|error| manifest.fault(error))?;
+    let kept = entries.iter().zip(&passed).filter(|(_, passed)| !**passed);
+    let found: Vec<_> = kept
+        .map(|(entry, _)| (entry.role, entry.name.as_str(), content::shape_of(&entry.shape)))
+        .collect();
     let all_expected = description.expected();
-    let found = entries
-        .iter()
-        .map(|entry| (entry.role, entry.name.as_str(), content::shape_of(&entry.shape)));
-    content::check(&all_expected, found).map_err(|error| manifest.fault(error))?;
-    if entries.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
+    content::check(&all_expected, found.into_iter()).map_err(|error| manifest.fault(error))?;
+    let mut all_expected = all_expected.into_iter();
     let mut plan = Vec::with_capacity(entries.len());
-    for (number, (expected, entry)) in all_expected.into_iter().zip(entries).enumerate() {
-        let name = tensor_file(number, expected.role, description.slots(), &expected.name);
-        if entry.file.strip_prefix(TENSORS_PREFIX) != Some(&name) {
+    for (number, (entry, passed)) in entries.iter().zip(passed).enumerate() {
+        let wanted = (!passed).then(|| all_expected.next()).flatten();
+        let known = wanted.is_some();
+        let tensor = wanted.unwrap_or_else(|| Expected {
+            role: entry.role,
+            name: entry.name.clone(),
+            shape: content::shape_of(&entry.shape),
+        });
+        let name = tensor_file(number, tensor.role, description.slots(), &tensor.name);
+        let file = entry.file.strip_prefix(TENSORS_PREFIX);
+        // The names of slots that are passed over are not known.
+        let any = |file: &str| !known && is_tensor_file(file, number);
+        let Some(name) = file.filter(|&file| file == name || any(file)) else {
             let (what, expected) = ("the file of a tensor", format!("{TENSORS_PREFIX}{name}"));
             let found = entry.file.clone();
             return Err(manifest.fault(Fault::Value { what, expected, found }));
-        }
+        };
         let (dtype, length) =
-            content::layout(&expected, &entry.dtype).map_err(|fault| manifest.fault(fault))?;
+            content::layout(&tensor, &entry.dtype).map_err(|fault| manifest.fault(fault))?;
         budget.reserve(length, "a tensor")?;
-        plan.push(Planned { expected, entry, name, dtype, length });
+        plan.push(Planned { tensor, known, entry, name, dtype, length });
+    }
+    Ok(plan)
+}
+
+/// Holds the files against their entries.
+fn read_tensors<F: Fs>(
+    root: &Directory<'_, F>,
+    plan: Vec<Planned<'_>>,
+) -> Result<(Tensors, Vec<TensorInfo>), FormatError> {
+    if plan.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
     }
     let directory = root.sub(TENSORS, TENSORS_PREFIX)?;
-    directory.check_names(&plan.iter().map(|planned| planned.name.as_str()).collect())?;
-    let read = plan.into_par_iter().map(|planned| planned.read(&directory));
+    directory.check_names(&plan.iter().map(|planned| planned.name).collect())?;
+    let read = plan.into_par_iter().filter_map(|planned| planned.read(&directory).transpose());
     Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
 }
 
 /// A tensor whose entry agrees with the description.
 struct Planned<'m> {
-    expected: Expected,
+    tensor: Expected,
+    /// Whether the description calls for it; else it is passed over.
+    known: bool,
     entry: &'m TensorEntry,
     /// In `tensors/`.
-    name: String,
+    name: &'m str,
     dtype: DType,
     length: u64,
 }
@@ -178,17 +205,20 @@ impl Planned<'_> {
     fn read<F: Fs>(
         self,
         directory: &Directory<'_, F>,
-    ) -> Result<((Expected, Tensor<'static>), TensorInfo), FormatError> {
-        let Self { expected, entry, name, dtype, length } = self;
+    ) -> Result<Option<((Expected, Tensor<'static>), TensorInfo)>, FormatError> {
+        let Self { tensor: expected, known, entry, name, dtype, length } = self;
         let header = npy::header(dtype, &expected.shape);
-        let bytes = directory.read(&name, &header, length)?;
+        let bytes = directory.read(name, &header, length)?;
         check_digest(&entry.file, "the numbers", entry.sha256, Digest::of(&bytes))?;
         let whole = Digest::of_parts([header.as_slice(), &bytes]);
         check_digest(&entry.file, "the file", entry.file_sha256, whole)?;
+        if !known {
+            return Ok(None);
+        }
         let tensor = Tensor::new(dtype, expected.shape.clone(), bytes)
             .map_err(|error| FormatError::damaged(&entry.file, 0, Fault::Tensor(error)))?;
         let (file, offset) = (Some(entry.file.clone()), header.len() as u64);
         let info = TensorInfo::new(&expected, &tensor, file, offset, entry.sha256);
-        Ok(((expected, tensor), info))
+        Ok(Some(((expected, tensor), info)))
     }
 }

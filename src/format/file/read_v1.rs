@@ -8,7 +8,7 @@ use super::source::{Cursor, Place, Source, read_block};
 use super::sums::Sums;
 use crate::bytes::{Budget, Digest, matches};
 use crate::format::content::{
-    self, Admission, Description, Expected, FOOTER, Part, Section, TensorRecord,
+    self, Admission, Description, Expected, FOOTER, Part, Role, Section, TensorRecord,
 };
 use crate::format::error::Fault;
 use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
@@ -36,8 +36,10 @@ pub(super) struct Numbers {
 /// A tensor whose record agrees with the description.
 #[derive(Debug)]
 struct Planned {
-    expected: Expected,
-    dtype: DType,
+    role: Role,
+    name: String,
+    /// `None` if the tensor is passed over.
+    expected: Option<(Expected, DType)>,
     place: Place,
     sha256: Digest,
 }
@@ -104,8 +106,12 @@ pub(super) fn outline<'a>(
     let description = Description::read(graph, part, limits, budget)?;
     let (index, records) = required(Section::Index)?;
     let (numbers, _) = required(Section::Tensors)?;
-    let numbers = Numbers::new(&description, &index.part(records), numbers, budget)?;
-    let sections = sections.iter().map(Found::info).collect();
+    let unknown = sections.iter().filter(|found| found.section.is_none());
+    let unknown: Vec<_> = unknown.map(|found| found.header.id.as_str()).collect();
+    let records = index.part(records).records("a record of the index", limits.tensors, budget)?;
+    limits.check_tensors(records.len() as u64)?;
+    let numbers = Numbers::new(&description, &index.part(&[]), records, &unknown, numbers)?;
+    let sections = sections.iter().map(|found| found.info(&description)).collect();
     Ok((Outline { version, sha256, sections, description }, numbers))
 }
 
@@ -140,11 +146,11 @@ impl Found {
         Part { name: &self.name, offset: self.place.offset, bytes }
     }
 
-    fn info(&self) -> SectionInfo {
+    fn info(&self, description: &Description) -> SectionInfo {
         SectionInfo {
             id: self.header.id.clone(),
             critical: self.header.critical,
-            known: self.section.is_some(),
+            known: self.section.is_some_and(|section| !description.passes(section)),
             file: None,
             offset: self.place.offset,
             length: self.header.length,
@@ -237,23 +243,32 @@ impl Numbers {
     fn new(
         description: &Description,
         index: &Part<'_>,
+        records: Vec<TensorRecord>,
+        unknown: &[&str],
         numbers: &Found,
-        budget: &mut Budget,
     ) -> Result<Self, FormatError> {
+        let passed = records.iter().map(|record| description.passes_over(record.role, unknown));
+        let passed = passed.collect::<Result<Vec<_>, _>>().map_err(|error| index.fault(error))?;
+        let kept = records.iter().zip(&passed).filter(|(_, passed)| !**passed);
+        let found: Vec<_> = kept
+            .map(|(record, _)| {
+                (record.role, record.name.as_str(), content::shape_of(&record.shape))
+            })
+            .collect();
         let all_expected = description.expected();
-        let wanted = all_expected.len();
-        let records: Vec<TensorRecord> = index.records("a record of the index", wanted, budget)?;
-        let found = records
-            .iter()
-            .map(|record| (record.role, record.name.as_str(), content::shape_of(&record.shape)));
-        content::check(&all_expected, found).map_err(|error| index.fault(error))?;
+        content::check(&all_expected, found.into_iter()).map_err(|error| index.fault(error))?;
 
         let mut cursor = Cursor::new(numbers.place);
         let reading = FormatError::reading(&numbers.name);
         let mut tensors = Vec::with_capacity(records.len());
-        for (expected, record) in all_expected.into_iter().zip(&records) {
-            let (dtype, length) =
-                content::layout(&expected, &record.dtype).map_err(|fault| index.fault(fault))?;
+        let mut all_expected = all_expected.into_iter();
+        for (record, passed) in records.into_iter().zip(passed) {
+            let (mut expected, mut length) = (None, record.length);
+            if let Some(wanted) = (!passed).then(|| all_expected.next()).flatten() {
+                let layout = content::layout(&wanted, &record.dtype);
+                let (dtype, bytes) = layout.map_err(|fault| index.fault(fault))?;
+                (expected, length) = (Some((wanted, dtype)), bytes);
+            }
             let place = Place { offset: cursor.offset(), length };
             let offset = place.offset.saturating_sub(numbers.place.offset);
             for (what, expected, found) in [
@@ -267,7 +282,8 @@ impl Numbers {
             }
             cursor.pass(length, "a tensor").map_err(&reading)?;
             cursor.pass(padding_of(length), "the padding of a tensor").map_err(&reading)?;
-            tensors.push(Planned { expected, dtype, place, sha256: Digest(record.sha256) });
+            let TensorRecord { role, name, sha256, .. } = record;
+            tensors.push(Planned { role, name, expected, place, sha256: Digest(sha256) });
         }
         cursor.finish("the last tensor").map_err(&reading)?;
         let (name, place) = (numbers.name.clone(), numbers.place);
@@ -276,7 +292,7 @@ impl Numbers {
 
     /// Where the tensors stand; those of one role, which a model keeps together, in one group.
     pub(super) fn groups(&self) -> Vec<Vec<Place>> {
-        let groups = self.tensors.chunk_by(|a, b| a.expected.role == b.expected.role);
+        let groups = self.tensors.chunk_by(|a, b| a.role == b.role);
         groups.map(|group| group.iter().map(|planned| planned.place).collect()).collect()
     }
 
@@ -291,7 +307,7 @@ impl Numbers {
         for (planned, sums) in pairs() {
             let (expected, found) = (planned.sha256, sums.sha256);
             if !matches(expected, found) {
-                let what = format!("tensor {:?}", planned.expected.name);
+                let what = format!("tensor {:?}", planned.name);
                 return damaged(planned.place.offset, Fault::Digest { what, expected, found });
             }
         }
@@ -315,9 +331,9 @@ impl Outline {
         let Self { version, sha256, sections, description } = self;
         let mut tensors = Vec::with_capacity(contents.len());
         let mut infos = Vec::with_capacity(contents.len());
-        for (Planned { expected, dtype, place, sha256 }, bytes) in
-            numbers.tensors.iter().zip(contents)
+        for (Planned { expected, place, sha256, .. }, bytes) in numbers.tensors.iter().zip(contents)
         {
+            let Some((expected, dtype)) = expected else { continue };
             let tensor = Tensor::of(*dtype, expected.shape.clone(), bytes).map_err(|error| {
                 FormatError::damaged(&numbers.name, place.offset, Fault::Tensor(error))
             })?;

@@ -1,0 +1,97 @@
+//! FORMAT.md: what today's readers make of newer schemas, and of tensors that they do not know.
+
+use keepnet::format::{Format, FormatError, Limits, inspect, load, pack, save, unpack};
+use keepnet::{Checkpoint, Model};
+
+use crate::format_support::newer::{newer_schema, with_tensor_of};
+use crate::format_support::refusal::{assert_says, container, damage, read};
+use crate::format_support::{assert_same_bits, small};
+use crate::written;
+
+/// The small model without what belongs to a section.
+fn without(id: &str) -> Checkpoint<'static> {
+    let small = small();
+    match id {
+        "compile" => Checkpoint { compile: None, ..small },
+        "optimizer" => Checkpoint { optimizer: None, ..small },
+        "training" => Checkpoint { training: None, ..small },
+        "history" => Checkpoint { history: None, ..small },
+        "proof" => Checkpoint { proof: None, ..small },
+        _ => small,
+    }
+}
+
+#[test]
+fn f_28_newer_schemas_are_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    for id in ["compile", "optimizer", "training", "history", "proof"] {
+        for file in written() {
+            let text = format!("section `{id}`");
+            assert!(read(&file).is_ok(), "{text}");
+        }
+        let newer = newer_schema(id);
+        assert_same_bits(&read(&newer).unwrap(), &without(id));
+        let path = home.path().join(format!("{id}.knet"));
+        std::fs::write(&path, &newer).unwrap();
+        assert_eq!(inspect(&path).unwrap().skipped, [id]);
+        let error = unpack(&path, &home.path().join(id)).unwrap_err();
+        assert!(matches!(error.cause(), FormatError::WouldLose { .. }), "{error}");
+        // The model predicts.
+        Model::load(&path).unwrap();
+        let none = container().replacing(id, "\"schema\": 1", "\"schema\": 0");
+        assert_says(&damage(&none), &["no schema 0"]);
+        let missing = container().replacing(id, "  \"schema\": 1,\n", "");
+        assert_says(&damage(&missing), &["missing field `schema`"]);
+    }
+}
+
+#[test]
+fn f_60_tensors_of_what_is_passed_over() {
+    let container = with_tensor_of("ema");
+    let file = container.put_together();
+    assert_same_bits(&read(&file).unwrap(), &small());
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("newer.knet");
+    std::fs::write(&path, &file).unwrap();
+    assert_eq!(inspect(&path).unwrap().skipped, ["ema"]);
+    assert_same_bits(&load(&path, &Limits::default()).unwrap(), &small());
+
+    // Its numbers, its padding and its place are checked all the same.
+    let end = container.clone().section("tensors").payload.len();
+    let bad = container.clone().with("tensors", |section| section.payload[end - 128] ^= 1);
+    assert_says(&damage(&bad), &["tensor \"averages\"", "SHA-256"]);
+    let bad = container.clone().with("tensors", |section| section.payload[end - 1] = 1);
+    assert_says(&damage(&bad), &["padding"]);
+    let bad = container.clone().with("index", |section| {
+        let at = section.payload.len() - 32 - 16;
+        section.payload[at] ^= 64;
+    });
+    assert_says(&damage(&bad), &["the offset of a tensor"]);
+    // Its section must be there, and one with roles of its own has no others.
+    for owner in ["other", "optimizer", "Ema", ""] {
+        let words = damage(&with_tensor_of(owner).put_together());
+        assert_says(&words, &["section `index`", "which is not there"]);
+    }
+    // A writer has none to write.
+    for file in written() {
+        assert!(crate::tensors::index(&file).iter().all(|record| record.role < 4));
+    }
+}
+
+/// The directory form passes over the same.
+#[test]
+fn directories_of_newer_schemas_are_read() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model");
+    save(&small(), &path, Format::Directory).unwrap();
+    for id in ["compile", "optimizer", "training", "history", "proof"] {
+        let (_home, path) = crate::format_support::refusal::saved();
+        let name = format!("extra/{id}.json");
+        let text = std::fs::read_to_string(path.join(&name)).unwrap();
+        let later = text.replacen("\"schema\": 1", "\"schema\": 2,\n  \"anything\": [null]", 1);
+        crate::directory::replace(&path, &name, later.as_bytes());
+        assert_same_bits(&load(&path, &Limits::default()).unwrap(), &without(id));
+        assert_eq!(inspect(&path).unwrap().skipped, [id]);
+        assert!(pack(&path, &home.path().join("packed.knet")).is_err());
+    }
+}
