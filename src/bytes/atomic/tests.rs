@@ -33,13 +33,13 @@ fn fill<F: Fs>(text: &str) -> impl Fn(&Contents<'_, F>) -> io::Result<()> {
 
 /// One of the two ways to save, with a text as the model.
 #[derive(Clone, Copy, Debug)]
-enum Form {
+pub(super) enum Form {
     File,
     Directory,
 }
 
 impl Form {
-    fn save<F: Fs>(self, fs: &F, text: &str) -> Result<(), AtomicError> {
+    pub(super) fn save<F: Fs>(self, fs: &F, text: &str) -> Result<(), AtomicError> {
         let path = Path::new("model");
         match self {
             Self::File => write_file_on(fs, path, |out| out.write_all(text.as_bytes())),
