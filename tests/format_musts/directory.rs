@@ -269,7 +269,8 @@ fn d_13_numbers_of_arrays() {
     assert_damaged(&path, &[name, "goes on for 1 bytes"]);
     for length in [array.len() - 1, 128, 127, 0] {
         fs::write(path.join(name), &array[..length]).unwrap();
-        assert_damaged(&path, &[name, "cut short"]);
+        let lengths = format!("takes {} bytes, {length} are left", array.len());
+        assert_damaged(&path, &[name, "cut short", &lengths]);
     }
 }
 
@@ -446,12 +447,19 @@ fn d_21_only_models_are_replaced() {
     fs::write(path.join("tensors/0000-conv2d-kernel.npy"), "x").unwrap();
     save(&small(), &path, Format::Directory).unwrap();
     load_it(&path);
-    for (name, content) in [("notes.txt", "mine"), ("tensors/notes.txt", "mine")] {
+    for name in [
+        "notes.txt",
+        "tensors/notes.txt",
+        "tensors/summer-2026.npy",
+        "tensors/007-bond.npy",
+        "extra/notes.txt",
+        "extra/My.json",
+    ] {
         let (_home, path) = saved();
-        fs::write(path.join(name), content).unwrap();
+        fs::write(path.join(name), "mine").unwrap();
         let error = save(&bare(), &path, Format::Directory).unwrap_err();
-        assert!(error.to_string().contains("no part of a saved model"), "{error}");
-        assert_eq!(fs::read_to_string(path.join(name)).unwrap(), content);
+        assert_says(&error.to_string(), &["no part of a saved model", name]);
+        assert_eq!(fs::read_to_string(path.join(name)).unwrap(), "mine");
         fs::remove_file(path.join(name)).unwrap();
         load_it(&path);
     }

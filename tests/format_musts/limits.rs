@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use keepnet::format::{FormatError, Limits, SaveOptions, from_bytes, save, to_bytes};
+use keepnet::bytes::BudgetError;
+use keepnet::format::{FormatError, Limits, SaveOptions, from_bytes, load, save, to_bytes};
 use keepnet::{Checkpoint, DType, Tensor};
 
-use crate::format_support::refusal::{assert_says, bytes};
+use crate::format_support::refusal::{assert_says, bytes, saved};
 use crate::format_support::small;
 
 /// How `bytes` are refused within `limits`.
@@ -33,6 +34,37 @@ fn f_52_limits_are_named() {
 fn f_53_what_is_beyond_a_limit_is_not_damaged() {
     for (limits, _) in beyond() {
         assert!(!error(limits).is_corrupt());
+    }
+}
+
+/// What takes exactly as much as a limit allows is read, in both forms.
+#[test]
+fn limits_are_exact() {
+    let (_home, path) = saved();
+    let file = bytes();
+    let read_file = |limits: &Limits| from_bytes(&file, limits).map(drop);
+    let read_directory = |limits: &Limits| load(&path, limits).map(drop);
+    for read in [&read_file as &dyn Fn(&Limits) -> _, &read_directory] {
+        let mut limits = Limits { memory: 0, text: 0, tensors: 0, ..Limits::default() };
+        while let Err(error) = read(&limits) {
+            let (limit, needed) = match error.cause() {
+                FormatError::Limit { name: "text", found, .. } => (&mut limits.text, *found),
+                FormatError::Limit { name: "tensors", found, .. } => (&mut limits.tensors, *found),
+                FormatError::Memory(BudgetError { needed, left, total, .. }) => {
+                    (&mut limits.memory, total - left + needed)
+                }
+                error => panic!("{error}"),
+            };
+            assert!(needed > *limit, "{error}");
+            *limit = needed;
+        }
+        for less in [
+            Limits { memory: limits.memory - 1, ..limits },
+            Limits { text: limits.text - 1, ..limits },
+            Limits { tensors: limits.tensors - 1, ..limits },
+        ] {
+            assert!(read(&less).is_err(), "{less:?}");
+        }
     }
 }
 
