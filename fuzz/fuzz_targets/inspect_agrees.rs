@@ -3,7 +3,7 @@
 #![no_main]
 
 use keepnet::format::{Limits, Role, inspect, load};
-use keepnet::{Checkpoint, NamedTensor};
+use keepnet::{Checkpoint, NamedTensor, TrainingState};
 use keepnet_fuzz::{directory_with, file_with};
 use libfuzzer_sys::fuzz_target;
 
@@ -49,5 +49,7 @@ fn held<'c>(checkpoint: &'c Checkpoint<'_>) -> Vec<(Role, &'c str, &'static str,
     }
     let outputs = checkpoint.proof.iter().map(|proof| proof.outputs.as_slice());
     held.extend(outputs.flat_map(|outputs| all(Role::ProofOutput, outputs)));
+    let best = checkpoint.training.iter().flat_map(TrainingState::weights);
+    held.extend((0..).zip(best).flat_map(|(number, best)| all(Role::Best(number), best)));
     held
 }

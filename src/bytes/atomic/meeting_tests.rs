@@ -1,4 +1,4 @@
-//! What fails, and what others do, between two calls of a save.
+//! What fails, and what others do, between two calls.
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
@@ -7,10 +7,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::tests::Form;
-use super::{AtomicError, Step, write_file_on};
+use super::{AtomicError, Step, create_directories, write_file_on};
 use crate::bytes::fs::simulated::{Image, SimulatedFs, Trouble};
 use crate::bytes::fs::{Fs, Lock, RealFs, Rename, Stat, open_directory};
 
@@ -164,4 +165,23 @@ fn a_directory_that_is_replaced_while_it_is_opened_is_opened_again() {
     let opened = open_directory(&RealFs, open).unwrap();
     let identity = |file| RealFs.stat(file).unwrap().identity;
     assert_eq!(identity(&opened), identity(&RealFs.open_path(&new).unwrap()));
+}
+
+#[test]
+fn a_lock_that_fails_is_not_tried_forever() {
+    // What is open only as a place in the file system cannot be locked.
+    let opened = rustix::fs::open(".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let error = RealFs.try_lock(&opened.into(), Lock::Shared).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(Errno::BADF.raw_os_error()));
+}
+
+#[test]
+fn directories_are_made_where_they_are_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("a/b/c");
+    create_directories(&path).unwrap();
+    assert!(path.is_dir());
+    create_directories(&path).unwrap();
+    fs::write(path.join("file"), "").unwrap();
+    assert!(create_directories(&path.join("file/d")).is_err());
 }

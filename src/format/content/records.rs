@@ -185,4 +185,17 @@ mod tests {
             OptimizerRecord { slots: [record.slots, vec![String::new()]].concat(), ..record };
         assert!(encode(&longer, "record", &mut Vec::new()).is_err());
     }
+
+    /// The list doubles as it grows, and each record keeps what it was decoded to.
+    #[test]
+    fn records_are_paid_for_before_they_are_kept() {
+        let record = ProofRecord { arithmetic_revision: 1, seed: 2, samples: 3 };
+        let mut out = Vec::new();
+        (0..5).for_each(|_| encode(&record, "record", &mut out).unwrap());
+        let part = Part { name: "part", offset: 0, bytes: &out };
+        let needed = (5 * 2 * size_of::<ProofRecord>() + 4 * out.len()) as u64;
+        let read = |bytes| part.records::<ProofRecord>("record", 5, &mut Budget::new(bytes));
+        assert_eq!(read(needed).unwrap(), [record; 5]);
+        assert!(matches!(read(needed - 1), Err(FormatError::Memory(_))));
+    }
 }
