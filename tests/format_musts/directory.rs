@@ -6,6 +6,7 @@ use std::path::Path;
 
 use keepnet::format::*;
 use keepnet::{DType, NamedTensor, Tensor};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::format_support::container::{Container, sha256};
 use crate::format_support::refusal::{
@@ -169,15 +170,14 @@ fn d_9_files_are_regular_and_have_one_name() {
         fs::hard_link(&outside, &inside).unwrap();
         assert_damaged(&path, &[name, "hard link"]);
         fs::remove_file(&inside).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &inside,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR,
-            0,
-        )
-        .unwrap();
+        let make = |kind| mknodat(CWD, &inside, kind, Mode::RUSR, 0).unwrap();
+        make(FileType::Fifo);
         assert_damaged(&path, &[name, "no regular file"]);
+        fs::remove_file(&inside).unwrap();
+        // It cannot even be opened.
+        make(FileType::Socket);
+        let error = directory_error(&path);
+        assert!(matches!(error.cause(), FormatError::Io { .. }), "{error}");
     }
 }
 

@@ -261,6 +261,11 @@ fn what_cannot_be_replaced_is_refused() {
         write_file(Path::new("/dev/null"), |_| Ok(())),
         Err(AtomicError::Occupied { found: "device, pipe or the like", .. })
     ));
+    // A name alone stands in the directory in which one works; tests work in the crate's.
+    assert!(matches!(
+        write_file(Path::new("src"), |_| Ok(())),
+        Err(AtomicError::Occupied { found: "directory", .. })
+    ));
     assert_eq!(names(home.path()), before);
     assert_eq!(fs::read(path("read-only")).unwrap(), b"mine");
 }
