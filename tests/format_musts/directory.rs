@@ -265,8 +265,8 @@ fn d_13_numbers_of_arrays() {
     let name = "tensors/0000-conv2d-kernel.npy";
     let array = fs::read(path.join(name)).unwrap();
     assert_eq!(array[128..], *small().tensors[0].tensor.bytes());
-    fs::write(path.join(name), [array.as_slice(), &[0]].concat()).unwrap();
-    assert_damaged(&path, &[name, "goes on for 1 bytes"]);
+    fs::write(path.join(name), [array.as_slice(), &[0; 3]].concat()).unwrap();
+    assert_damaged(&path, &[name, "goes on for 3 bytes"]);
     for length in [array.len() - 1, 128, 127, 0] {
         fs::write(path.join(name), &array[..length]).unwrap();
         let lengths = format!("takes {} bytes, {length} are left", array.len());
@@ -369,7 +369,7 @@ fn d_17_lengths_and_digests_of_sections() {
         assert_damaged(&path, parts);
     };
     with(&good[1..], &["cut short"]);
-    with(&[good.as_slice(), b"x"].concat(), &["goes on for 1 bytes"]);
+    with(&[good.as_slice(), b"xyz"].concat(), &["goes on for 3 bytes"]);
     with(&good.iter().map(|byte| byte ^ 1).collect::<Vec<_>>(), &["SHA-256 of the file"]);
 }
 
