@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file takes what it needs")]
 
 pub mod container;
+pub mod held;
 pub mod refusal;
 
 use std::collections::{BTreeMap, BTreeSet};
