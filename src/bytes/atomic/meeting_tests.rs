@@ -7,7 +7,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::tests::Form;
@@ -168,7 +167,9 @@ fn a_directory_that_is_replaced_while_it_is_opened_is_opened_again() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_lock_that_fails_is_not_tried_forever() {
+    use rustix::fs::{Mode, OFlags};
     // What is open only as a place in the file system cannot be locked.
     let opened = rustix::fs::open(".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let error = RealFs.try_lock(&opened.into(), Lock::Shared).unwrap_err();
