@@ -6,9 +6,11 @@
 mod format_support;
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use format_support::container::{Container, header_block, section_block};
+use format_support::refusal::{edit, saved};
 use format_support::small;
 use keepnet::format::*;
 use keepnet::*;
@@ -46,48 +48,102 @@ fn hostile_sizes_take_little_memory_and_time() {
     let again = container().with("index", |section| {
         section.payload.splice(second.clone(), record.iter().copied());
     });
-    let files = [
-        ("a section of 2^60 bytes", huge(1 << 60)),
-        ("a section of 2^64 − 1 bytes", huge(u64::MAX)),
-        ("a section of 2^64 − 63 bytes", huge(u64::MAX - 63)),
-        ("a name of 2^63 bytes", index(1 << 63, 4)),
-        ("2^60 dimensions", index(1 << 60, 40)),
-        ("2^60 elements", index(1 << 60, 48)),
-        ("100,000 records too many", many.put_together()),
-        ("tensors that overlap", overlapping),
-        ("one tensor twice", again),
-        ("10^7 tensors of a slot", container().with("optimizer", |section| {
-            section.payload[8..16].copy_from_slice(&10_000_000_u64.to_le_bytes());
-        })),
-        ("a reserved name", container().replacing("architecture", "\"name\": \"dense\"", "\"name\": \"\"")),
-        ("10^6 brackets", container().with("metadata", |s| s.payload = vec![b'['; 1_000_000])),
+    let deep = "[".repeat(1_000_000);
+    let files: [(&str, Vec<u8>, &str); 18] = [
+        ("a section of 2^60 bytes", huge(1 << 60), "the payload takes 1152921504606846976 bytes"),
+        ("a section of 2^64 − 1 bytes", huge(u64::MAX), "the payload takes"),
+        ("a section of 2^64 − 63 bytes", huge(u64::MAX - 63), "the payload takes"),
+        ("a name of 2^63 bytes", index(1 << 63, 4), "cannot be decoded"),
+        ("2^60 dimensions", index(1 << 60, 40), "cannot be decoded"),
+        ("2^60 elements", index(1 << 60, 48), "should have shape 3×3×1×2"),
+        ("100,000 records too many", many.put_together(), "tensor 1 should be the parameter \"conv2d/bias\""),
+        ("tensors that overlap", overlapping, "the offset of a tensor should be 128, but is 0"),
+        ("one tensor twice", again, "tensor 1 should be the parameter \"conv2d/bias\""),
+        (
+            "a slot of no name",
+            container().replacing("optimizer", "[\"momentum\"", "[\"\", \"momentum\""),
+            "keeps slots",
+        ),
+        (
+            "a name of a path",
+            container().replacing("architecture", "\"name\": \"dense\"", "\"name\": \"../dense\""),
+            "../dense",
+        ),
+        ("an empty name", container().replacing("architecture", "\"name\": \"dense\"", "\"name\": \"\""), "cannot be used"),
+        ("10^6 brackets", container().with("metadata", |s| s.payload = deep.clone().into()), "expected a map"),
+        ("10^6 brackets of layers", container().replacing("architecture", "\"layers\": [", &format!("\"layers\": {deep}")), "cannot be understood"),
         ("2^57 units", container().replacing(
             "architecture",
             "\"units\": 2",
             "\"units\": 144115188075855872",
-        )),
+        ), "too large for this keepnet"),
         ("a padding of 2^62", container().replacing(
             "architecture",
             "\"padding\": \"valid\"",
             "\"padding\": {\n          \"explicit\": {\n            \"top\": 4611686018427387904,\n            \"bottom\": 0,\n            \"left\": 0,\n            \"right\": 0\n          }\n        }",
-        )),
-        ("2^32 samples of a proof", container().with("proof", |section| {
-            section.payload[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-        })),
-        ("2^60 slots", container().with("optimizer", |section| {
-            section.payload[8..16].copy_from_slice(&(1_u64 << 60).to_le_bytes());
-        })),
+        ), "too large"),
+        ("2^32 samples of a proof", container().replacing("proof", "\"samples\": 1", "\"samples\": 4294967295"), "1 to 16 samples"),
+        ("500,000 inputs of a node", container().replacing(
+            "architecture",
+            "\"inputs\": [1]",
+            &format!("\"inputs\": [{}1]", "1, ".repeat(500_000)),
+        ), "the number of nodes and their inputs takes"),
     ];
-    for (what, bytes) in files {
-        let error = at_once(what, || from_bytes(&bytes, &Limits::default()).map(drop));
-        assert!(error.is_corrupt(), "{what}: {error}");
+    let home = tempfile::tempdir().unwrap();
+    for (number, (what, bytes, words)) in files.into_iter().enumerate() {
+        let error = at_once(what, || from_bytes(&bytes, &Limits::default()).map(drop)).to_string();
+        assert!(error.contains(words), "{what}: {error}");
+        // Read from a file, the same is said.
+        let path = home.path().join(format!("{number}.knet"));
+        fs::write(&path, &bytes).unwrap();
+        drop(bytes);
+        let read = at_once(what, || load(&path, &Limits::default()).map(drop)).to_string();
+        assert_eq!(read, format!("{}: {error}", path.display()), "{what}");
     }
+    sparse_files(&good);
+    manifests();
     for (layer, name, graph) in networks() {
         let bytes = to_bytes(&untrained(&graph)).unwrap();
         drop(from_bytes(&bytes, &Limits::default()).unwrap());
         let error = at_once(layer, || Model::from_bytes(&bytes).map(drop)).to_string();
         let words = [format!("with layer `{layer}`"), format!("raise `Limits::{name}`")];
         assert!(words.iter().all(|words| error.contains(words)), "{error}");
+    }
+}
+
+/// Files of gigabytes that take none on the disk.
+fn sparse_files(good: &[u8]) {
+    let home = tempfile::tempdir().unwrap();
+    let sparse = |name: &str, start: &[u8]| {
+        let path = home.path().join(name);
+        fs::write(&path, start).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_len(3 << 30).unwrap();
+        path
+    };
+    let refused = |path: &Path, words: &str| {
+        let error = at_once(words, || load(path, &Limits::default()).map(drop)).to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(&sparse("a header, then zeros", &good[..64]), "section header");
+    refused(&sparse("a model, then zeros", good), "goes on for");
+    refused(&sparse("a newer version", &header_block([2, 0, 0])), "newer keepnet");
+    refused(&sparse("zeros", &[]), "not a model");
+}
+
+/// Manifests that claim what is not there, or say more than they may.
+fn manifests() {
+    let deep = format!("\"name\": {}", "[".repeat(1_000_000));
+    let many = format!("\"dims\": [{}1]", "1, ".repeat(1_000_000));
+    for (from, to, words) in [
+        ("\"name\": \"dense\"", deep.as_str(), "cannot be understood"),
+        ("\"name\": \"dense\"", many.as_str(), "cannot be understood"),
+        ("\"units\": 2", "\"units\": 144115188075855872", "too large for this keepnet"),
+        ("\"shape\": [3, 3, 1, 2]", "\"shape\": [1152921504606846976]", "should have shape"),
+    ] {
+        let (_home, path) = saved();
+        edit(&path, from, to);
+        let error = at_once(from, || load(&path, &Limits::default()).map(drop)).to_string();
+        assert!(error.contains(words), "{error}");
     }
 }
 

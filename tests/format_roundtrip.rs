@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use format_support::held::held;
 use format_support::{assert_same_bits, checkpoints, small};
 use keepnet::format::*;
 use keepnet::*;
@@ -77,15 +78,13 @@ proptest! {
         save(&checkpoint, &directory, Format::Directory).unwrap();
         let (of_file, of_directory) = (inspect(&file).unwrap(), inspect(&directory).unwrap());
         let bytes = fs::read(&file).unwrap();
-        let tensors: Vec<_> = checkpoint.tensors.iter()
-            .chain(checkpoint.optimizer.iter().flat_map(|o| &o.slots).flat_map(|s| &s.tensors))
-            .chain(checkpoint.proof.iter().flat_map(|proof| &proof.outputs))
-            .chain(checkpoint.training.iter().flat_map(|state| state.weights()).flatten())
-            .collect();
+        let tensors = held(&checkpoint);
         prop_assert_eq!(of_file.tensors.len(), tensors.len());
-        for ((info, other), named) in
+        for ((info, other), &(role, named)) in
             of_file.tensors.iter().zip(&of_directory.tensors).zip(&tensors)
         {
+            prop_assert_eq!((info.role, other.role), (role, role));
+            prop_assert_eq!(&info.shape, named.tensor.shape().dims());
             prop_assert_eq!(&info.name, &named.name);
             prop_assert_eq!(info.offset % 64, 0);
             let range = info.offset as usize..(info.offset + info.length) as usize;

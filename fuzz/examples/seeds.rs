@@ -58,7 +58,7 @@ fn main() {
     }
 
     for (name, channels) in [("gray", 1), ("rgb", 3)] {
-        let pixels: Vec<u8> = (0..5 * 4 * channels).map(|at| at as u8 * 13).collect();
+        let pixels: Vec<u8> = (0_u8..=255).step_by(13).cycle().take(5 * 4 * channels).collect();
         let image = Image::new(5, 4, channels, pixels).expect("a small picture");
         put(&["read_png"], name, &write_png(&image));
     }

@@ -2,8 +2,9 @@
 //! refuses in the same words. Bytes that start as JSON are tried as a manifest.
 #![no_main]
 
-use keepnet::format::{Limits, Role, inspect, load};
-use keepnet::{Checkpoint, NamedTensor};
+use keepnet::NamedTensor;
+use keepnet::format::{Limits, inspect, load};
+use keepnet_fuzz::format_support::held::held;
 use keepnet_fuzz::{directory_with, file_with};
 use libfuzzer_sys::fuzz_target;
 
@@ -23,7 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
     let told: Vec<_> = (inspection.tensors.iter())
         .map(|tensor| (tensor.role, tensor.name.as_str(), tensor.dtype, tensor.shape.as_slice()))
         .collect();
-    assert_eq!(told, held(&checkpoint));
+    let held = held(&checkpoint).into_iter().map(|(role, NamedTensor { name, tensor })| {
+        (role, name.as_str(), tensor.dtype().name(), tensor.shape().dims())
+    });
+    assert_eq!(told, held.collect::<Vec<_>>());
     assert_eq!(inspection.name, checkpoint.graph.name());
     assert_eq!(inspection.layers, checkpoint.graph.layers().len());
     assert_eq!(inspection.metadata, checkpoint.metadata);
@@ -31,23 +35,3 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(inspection.proof.is_some(), checkpoint.proof.is_some());
     assert_eq!(inspection.optimizer_step, checkpoint.optimizer.map(|state| state.step));
 });
-
-/// The tensors of a checkpoint in the order of files.
-fn held<'c>(checkpoint: &'c Checkpoint<'_>) -> Vec<(Role, &'c str, &'static str, &'c [usize])> {
-    fn all<'c>(
-        role: Role,
-        tensors: &'c [NamedTensor<'_>],
-    ) -> impl Iterator<Item = (Role, &'c str, &'static str, &'c [usize])> {
-        tensors.iter().map(move |NamedTensor { name, tensor }| {
-            (role, name.as_str(), tensor.dtype().name(), tensor.shape().dims())
-        })
-    }
-    let mut held: Vec<_> = all(Role::Parameter, &checkpoint.tensors).collect();
-    let slots = checkpoint.optimizer.iter().flat_map(|state| &state.slots);
-    for (number, slot) in (0..).zip(slots) {
-        held.extend(all(Role::Slot(number), &slot.tensors));
-    }
-    let outputs = checkpoint.proof.iter().map(|proof| proof.outputs.as_slice());
-    held.extend(outputs.flat_map(|outputs| all(Role::ProofOutput, outputs)));
-    held
-}

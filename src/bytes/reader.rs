@@ -94,3 +94,36 @@ impl<'a> Reader<'a> {
         Err(ReadError::Trailing { what, offset: self.offset, found: self.remaining() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_little_endian_and_their_places_those_of_the_file() {
+        let bytes: Vec<u8> = (1..=15).collect();
+        let mut reader = Reader::new(&bytes, 100);
+        assert_eq!(reader.u8("a"), Ok(1));
+        assert_eq!(reader.u16("b"), Ok(0x0302));
+        assert_eq!(reader.u32("c"), Ok(0x0706_0504));
+        assert_eq!(reader.u64("d"), Ok(0x0F0E_0D0C_0B0A_0908));
+        assert_eq!((reader.offset(), reader.remaining()), (115, 0));
+        let error = ReadError::Truncated { what: "e", offset: 115, expected: 1, found: 0 };
+        assert_eq!(reader.u8("e"), Err(error));
+        assert_eq!(reader.finish("f"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_left_is_not_read_past() {
+        let mut reader = Reader::new(b"abcdef", 10);
+        let inner = reader.sub(4, "inner").unwrap();
+        assert_eq!((inner.peek(), inner.offset()), (b"abcd".as_slice(), 10));
+        let error = ReadError::Truncated { what: "more", offset: 14, expected: 3, found: 2 };
+        assert_eq!(reader.take(3, "more"), Err(error));
+        assert_eq!(reader.take_array::<3>("more"), Err(error));
+        assert_eq!(reader.take(1, "one"), Ok(b"e".as_slice()));
+        assert!(!reader.is_empty());
+        let error = ReadError::Trailing { what: "all", offset: 15, found: 1 };
+        assert_eq!(reader.finish("all"), Err(error));
+    }
+}

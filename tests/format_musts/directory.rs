@@ -6,6 +6,7 @@ use std::path::Path;
 
 use keepnet::format::*;
 use keepnet::{DType, NamedTensor, Tensor};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::format_support::container::{Container, sha256};
 use crate::format_support::refusal::{
@@ -165,15 +166,14 @@ fn d_9_files_are_regular_and_have_one_name() {
         fs::hard_link(&outside, &inside).unwrap();
         assert_damaged(&path, &[name, "hard link"]);
         fs::remove_file(&inside).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &inside,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR,
-            0,
-        )
-        .unwrap();
+        let make = |kind| mknodat(CWD, &inside, kind, Mode::RUSR, 0).unwrap();
+        make(FileType::Fifo);
         assert_damaged(&path, &[name, "no regular file"]);
+        fs::remove_file(&inside).unwrap();
+        // It cannot even be opened.
+        make(FileType::Socket);
+        let error = directory_error(&path);
+        assert!(matches!(error.cause(), FormatError::Io { .. }), "{error}");
     }
 }
 
@@ -261,11 +261,12 @@ fn d_13_numbers_of_arrays() {
     let name = "tensors/0000-conv2d-kernel.npy";
     let array = fs::read(path.join(name)).unwrap();
     assert_eq!(array[128..], *small().tensors[0].tensor.bytes());
-    fs::write(path.join(name), [array.as_slice(), &[0]].concat()).unwrap();
-    assert_damaged(&path, &[name, "goes on for 1 bytes"]);
+    fs::write(path.join(name), [array.as_slice(), &[0; 3]].concat()).unwrap();
+    assert_damaged(&path, &[name, "goes on for 3 bytes"]);
     for length in [array.len() - 1, 128, 127, 0] {
         fs::write(path.join(name), &array[..length]).unwrap();
-        assert_damaged(&path, &[name, "cut short"]);
+        let lengths = format!("takes {} bytes, {length} are left", array.len());
+        assert_damaged(&path, &[name, "cut short", &lengths]);
     }
 }
 
@@ -369,7 +370,7 @@ fn d_17_lengths_and_digests_of_sections() {
         assert_damaged(&path, parts);
     };
     with(&good[1..], &["cut short"]);
-    with(&[good.as_slice(), b"x"].concat(), &["goes on for 1 bytes"]);
+    with(&[good.as_slice(), b"xyz"].concat(), &["goes on for 3 bytes"]);
     with(&good.iter().map(|byte| byte ^ 1).collect::<Vec<_>>(), &["SHA-256 of the file"]);
 }
 
@@ -447,12 +448,19 @@ fn d_21_only_models_are_replaced() {
     fs::write(path.join("tensors/0000-conv2d-kernel.npy"), "x").unwrap();
     save(&small(), &path, Format::Directory).unwrap();
     load_it(&path);
-    for (name, content) in [("notes.txt", "mine"), ("tensors/notes.txt", "mine")] {
+    for name in [
+        "notes.txt",
+        "tensors/notes.txt",
+        "tensors/summer-2026.npy",
+        "tensors/007-bond.npy",
+        "extra/notes.txt",
+        "extra/My.json",
+    ] {
         let (_home, path) = saved();
-        fs::write(path.join(name), content).unwrap();
+        fs::write(path.join(name), "mine").unwrap();
         let error = save(&bare(), &path, Format::Directory).unwrap_err();
-        assert!(error.to_string().contains("no part of a saved model"), "{error}");
-        assert_eq!(fs::read_to_string(path.join(name)).unwrap(), content);
+        assert_says(&error.to_string(), &["no part of a saved model", name]);
+        assert_eq!(fs::read_to_string(path.join(name)).unwrap(), "mine");
         fs::remove_file(path.join(name)).unwrap();
         load_it(&path);
     }

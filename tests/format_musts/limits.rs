@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use keepnet::format::{FormatError, Limits, SaveOptions, from_bytes, save, to_bytes};
+use keepnet::bytes::BudgetError;
+use keepnet::format::{FormatError, Limits, SaveOptions, from_bytes, load, save, to_bytes};
 use keepnet::{Checkpoint, DType, Tensor};
 
-use crate::format_support::refusal::{assert_says, bytes};
+use crate::format_support::container::Section;
+use crate::format_support::refusal::{assert_says, bytes, container, saved};
 use crate::format_support::small;
 
 /// How `bytes` are refused within `limits`.
@@ -34,6 +36,54 @@ fn f_53_what_is_beyond_a_limit_is_not_damaged() {
     for (limits, _) in beyond() {
         assert!(!error(limits).is_corrupt());
     }
+}
+
+/// The least limits within which something can be read.
+fn least(read: &dyn Fn(&Limits) -> Result<(), FormatError>) -> Limits {
+    let mut limits = Limits { memory: 0, text: 0, tensors: 0, ..Limits::default() };
+    while let Err(error) = read(&limits) {
+        let (limit, needed) = match error.cause() {
+            FormatError::Limit { name: "text", found, .. } => (&mut limits.text, *found),
+            FormatError::Limit { name: "tensors", found, .. } => (&mut limits.tensors, *found),
+            FormatError::Memory(BudgetError { needed, left, total, .. }) => {
+                (&mut limits.memory, total - left + needed)
+            }
+            error => panic!("{error}"),
+        };
+        assert!(needed > *limit, "{error}");
+        *limit = needed;
+    }
+    limits
+}
+
+/// What takes exactly as much as a limit allows is read, in both forms.
+#[test]
+fn limits_are_exact() {
+    let (_home, path) = saved();
+    let file = bytes();
+    let read_file = |limits: &Limits| from_bytes(&file, limits).map(drop);
+    let read_directory = |limits: &Limits| load(&path, limits).map(drop);
+    for read in [&read_file as &dyn Fn(&Limits) -> _, &read_directory] {
+        let limits = least(read);
+        for less in [
+            Limits { memory: limits.memory - 1, ..limits },
+            Limits { text: limits.text - 1, ..limits },
+            Limits { tensors: limits.tensors - 1, ..limits },
+        ] {
+            assert!(read(&less).is_err(), "{less:?}");
+        }
+    }
+}
+
+/// Each takes two blocks, its header's and a place in a list that doubles, if not more.
+#[test]
+fn sections_that_hold_nothing_are_paid_for() {
+    let needed = |file: &[u8]| least(&|limits| from_bytes(file, limits).map(drop)).memory;
+    let mut container = container();
+    let before = needed(&container.put_together());
+    let empty = |number: usize| Section::new(&format!("x{number}"), false, &[]);
+    container.sections.extend((0..1000).map(empty));
+    assert!(needed(&container.put_together()) - before >= 1000 * 2 * 64);
 }
 
 /// The document's table has keepnet's limits, every one of them.

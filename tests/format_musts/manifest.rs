@@ -41,6 +41,9 @@ fn d_2_the_end_of_the_manifest() {
     with(&text[..text.len() - 1], &["cut short"]);
     with(&format!("{text}\n"), &["cut short"]);
     with(&format!("{body}\n}}\n"), &["cut short"]);
+    let (marker, _) = text.split_at("{\n  \"format\": \"keepnet directory\",\n".len());
+    let shortest = sealed(marker).len();
+    with(marker, &[&format!("takes {shortest} bytes, {} are left", marker.len())]);
     let digits = hexadecimal(&sha256(body.as_bytes()));
     with(&text.replace(&digits, &"0".repeat(64)), &["its digest", &digits]);
     with(&text.replace(&digits, &digits.to_uppercase()), &["its digest", &digits]);

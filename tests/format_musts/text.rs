@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keepnet::Checkpoint;
-use keepnet::format::to_bytes;
+use keepnet::format::{FormatError, to_bytes};
 
 use crate::format_support::container::{Container, Section};
 use crate::format_support::refusal::{assert_says, container, damage, read};
@@ -140,4 +140,17 @@ fn f_24_metadata() {
     for other in ["[\"a\"]\n", "{\n  \"a\": 1\n}\n", "{\n  \"a\": null\n}\n", "\"a\"\n", ""] {
         assert_says(&with(other), &["`metadata`", "cannot be understood"]);
     }
+}
+
+/// The byte at which a text stops being what it should be, in the file and not in the text.
+#[test]
+fn damage_in_a_text_has_its_place_in_the_file() {
+    let mut container = container();
+    let text = &mut container.sections[0].payload;
+    let at = text.windows(8).position(|window| window == b"\"layers\"").unwrap();
+    text[at] = b'!';
+    let file = container.put_together();
+    let Err(FormatError::Damaged { part, offset, .. }) = read(&file) else { panic!("not refused") };
+    // The header and the section's header stand before it.
+    assert_eq!((part.as_str(), offset), ("section `architecture`", (64 + 64 + at) as u64));
 }

@@ -10,6 +10,7 @@
 mod checkpoints;
 pub mod container;
 mod graphs;
+pub mod held;
 pub mod newer;
 pub mod refusal;
 

@@ -21,6 +21,8 @@
 //! room for both copies.
 
 mod error;
+#[cfg(test)]
+mod meeting_tests;
 mod scratch;
 #[cfg(test)]
 mod tests;

@@ -72,16 +72,16 @@ pub(in crate::format) fn encode<T: Encode>(
 }
 
 impl Part<'_> {
-    /// Reads records until the part ends, or there are more than `most`.
+    /// Reads records until the part ends, or one comes that is not `wanted`, which is the last then.
     pub(in crate::format) fn records<T: Decode<()>>(
         &self,
         what: &'static str,
-        most: u64,
+        mut wanted: impl FnMut(&T) -> bool,
         budget: &mut Budget,
     ) -> Result<Vec<T>, FormatError> {
         let mut reader = Reader::new(self.bytes, self.offset);
         let mut records = Vec::new();
-        while !reader.is_empty() && records.len() as u64 <= most {
+        while !reader.is_empty() && records.last().is_none_or(&mut wanted) {
             // The vector grows by doubling.
             budget.reserve(2 * size_of::<T>() as u64, what)?;
             records.push(self.decode(&mut reader, what, budget)?);
@@ -161,9 +161,23 @@ mod tests {
         assert_eq!(out.len(), MAX_RECORD);
         let mut budget = Budget::new(1 << 20);
         let part = Part { name: "part", offset: 0, bytes: &out };
-        let read: Vec<TensorRecord> = part.records("record", 9, &mut budget).unwrap();
+        let read: Vec<TensorRecord> = part.records("record", |_| true, &mut budget).unwrap();
         assert_eq!(read, [longest.clone()]);
         let longer = TensorRecord { name: longest.name.clone() + "x", ..longest };
         assert!(encode(&longer, "record", &mut Vec::new()).is_err());
+    }
+
+    /// The list doubles as it grows, and each record keeps what it was decoded to.
+    #[test]
+    fn records_are_paid_for_before_they_are_kept() {
+        let record = (1_u32, 2_u64, 3_u32);
+        let mut out = Vec::new();
+        (0..5).for_each(|_| encode(&record, "record", &mut out).unwrap());
+        let part = Part { name: "part", offset: 0, bytes: &out };
+        let needed = (5 * 2 * size_of_val(&record) + 4 * out.len()) as u64;
+        let read =
+            |bytes| part.records::<(u32, u64, u32)>("record", |_| true, &mut Budget::new(bytes));
+        assert_eq!(read(needed).unwrap(), [record; 5]);
+        assert!(matches!(read(needed - 1), Err(FormatError::Memory(_))));
     }
 }

@@ -60,4 +60,17 @@ mod tests {
         let expected = "{'descr': '<f8', 'fortran_order': False, 'shape': (), }";
         assert_eq!(text(DType::F64, &[]), expected);
     }
+
+    /// Wherever the text ends in its last 64 bytes, nothing of it is cut off.
+    #[test]
+    fn headers_of_any_length_are_whole() {
+        let texts =
+            (1..32).flat_map(|rank| [1, 10, 100].map(|last| [vec![1; rank], vec![last]].concat()));
+        for dims in texts {
+            let header = header(DType::F32, &Shape::from(dims.as_slice()));
+            assert_eq!(header.len() % 64, 0, "{dims:?}");
+            assert_eq!(header.last(), Some(&b'\n'), "{dims:?}");
+            assert!(header.trim_ascii_end().ends_with(b"), }"), "{dims:?}");
+        }
+    }
 }

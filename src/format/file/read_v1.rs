@@ -108,7 +108,14 @@ pub(super) fn outline<'a>(
     let (numbers, _) = required(Section::Tensors)?;
     let unknown = sections.iter().filter(|found| found.section.is_none());
     let unknown: Vec<_> = unknown.map(|found| found.header.id.as_str()).collect();
-    let records = index.part(records).records("a record of the index", limits.tensors, budget)?;
+    let (mut kept, mut all) = (0, 0);
+    let wanted = |record: &TensorRecord| {
+        let passed = description.passes_over(record.role, &unknown).is_ok_and(|passed| passed);
+        kept += u64::from(!passed);
+        all += 1;
+        kept <= description.tensor_count() && all <= limits.tensors
+    };
+    let records = index.part(records).records("a record of the index", wanted, budget)?;
     limits.check_tensors(records.len() as u64)?;
     let numbers = Numbers::new(&description, &index.part(&[]), records, &unknown, numbers)?;
     let sections = sections.iter().map(|found| found.info(&description)).collect();
