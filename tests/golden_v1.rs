@@ -17,15 +17,16 @@ use keepnet::format::{Format, Limits, SaveOptions, load, save, to_bytes, unpack}
 use keepnet::train::CallbackError;
 use keepnet::train::data::mnist;
 use keepnet::{
-    Activation, BatchNormalization, Callback, Conv2d, Dense, FitOptions, GlobalPool2d, Graph,
-    GraphBuilder, Loss, Merge, Model, Optimizer, Padding, Pool2d, PoolKind, RmsProp, Sequential,
-    Sgd, Shape, StepReport, Verification,
+    Activation, BatchNormalization, Callback, Clipping, CompileSettings, Conv2d, Dense, Dropout,
+    EarlyStopping, FitOptions, GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss, Merge, Metric,
+    Model, Monitor, Optimizer, OutputLoss, Padding, Pool2d, PoolKind, ReduceOnPlateau, Rescaling,
+    RmsProp, Schedule, Sequential, Sgd, Shape, StepReport, Verification,
 };
 use sha2::{Digest, Sha256};
 
 /// Of each, `NAME.knet`, `NAME/`, and `NAME-bare` in both forms: without compile settings, optimizer,
 /// training state, history and metadata.
-const NAMES: [&str; 3] = ["cnn", "resnet", "shared"];
+const NAMES: [&str; 4] = ["cnn", "resnet", "shared", "every"];
 
 /// The most bytes of one of them, so that every bit of it can be tried.
 const MOST: usize = 60 << 10;
@@ -163,7 +164,7 @@ fn shared() -> Graph {
     let once = net.named("shared", same, &[first]);
     let twice = net.again(once, &[once]);
     let [a, b] = [once, twice].map(|x| net.add(Pool2d::max(4), &[x]));
-    let [a, b] = [a, b].map(|x| net.add(keepnet::LayerSpec::Flatten, &[x]));
+    let [a, b] = [a, b].map(|x| net.add(LayerSpec::Flatten, &[x]));
     let left = net.named("features", Dense::new(8), &[a]);
     let right = net.again(left, &[b]);
     let both = net.add(Merge::Concatenate { axis: -1 }, &[left, right]);
@@ -172,6 +173,60 @@ fn shared() -> Graph {
     let mut graph = net.build("shared").unwrap();
     graph.set_trainable("first", false);
     graph
+}
+
+/// Every kind of layer, every activation, every initializer, and settings other than the usual ones.
+fn every() -> Graph {
+    use keepnet::Initializer::*;
+    let mut net = GraphBuilder::new();
+    let input = net.input("image", Shape::image(28, 28, 1));
+    let x = net.add(Rescaling { scale: 2.0, offset: -1.0 }, &[input]);
+    let x = net.add(LayerSpec::ZeroPadding2d([1, 2, 3, 0]), &[x]);
+    let explicit = Padding::Explicit { top: 0, bottom: 1, left: 2, right: 0 };
+    let conv = Conv2d { padding: explicit, strides: [2, 3], ..Conv2d::new(4, 3) };
+    let x = net.add(Conv2d { kernel_initializer: HeNormal, kernel_l2: 1e-4, ..conv }, &[x]);
+    let conv = Conv2d { groups: 2, dilation: [2, 1], ..Conv2d::new(4, 2) };
+    let conv = Conv2d { padding: Padding::Same, kernel_initializer: HeUniform, ..conv };
+    let mut branches = vec![net.add(conv, &[x])];
+    for activation in [
+        Activation::Relu,
+        Activation::Relu6,
+        Activation::LeakyRelu { negative_slope: 0.2 },
+        Activation::Elu { alpha: 0.5 },
+        Activation::Selu,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Softplus,
+        Activation::Softmax,
+        Activation::Linear,
+    ] {
+        branches.push(net.add(activation, &[x]));
+    }
+    let x = net.add(Merge::Add, &branches);
+    let x = net.add(Pool2d { padding: Padding::Same, ..Pool2d::average(2) }, &[x]);
+    let normalization = BatchNormalization { momentum: 0.9, epsilon: 0.01, ..Default::default() };
+    let x = net.add(BatchNormalization { scale: false, ..normalization }, &[x]);
+    let pool = |kind, keep_dims| GlobalPool2d { kind, keep_dims };
+    let highest = net.add(pool(PoolKind::Max, true), &[x]);
+    let highest = net.add(LayerSpec::Reshape(Shape::vector(4)), &[highest]);
+    let mean = net.add(pool(PoolKind::Average, false), &[x]);
+    let most = net.add(Pool2d { strides: [1, 2], ..Pool2d::max(3) }, &[x]);
+    let most = net.add(LayerSpec::Flatten, &[most]);
+    let x = net.add(Merge::Concatenate { axis: 1 }, &[highest, mean, most]);
+    let dense = Dense { kernel_initializer: GlorotNormal, bias_initializer: Ones, ..Dense::new(6) };
+    let x = net.add(Dense { activation: Activation::Tanh, kernel_l2: 0.001, ..dense }, &[x]);
+    let x = net.add(Dropout { rate: 0.5 }, &[x]);
+    let x = net.add(Dense { use_bias: false, ..Dense::new(10) }, &[x]);
+    net.output("digit", x);
+    net.build("every").unwrap()
+}
+
+/// A warm-up, then a half of a cosine.
+fn schedule() -> Schedule {
+    let then = Box::new(Schedule::Cosine { steps: 100, floor: 0.1 });
+    Schedule::WarmUp { steps: 5, from: 0.25, then }
 }
 
 /// Ends training after so many steps.
@@ -193,22 +248,35 @@ impl Callback for StopAfter {
 fn make_the_files_anew() {
     let data = mnist::embedded().unwrap();
     let (train, validation) = (data.train.take(256), data.validation.take(64));
-    // The second one stops in the middle of its second epoch.
+    // Some stop in the middle of their second epoch.
+    let all = u64::MAX;
+    let rms = RmsProp { momentum: 0.5, ..RmsProp::default() };
+    let clipped =
+        Optimizer { clipping: Clipping::GlobalNorm(0.5), ..Optimizer::adamw(0.01, 0.004) };
+    let probabilities = Loss::SparseCategoricalCrossentropy;
+    let logits = Loss::SparseCategoricalCrossentropyWithLogits;
     let runs = [
-        (cnn(), Optimizer::adam(0.001), StopAfter(u64::MAX)),
-        (resnet(), Optimizer::from(Sgd { momentum: 0.9, nesterov: true }), StopAfter(11)),
-        (
-            shared(),
-            Optimizer::from(RmsProp { momentum: 0.5, ..RmsProp::default() }),
-            StopAfter(u64::MAX),
-        ),
+        (cnn(), Optimizer::adam(0.001), probabilities, all),
+        (resnet(), Sgd { momentum: 0.9, nesterov: true }.into(), probabilities, 11),
+        (shared(), rms.into(), probabilities, all),
+        (every(), clipped.with_schedule(schedule()), logits, 11),
     ];
-    for (name, (graph, optimizer, mut stop)) in NAMES.into_iter().zip(runs) {
+    for (name, (graph, optimizer, loss, stop)) in NAMES.into_iter().zip(runs) {
         let mut model = Model::new(graph, 42);
-        model.compile(optimizer, Loss::SparseCategoricalCrossentropy).unwrap();
-        let validation = Some(validation.clone());
-        let options = FitOptions { epochs: 2, batch_size: 32, validation, ..FitOptions::default() };
-        model.fit_with(&train, &options, &mut stop).unwrap();
+        let output = model.graph().outputs()[0].name.clone();
+        let losses = vec![OutputLoss { output, loss, weight: 1.0 }];
+        let metrics = vec![Metric::Accuracy, Metric::TopKAccuracy { k: 3 }];
+        model.compile_with(CompileSettings { optimizer, losses, metrics }).unwrap();
+        let mut options = FitOptions { epochs: 2, batch_size: 32, ..FitOptions::default() };
+        let mut callbacks: Vec<Box<dyn Callback>> = vec![Box::new(StopAfter(stop))];
+        if name == "every" {
+            options.validation_split = 0.125;
+            callbacks.push(Box::new(EarlyStopping::new(Monitor::min("val_loss")).restore_best()));
+            callbacks.push(Box::new(ReduceOnPlateau::new(Monitor::max("val_accuracy"))));
+        } else {
+            options.validation = Some(validation.clone());
+        }
+        model.fit_with(&train, &options, &mut callbacks).unwrap();
         let mut whole = model.to_checkpoint();
         whole.proof = model.prove().unwrap();
         assert!(whole.proof.is_some());
