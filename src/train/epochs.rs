@@ -43,6 +43,10 @@ impl<'d> Task<'d> {
         Ok(Self { data, trained, validation })
     }
 
+    pub(super) fn trained(&self) -> usize {
+        self.trained
+    }
+
     fn validate(&self, model: &Model) -> Result<Option<Evaluation>, TrainError> {
         match self.validation {
             Some(data) => Ok(Some(model.evaluate(data)?)),

@@ -73,6 +73,11 @@ pub enum TrainError {
     )]
     NoOptimizerState,
     #[error(
+        "{steps} steps of an epoch are over {expected} samples, but the sums that were saved are over \
+         {found}: this training state was not made by this fit; give it up with `forget_fit`"
+    )]
+    OtherSums { steps: u64, expected: u64, found: u64 },
+    #[error(
         "callback `{name}` took part in the fit; give it again, or insist with `other_callbacks`"
     )]
     OtherCallbacks { name: String },

@@ -5,7 +5,7 @@ use super::data::Dataset;
 use super::epochs::Task;
 use super::error::TrainError;
 use crate::model::settings::within;
-use crate::model::{DataRecord, FitState, History, ValidationRecord};
+use crate::model::{DataRecord, FitState, History, Scores, ValidationRecord};
 use crate::nn::{Arithmetic, Model, Weights};
 
 /// What is to be different from the fit that was interrupted: by default nothing. Whatever is
@@ -63,6 +63,9 @@ impl Model {
         let size = options.batch_size.map_or(fit.batch_size, |size| size as u64);
         within("batch_size", 0.0, size > 0, "1 or more")?;
         let anew = size != fit.batch_size;
+        if !anew && !options.other_data {
+            self.check_sums(&fit, task.trained())?;
+        }
         (fit.batch_size, fit.end) = (size, options.end.unwrap_or(fit.end));
         let states = fit.callbacks.clone();
         self.begin(fit, |model| {
@@ -78,6 +81,18 @@ impl Model {
             (self.step_in_epoch, self.scores) = (0, None);
         }
         self.run(&task, callback)
+    }
+
+    /// The sums of an interrupted epoch are over the samples that its steps took.
+    fn check_sums(&self, fit: &FitState<Weights>, trained: usize) -> Result<(), TrainError> {
+        let (steps, trained) = (self.step_in_epoch, trained as u64);
+        let expected = steps.saturating_mul(fit.batch_size).min(trained);
+        match &self.scores {
+            Some(Scores { samples, .. }) if *samples != expected => {
+                Err(TrainError::OtherSums { steps, expected, found: *samples })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_arithmetic(&self, options: &ResumeOptions) -> Result<(), TrainError> {

@@ -10,10 +10,11 @@ mod save;
 use std::process::Command;
 
 /// The calls of a save that touch the file system.
-const CALLS: [&str; 15] = [
+const CALLS: [&str; 16] = [
     "openat",
     "mkdirat",
     "read",
+    "pread64",
     "write",
     "fsync",
     "fdatasync",

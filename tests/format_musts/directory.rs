@@ -413,7 +413,7 @@ fn d_19_lengths_are_compared_before_memory_is_taken() {
         assert_eq!(directory_error(&path).is_corrupt(), damaged, "{to}");
     }
     let (_home, path) = saved();
-    let error = load(&path, &Limits { text: 100, ..Limits::default() }).unwrap_err();
+    let error = load(&path, &Limits { text: 100, tensors: 1, ..Limits::default() }).unwrap_err();
     assert_says(&error.to_string(), &["the manifest takes", "Limits::text"]);
     let error = load(&path, &Limits { memory: 1 << 10, ..Limits::default() }).unwrap_err();
     assert!(!error.is_corrupt());

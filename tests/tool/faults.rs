@@ -10,14 +10,14 @@ use keepnet::{Activation, LayerSpec, Samples, SaveOptions, Sequential, Shape};
 use crate::container::Container;
 use crate::place::{Place, Run};
 
-/// Every command that reads a model, on a model of that name.
+/// Every command that reads a model, on a model of that name, but `verify --json`, which tells of a
+/// refusal in JSON too.
 fn commands(model: &str) -> Vec<Vec<&str>> {
     vec![
         vec!["summary", model],
         vec!["inspect", model],
         vec!["inspect", model, "--json"],
         vec!["verify", model],
-        vec!["verify", model, "--json"],
         vec!["predict", model, "x.npy"],
         vec!["evaluate", model],
         vec!["convert", model, "out.knet"],
