@@ -19,7 +19,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Data(#[from] DataError),
     #[error("{}: {source}", path.display())]
-    Model { path: PathBuf, source: ModelError },
+    Model { path: PathBuf, source: Box<ModelError> },
     #[error("{}: {source}", path.display())]
     Train { path: PathBuf, source: Box<TrainError> },
     #[error("{}: cannot read it: {source}", path.display())]

@@ -29,7 +29,7 @@ pub(crate) fn runnable(path: &Path, checkpoint: &Checkpoint<'_>) -> Result<Model
 }
 
 pub(crate) fn in_model(path: &Path, source: ModelError) -> Failure {
-    Failure::Model { path: path.to_owned(), source }
+    Failure::Model { path: path.to_owned(), source: Box::new(source) }
 }
 
 /// All bytes of a file that is no model.

@@ -162,7 +162,7 @@ mod tests {
         let mut budget = Budget::new(1 << 20);
         let part = Part { name: "part", offset: 0, bytes: &out };
         let read: Vec<TensorRecord> = part.records("record", |_| true, &mut budget).unwrap();
-        assert_eq!(read, [longest.clone()]);
+        assert_eq!(read, std::slice::from_ref(&longest));
         let longer = TensorRecord { name: longest.name.clone() + "x", ..longest };
         assert!(encode(&longer, "record", &mut Vec::new()).is_err());
     }

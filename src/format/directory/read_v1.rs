@@ -131,6 +131,7 @@ fn check_digest(
 }
 
 type Tensors = Vec<(Expected, Tensor<'static>)>;
+type Read = ((Expected, Tensor<'static>), TensorInfo);
 
 /// Holds the entries against what the description calls for.
 fn plan<'m>(
@@ -202,10 +203,7 @@ struct Planned<'m> {
 }
 
 impl Planned<'_> {
-    fn read<F: Fs>(
-        self,
-        directory: &Directory<'_, F>,
-    ) -> Result<Option<((Expected, Tensor<'static>), TensorInfo)>, FormatError> {
+    fn read<F: Fs>(self, directory: &Directory<'_, F>) -> Result<Option<Read>, FormatError> {
         let Self { tensor: expected, known, entry, name, dtype, length } = self;
         let header = npy::header(dtype, &expected.shape);
         let bytes = directory.read(name, &header, length)?;
