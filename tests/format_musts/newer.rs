@@ -62,7 +62,7 @@ fn f_60_tensors_of_what_is_passed_over() {
     assert_says(&damage(&bad), &["tensor \"averages\"", "SHA-256"]);
     let bad = container.clone().with("tensors", |section| section.payload[end - 1] = 1);
     assert_says(&damage(&bad), &["padding"]);
-    let bad = container.clone().with("index", |section| {
+    let bad = container.with("index", |section| {
         let at = section.payload.len() - 32 - 16;
         section.payload[at] ^= 64;
     });
