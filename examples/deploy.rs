@@ -19,9 +19,10 @@ use std::process::ExitCode;
 use keepnet::format::{self, Limits};
 use keepnet::train::data::{Split, mnist};
 use keepnet::{
-    Activation, Dataset, FitOptions, Loss, MappedFile, MappedModel, Model, Optimizer, SaveOptions,
-    Sequential, Shape, Verification,
+    Activation, Dataset, FitOptions, Loss, MappedFile, MappedModel, Model, ModelError, Optimizer,
+    Samples, SaveOptions, Sequential, Shape, Verification,
 };
+use ndarray::ArrayD;
 
 fn main() -> ExitCode {
     let result = match std::env::args_os().nth(1) {
@@ -63,7 +64,8 @@ pub(crate) fn run(folder: &Path, data: &Split) -> Result<(), keepnet::Error> {
     bytes[middle] ^= 1;
     std::fs::write(&damaged, bytes).expect("the folder can be written");
     println!("the good model, mapped:");
-    answer(&map_proved(&good)?.expect("it was saved with a proof"), &data.validation)?;
+    let mapped = map_proved(&good)?.expect("it was saved with a proof");
+    answer(|images| mapped.predict(images), &data.validation)?;
     println!();
     let unproved = folder.join("unproved.knet");
     model.save_with(&unproved, SaveOptions { proof: false, ..Default::default() })?;
@@ -81,7 +83,7 @@ pub(crate) fn run(folder: &Path, data: &Split) -> Result<(), keepnet::Error> {
 /// What the program does with a model: believes it or not, and predicts. Gives the exit status.
 fn serve(path: &Path, requests: &Dataset) -> u8 {
     match load_proved(path) {
-        Ok(Some(model)) => match answer(&model, requests) {
+        Ok(Some(model)) => match answer(|images| model.predict(images), requests) {
             Ok(()) => 0,
             Err(error) => report(&error, 1),
         },
@@ -121,9 +123,12 @@ fn map_proved(path: &Path) -> Result<Option<MappedModel>, keepnet::Error> {
     Ok(proved.then_some(model))
 }
 
-fn answer(model: &Model, requests: &Dataset) -> Result<(), keepnet::Error> {
+fn answer(
+    predict: impl FnOnce(&Samples) -> Result<ArrayD<f32>, ModelError>,
+    requests: &Dataset,
+) -> Result<(), keepnet::Error> {
     let few = requests.take(8);
-    let answers = model.predict(&few.inputs()[0])?;
+    let answers = predict(&few.inputs()[0])?;
     for (scores, &class) in answers.outer_iter().zip(few.classes()?) {
         let by_score = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);
         let (digit, score) = scores.iter().enumerate().max_by(by_score).expect("ten classes");

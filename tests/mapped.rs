@@ -59,18 +59,14 @@ fn it_predicts_and_proves_what_the_loaded_model_does() {
         assert_eq!(loaded.predict(&images()).unwrap(), expected);
         assert_eq!(mapped.predict(&images()).unwrap(), expected);
         assert_eq!(mapped.verify().unwrap(), options.proof.then_some(Verification::Identical));
-        assert_eq!(mapped.metadata.is_empty(), !options.metadata);
-        assert!(mapped.compiled().is_none());
+        assert_eq!(mapped.predict_all(&[images()]).unwrap(), std::slice::from_ref(&expected));
+        assert_eq!((mapped.graph(), mapped.metadata()), (loaded.graph(), &loaded.metadata));
+        assert_eq!(mapped.metadata().is_empty(), !options.metadata);
+        assert_eq!(mapped.summary().to_string(), loaded.summary().to_string());
 
         // What is saved instead leaves the mapped file whole.
         Model::new(model.graph().clone(), 9).save(&path).unwrap();
         assert_eq!(mapped.predict(&images()).unwrap(), expected);
-        // A clone needs no file.
-        let mut clone = Model::clone(&mapped);
-        drop(mapped);
-        assert_eq!(clone.predict(&images()).unwrap(), expected);
-        clone.parameter_mut("dense/bias").unwrap().fill(1.0);
-        assert_ne!(clone.predict(&images()).unwrap(), expected);
     }
 }
 
@@ -93,6 +89,8 @@ fn a_model_loaded_without_a_copy_trains_to_the_same_bytes() {
     assert!(after[1] == after[0] && after[2] == after[0]);
 }
 
+/// What is mapped cannot be saved: an example in the documentation of [`MappedModel`] does not
+/// compile. So damage that predictions have not told of has two ways on, and both refuse it.
 #[test]
 fn numbers_are_checked_when_asked_for() {
     let _turn = turn();
@@ -107,7 +105,9 @@ fn numbers_are_checked_when_asked_for() {
         let mut bad = good.clone();
         bad[end - 1] ^= 1;
         fs::write(&path, &bad).unwrap();
-        let error = map(&path).unwrap().verify().unwrap_err();
+        let mapped = map(&path).unwrap();
+        mapped.predict(&images()).unwrap();
+        let error = mapped.verify().unwrap_err();
         assert!(error.is_corrupt() && error.to_string().contains("section `tensors`"), "{error}");
         assert!(Model::load(&path).is_err());
         // Kernels read what stands behind a tensor, but nothing comes of it.

@@ -1,21 +1,24 @@
 //! A model whose parameters stay in its file.
 
-use std::ops::Deref;
+use std::collections::BTreeMap;
+
+use ndarray::ArrayD;
 
 use super::within;
 use crate::bytes::MappedFile;
 use crate::error::Error;
 use crate::format::{Limits, Mapped, SaveOptions};
-use crate::model::Proof;
-use crate::nn::{Model, Verification};
+use crate::model::{Graph, Proof};
+use crate::nn::{Model, ModelError, Verification};
+use crate::report::Summary;
+use crate::tensor::Samples;
 
 /// A model that predicts from parameters that lie in its file. To open one takes milliseconds,
 /// however large it is: a page of the file is read when it is first needed, and processes that map
 /// one file share its memory.
 ///
 /// It is opened **before** its parameters are checked; [`verify`](Self::verify) reads and checks
-/// them all. What training needs stays in the file; [`Model::load`] loads it, and a clone of the
-/// model has parameters of its own.
+/// them all. What training needs stays in the file.
 ///
 /// ```no_run
 /// use keepnet::{MappedFile, MappedModel};
@@ -27,6 +30,15 @@ use crate::nn::{Model, Verification};
 /// model.verify()?;
 /// # Ok(())
 /// # }
+/// ```
+///
+/// It is no [`Model`] and gives none: saved, numbers that nobody has checked would get digests and
+/// a proof of their own. [`Model::load`] checks them all and loads the rest of the file too.
+///
+/// ```compile_fail,E0599
+/// fn launder(mapped: &keepnet::MappedModel) {
+///     mapped.save("copy.knet");
+/// }
 /// ```
 #[derive(Debug)]
 pub struct MappedModel {
@@ -50,7 +62,7 @@ impl MappedModel {
     /// As [`new`](Self::new), and if a limit is exceeded.
     pub fn with_limits(file: MappedFile, limits: &Limits) -> Result<Self, Error> {
         let (checkpoint, file) = Mapped::open(file, limits)?;
-        let kept = SaveOptions { history: true, metadata: true, ..SaveOptions::weights_only() };
+        let kept = SaveOptions { metadata: true, ..SaveOptions::weights_only() };
         let proof = checkpoint.proof.clone();
         let model = within(kept.apply(checkpoint), limits, Some(file.path()))?;
         Ok(Self { model, proof, file })
@@ -65,12 +77,35 @@ impl MappedModel {
         self.file.check()?;
         Ok(self.proof.as_ref().map(|proof| self.model.verify(proof)).transpose()?)
     }
-}
 
-impl Deref for MappedModel {
-    type Target = Model;
+    /// The output for each sample, as of [`Model::predict`].
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn predict(&self, input: &Samples) -> Result<ArrayD<f32>, ModelError> {
+        self.model.predict(input)
+    }
 
-    fn deref(&self) -> &Model {
-        &self.model
+    /// All outputs for all inputs, as of [`Model::predict_all`].
+    ///
+    /// # Errors
+    /// As [`Model::predict_all`].
+    pub fn predict_all(&self, inputs: &[Samples]) -> Result<Vec<ArrayD<f32>>, ModelError> {
+        self.model.predict_all(inputs)
+    }
+
+    /// The network, with the shapes that it takes and gives.
+    pub fn graph(&self) -> &Graph {
+        self.model.graph()
+    }
+
+    /// The table of the network's layers, to be printed.
+    pub fn summary(&self) -> Summary {
+        self.model.summary()
+    }
+
+    /// The notes that were saved with the model.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.model.metadata
     }
 }

@@ -21,7 +21,8 @@ impl Model {
     /// chooses the form: `.knet` for one file; a trailing `/` or no extension for the directory form.
     ///
     /// What stood there before is replaced in one step: whatever happens, the old model or the new
-    /// one can be loaded.
+    /// one can be loaded. (A model that takes more memory than the default [`Limits`] allow is saved
+    /// too, and loaded by [`load_with`](Self::load_with).)
     ///
     /// # Errors
     /// If the form is unknown or the model cannot be written; the message says what stands at

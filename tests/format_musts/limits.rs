@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keepnet::bytes::BudgetError;
 use keepnet::format::{FormatError, Limits, SaveOptions, from_bytes, load, save, to_bytes};
-use keepnet::{Checkpoint, DType, Tensor};
+use keepnet::{Checkpoint, DType, Model, Sequential, Shape, Tensor};
 
 use crate::format_support::container::Section;
 use crate::format_support::refusal::{assert_says, bytes, container, saved};
@@ -75,6 +75,19 @@ fn limits_are_exact() {
     // The more tensors a directory may have, the longer its manifest may be.
     let limits = least(&read_file);
     assert!(read_file(&Limits { text: limits.text - 1, ..limits }).is_err());
+}
+
+/// A model that takes more to run than is loaded by default: within other limits it may have been
+/// loaded, and is saved again.
+#[test]
+fn what_takes_much_to_run_is_saved() {
+    let image = Shape::image(1 << 14, 1 << 14, 1);
+    let model = Sequential::new(image).global_max_pool2d().build(0).unwrap();
+    let bytes = model.to_bytes(SaveOptions::weights_only()).unwrap();
+    assert_says(&Model::from_bytes(&bytes).unwrap_err().to_string(), &["Limits::activations"]);
+    let limits = Limits { activations: u64::MAX, ..Limits::default() };
+    let loaded = Model::from_bytes_with(&bytes, &limits).unwrap();
+    assert_eq!(loaded.to_bytes(SaveOptions::weights_only()).unwrap(), bytes);
 }
 
 /// Each takes two blocks, its header's and a place in a list that doubles, if not more.

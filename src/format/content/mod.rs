@@ -145,9 +145,9 @@ impl Description {
         Ok((description, items))
     }
 
-    /// Refuses what could be read again only within other limits than the default ones: that would
-    /// come out when the model is needed. `memory` is left out, which a large model takes by its
-    /// nature.
+    /// Refuses what has more nodes or tensors than are read within the default limits: that would
+    /// come out when the model is needed. `memory`, `tables` and `activations` are left out, which a
+    /// large model takes by its nature.
     pub(super) fn check_limits(&self) -> Result<(), FormatError> {
         let limits = Limits::default();
         limits.check_nodes(self.architecture().size())?;

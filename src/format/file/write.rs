@@ -24,7 +24,7 @@ enum Payload<'c> {
 
 impl<'c> Plan<'c> {
     /// # Errors
-    /// Whatever in `checkpoint` does not fit together, or could not be read again.
+    /// Whatever in `checkpoint` does not fit together, or is beyond a limit on texts, tensors or nodes.
     pub(in crate::format) fn new(checkpoint: &'c Checkpoint<'_>) -> Result<Self, FormatError> {
         let (description, items) = Description::of(checkpoint)?;
         description.check_limits()?;
