@@ -34,6 +34,16 @@ fn train(seed: u64, folder: &Path) -> Result<(), TrainError> {
     model(seed).fit_with(&data(), &options, &mut checkpoints).map(|_| ())
 }
 
+/// The model after each of its eight steps, with the fit under way.
+fn after_each_step(folder: &Path) -> Vec<Model> {
+    let options = FitOptions { batch_size: 16, epochs: 2, ..Default::default() };
+    let store = CheckpointFolder::new(folder).unwrap();
+    let mut checkpoints = ModelCheckpoint::new(store, Every::Steps(1)).keep_last(8);
+    model(1).fit_with(&data(), &options, &mut checkpoints).unwrap();
+    let load = |step| Model::load(folder.join(format!("step-{step:07}.knet"))).unwrap();
+    (1..=8).map(load).collect()
+}
+
 fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
@@ -64,6 +74,56 @@ fn only_sound_checkpoints_count_among_the_newest() {
     train(1, home.path()).unwrap();
     let steps = CheckpointFolder::new(home.path()).unwrap().steps().unwrap();
     assert_eq!(steps, [4, 5, 6, 7, 8]);
+}
+
+/// Whoever is never beaten would hold all later ones back.
+#[test]
+fn a_best_one_that_is_gone_or_damaged_does_not_stop_the_rotation() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    for damaged in [None, Some("damaged")] {
+        let path = home.path().join(damaged.unwrap_or("gone"));
+        let best = path.join("step-0000002.knet");
+        let mut folder = CheckpointFolder::new(&path).unwrap();
+        for (model, step) in models.iter().zip(1..) {
+            folder.keep(model, step, 2, (step > 1).then_some(2)).unwrap();
+            folder.finish().unwrap();
+            if step == 4 {
+                assert_eq!(folder.steps().unwrap(), [2, 3, 4]);
+                match damaged {
+                    Some(words) => fs::write(&best, words).unwrap(),
+                    None => fs::remove_file(&best).unwrap(),
+                }
+            }
+        }
+        match damaged {
+            Some(words) => {
+                assert_eq!(folder.steps().unwrap(), [2, 7, 8]);
+                assert_eq!(fs::read_to_string(&best).unwrap(), words, "the best is never removed");
+            }
+            None => assert_eq!(folder.steps().unwrap(), [7, 8]),
+        }
+    }
+}
+
+/// What was to stay before a better one is there until that one is.
+#[test]
+fn a_best_one_that_is_still_to_be_saved_holds_the_others_back() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    let mut folder = CheckpointFolder::new(home.path().join("kept")).unwrap();
+    let mut keep = |step: u64, best| {
+        folder.keep(&models[step as usize - 1], step, 1, best).unwrap();
+        folder.finish().unwrap();
+        folder.steps().unwrap()
+    };
+    assert_eq!(keep(2, Some(2)), [2]);
+    assert_eq!(keep(3, Some(5)), [2, 3]);
+    assert_eq!(keep(4, Some(5)), [2, 3, 4]);
+    assert_eq!(keep(5, Some(5)), [5]);
+    // Training has gone back: the best is newer, and there.
+    assert_eq!(keep(3, Some(5)), [3, 5]);
+    assert_eq!(keep(4, Some(5)), [4, 5]);
 }
 
 fn scratch(target: &str, end: &str) -> String {
