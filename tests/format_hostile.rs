@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use format_support::container::{Container, header_block, section_block};
+use format_support::container::{Container, Section, header_block, section_block};
 use format_support::refusal::{edit, saved};
 use format_support::small;
 use keepnet::format::*;
@@ -49,7 +49,7 @@ fn hostile_sizes_take_little_memory_and_time() {
         section.payload.splice(second.clone(), record.iter().copied());
     });
     let deep = "[".repeat(1_000_000);
-    let files: [(&str, Vec<u8>, &str); 18] = [
+    let files: [(&str, Vec<u8>, &str); 19] = [
         ("a section of 2^60 bytes", huge(1 << 60), "the payload takes 1152921504606846976 bytes"),
         ("a section of 2^64 − 1 bytes", huge(u64::MAX), "the payload takes"),
         ("a section of 2^64 − 63 bytes", huge(u64::MAX - 63), "the payload takes"),
@@ -83,6 +83,12 @@ fn hostile_sizes_take_little_memory_and_time() {
             "\"padding\": {\n          \"explicit\": {\n            \"top\": 4611686018427387904,\n            \"bottom\": 0,\n            \"left\": 0,\n            \"right\": 0\n          }\n        }",
         ), "too large"),
         ("2^32 samples of a proof", container().replacing("proof", "\"samples\": 1", "\"samples\": 4294967295"), "1 to 16 samples"),
+        ("10,000 sections", {
+            let mut many = container();
+            let empty = |number| Section::new(&format!("x_{number}"), false, &[]);
+            many.sections.extend((0..10_000).map(empty));
+            many.put_together()
+        }, "the number of sections takes 257"),
         ("500,000 inputs of a node", container().replacing(
             "architecture",
             "\"inputs\": [1]",
@@ -227,6 +233,7 @@ fn untrained(graph: &Graph) -> Checkpoint<'static> {
         history: None,
         metadata: Default::default(),
         proof: None,
+        passed_over: Vec::new(),
     }
 }
 

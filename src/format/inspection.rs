@@ -21,6 +21,21 @@ pub(super) struct Parsed<'a> {
     pub(super) checkpoint: Checkpoint<'a>,
 }
 
+impl<'a> Parsed<'a> {
+    pub(super) fn new(
+        version: Version,
+        sha256: Digest,
+        sections: Vec<SectionInfo>,
+        tensors: Vec<TensorInfo>,
+        checkpoint: Checkpoint<'a>,
+    ) -> Self {
+        let unknown = sections.iter().filter(|section| !section.known);
+        let passed_over = unknown.map(|section| section.id.clone()).collect();
+        let checkpoint = Checkpoint { passed_over, ..checkpoint };
+        Self { version, sha256, sections, tensors, checkpoint }
+    }
+}
+
 /// A description of a saved model, down to places and checksums.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -121,9 +136,7 @@ impl Inspection {
             name: graph.name().to_owned(),
             layers: graph.layers().len(),
             parameters: elements.sum(),
-            skipped: (sections.iter().filter(|section| !section.known))
-                .map(|section| section.id.clone())
-                .collect(),
+            skipped: checkpoint.passed_over.clone(),
             sections: sections.clone(),
             tensors: tensors.clone(),
             compile: compile.clone(),

@@ -19,6 +19,8 @@ pub struct Limits {
     /// Tensors of all roles together: parameters, slots of the optimizer, outputs of the proof, weights
     /// that callbacks remember, and those of sections that are passed over.
     pub tensors: u64,
+    /// Sections, those that are not known too.
+    pub sections: u64,
     /// Nodes of a network, and their inputs, together: to plan running it takes time that grows by
     /// the square.
     pub nodes: u64,
@@ -31,13 +33,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 GiB of memory, 8 MiB of text, 65,536 tensors, 32,768 nodes and inputs, 1 GiB of tables,
+    /// 8 GiB of memory, 8 MiB of text, 65,536 tensors, 256 sections, 32,768 nodes and inputs, 1 GiB of tables,
     /// 8 GiB of activations.
     fn default() -> Self {
         Self {
             memory: 8 << 30,
             text: 8 << 20,
             tensors: 1 << 16,
+            sections: 1 << 8,
             nodes: 1 << 15,
             tables: 1 << 30,
             activations: 8 << 30,
@@ -50,6 +53,14 @@ impl Limits {
         let (limit, what) = (self.nodes, "the number of nodes and their inputs");
         match found > limit {
             true => Err(FormatError::Limit { what, name: "nodes", limit, found }),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn check_sections(&self, found: u64) -> Result<(), FormatError> {
+        let (limit, what) = (self.sections, "the number of sections");
+        match found > limit {
+            true => Err(FormatError::Limit { what, name: "sections", limit, found }),
             false => Ok(()),
         }
     }

@@ -159,8 +159,8 @@ pub fn unpack(file: &Path, directory: &Path) -> Result<(), FormatError> {
 
 fn convert(from: &Path, form: Format, to: &Path, into: Format) -> Result<(), FormatError> {
     with_parsed(&RealFs, from, Some(form), &Limits::default(), |_, parsed| {
-        match parsed.sections.iter().find(|section| !section.known) {
-            Some(section) => Err(FormatError::WouldLose { id: section.id.clone() }.at(from)),
+        match parsed.checkpoint.passed_over.first() {
+            Some(id) => Err(FormatError::WouldLose { id: id.clone() }.at(from)),
             None => save(&parsed.checkpoint, to, into),
         }
     })

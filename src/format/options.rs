@@ -54,6 +54,15 @@ impl SaveOptions {
             checkpoint.metadata.clear();
         }
         checkpoint.proof = checkpoint.proof.filter(|_| proof);
+        // What is not wanted is not missed if it was passed over.
+        checkpoint.passed_over.retain(|id| match id.as_str() {
+            "compile" => compile,
+            "optimizer" => optimizer,
+            "training" => training,
+            "history" => history,
+            "proof" => proof,
+            _ => self != Self::weights_only(),
+        });
         checkpoint
     }
 }

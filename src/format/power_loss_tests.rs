@@ -70,6 +70,7 @@ fn model(number: u8) -> Checkpoint<'static> {
         history: None,
         metadata: BTreeMap::from([("number".to_owned(), number.to_string())]),
         proof: None,
+        passed_over: Vec::new(),
         graph,
     }
 }

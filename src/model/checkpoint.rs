@@ -19,6 +19,9 @@ pub struct Checkpoint<'a> {
     /// The user's own notes.
     pub metadata: BTreeMap<String, String>,
     pub proof: Option<Proof<'a>>,
+    /// Sections of a newer keepnet that were passed over when this was read. They would be lost: what
+    /// has any is not saved.
+    pub passed_over: Vec<String>,
 }
 
 /// A tensor and its name.
@@ -92,9 +95,10 @@ pub struct ProbeRange {
 impl ProbeRange {
     pub const UNIT: Self = Self { low: 0.0, high: 1.0 };
 
-    /// Whether there is something to be drawn, and all of it is finite.
+    /// Whether there is something to be drawn, and all of it is finite as an f32.
     pub fn is_sound(&self) -> bool {
-        self.low < self.high && (self.high - self.low).is_finite()
+        let finite = |end: f64| (end as f32).is_finite();
+        self.low < self.high && finite(self.low) && finite(self.high)
     }
 }
 
@@ -150,6 +154,7 @@ impl Checkpoint<'_> {
                 inputs: proof.inputs.clone(),
                 outputs: borrowed(&proof.outputs),
             }),
+            passed_over: self.passed_over.clone(),
         }
     }
 
@@ -175,6 +180,7 @@ impl Checkpoint<'_> {
                 inputs: proof.inputs,
                 outputs: owned(proof.outputs),
             }),
+            passed_over: self.passed_over,
         }
     }
 }

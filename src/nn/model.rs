@@ -35,6 +35,7 @@ pub struct Model {
     pub(crate) arithmetic: Arithmetic,
     pub(crate) training: Option<Training>,
     pub(crate) history: History,
+    pub(crate) passed_over: Vec<String>,
     /// The user's own notes, which travel with the file.
     pub metadata: BTreeMap<String, String>,
 }
@@ -94,6 +95,7 @@ impl Model {
             training: None,
             history: History::default(),
             metadata: BTreeMap::new(),
+            passed_over: Vec::new(),
         }
     }
 
@@ -119,6 +121,17 @@ impl Model {
     /// The fit that was interrupted, or that runs; [`resume`](Self::resume) goes on with it.
     pub fn fit_under_way(&self) -> Option<&FitState<Weights>> {
         self.fit.as_ref()
+    }
+
+    /// Sections of a newer keepnet that were passed over when the model was read. While there are
+    /// any, the model predicts, but is neither trained nor saved: they would be lost.
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
+    }
+
+    /// Gives up what was passed over.
+    pub fn forget_passed_over(&mut self) {
+        self.passed_over.clear();
     }
 
     /// Gives up the fit that was interrupted. The steps of an interrupted epoch stay done, but the
@@ -213,6 +226,7 @@ impl Model {
             history: Some(self.history.clone()),
             metadata: self.metadata.clone(),
             proof: None,
+            passed_over: self.passed_over.clone(),
         }
     }
 
@@ -254,8 +268,17 @@ impl Model {
     /// As [`from_checkpoint`](Self::from_checkpoint), without a copy of tensors that lie in memory as
     /// they lie in a model.
     pub(crate) fn assemble(checkpoint: Checkpoint<'_>) -> Result<Self, ModelError> {
-        let Checkpoint { graph, tensors, compile, optimizer, training, history, metadata, .. } =
-            checkpoint;
+        let Checkpoint {
+            graph,
+            tensors,
+            compile,
+            optimizer,
+            training,
+            history,
+            metadata,
+            proof: _,
+            passed_over,
+        } = checkpoint;
         let layout = Layout::new(graph.parameters());
         let arranged = |tensors| arrange(&graph, &layout, layout.all(&graph), tensors);
         let parameters = arranged(tensors)?;
@@ -286,6 +309,7 @@ impl Model {
         model.training = compiled;
         model.history = history.unwrap_or_default();
         model.metadata = metadata;
+        model.passed_over = passed_over;
         Ok(model)
     }
 }
@@ -375,6 +399,7 @@ impl Clone for Model {
             training: self.training.clone(),
             history: self.history.clone(),
             metadata: self.metadata.clone(),
+            passed_over: self.passed_over.clone(),
         }
     }
 }

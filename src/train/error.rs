@@ -86,6 +86,11 @@ pub enum TrainError {
         "callback `{name}` took part in the fit; give it again, or insist with `other_callbacks`"
     )]
     OtherCallbacks { name: String },
+    #[error(
+        "sections {sections:?} of a newer keepnet were passed over when the model was read; update \
+         keepnet, or give them up with `forget_passed_over`"
+    )]
+    PassedOver { sections: Vec<String> },
     #[error("two callbacks are named `{name}`: what they remember could not be told apart")]
     CallbackTwice { name: String },
     #[error("a callback cannot take part in the fit: {0}")]

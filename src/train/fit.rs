@@ -32,6 +32,14 @@ impl Default for FitOptions {
 }
 
 impl Model {
+    /// What was passed over when the model was read would be lost after a step of training.
+    pub(super) fn check_passed_over(&self) -> Result<(), TrainError> {
+        match self.passed_over() {
+            [] => Ok(()),
+            sections => Err(TrainError::PassedOver { sections: sections.to_vec() }),
+        }
+    }
+
     /// Trains on `data`. Gives what was reported for each epoch; the model keeps all of it in its
     /// [`history`](Self::history).
     ///
@@ -57,6 +65,7 @@ impl Model {
         options: &FitOptions,
         callback: &mut dyn Callback,
     ) -> Result<History, TrainError> {
+        self.check_passed_over()?;
         if self.fit.is_some() || self.step_in_epoch > 0 {
             return Err(TrainError::Interrupted { epoch: self.epoch, steps: self.step_in_epoch });
         }

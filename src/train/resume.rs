@@ -49,6 +49,7 @@ impl Model {
         options: &ResumeOptions,
         callback: &mut dyn Callback,
     ) -> Result<History, TrainError> {
+        self.check_passed_over()?;
         let mut fit = self.fit.clone().ok_or(TrainError::NoFit)?;
         self.check_arithmetic(options)?;
         let begun = self.epoch > 0 || self.step_in_epoch > 0;

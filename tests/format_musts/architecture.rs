@@ -278,6 +278,7 @@ fn with_input(dims: Vec<usize>) -> Result<Vec<u8>, keepnet::format::FormatError>
         history: None,
         metadata: Default::default(),
         proof: None,
+        passed_over: Vec::new(),
     })
 }
 

@@ -34,6 +34,7 @@ fn model() -> Checkpoint<'static> {
         history: None,
         metadata: BTreeMap::new(),
         proof: None,
+        passed_over: Vec::new(),
     }
 }
 

@@ -3,14 +3,15 @@
 use keepnet::format::{Format, FormatError, Limits, inspect, load, pack, save, unpack};
 use keepnet::{Checkpoint, Model};
 
+use crate::format_support::container::Container;
 use crate::format_support::newer::{newer_schema, with_tensor_of};
 use crate::format_support::refusal::{assert_says, container, damage, read};
 use crate::format_support::{assert_same_bits, small};
 use crate::written;
 
-/// The small model without what belongs to a section.
+/// The small model without what belongs to a section, which was passed over.
 fn without(id: &str) -> Checkpoint<'static> {
-    let small = small();
+    let small = Checkpoint { passed_over: vec![id.to_owned()], ..small() };
     match id {
         "compile" => Checkpoint { compile: None, ..small },
         "optimizer" => Checkpoint { optimizer: None, ..small },
@@ -36,8 +37,18 @@ fn f_28_newer_schemas_are_passed_over() {
         assert_eq!(inspect(&path).unwrap().skipped, [id]);
         let error = unpack(&path, &home.path().join(id)).unwrap_err();
         assert!(matches!(error.cause(), FormatError::WouldLose { .. }), "{error}");
-        // The model predicts.
-        Model::load(&path).unwrap();
+        // The model predicts; to train or save it would lose what was passed over.
+        let mut model = Model::load(&path).unwrap();
+        let lost = format!("sections [\"{id}\"] of a newer keepnet were passed over");
+        let again = || home.path().join(format!("{id}-again.knet"));
+        let saved = model.save(again()).unwrap_err();
+        assert_says(&saved.to_string(), &[&lost]);
+        assert!(!again().exists());
+        assert_eq!(model.passed_over(), [id]);
+        let only = keepnet::SaveOptions { proof: true, ..keepnet::SaveOptions::weights_only() };
+        assert_eq!(model.to_bytes(only).is_ok(), id != "proof");
+        model.forget_passed_over();
+        model.save(again()).unwrap();
         let none = container().replacing(id, "\"schema\": 1", "\"schema\": 0");
         assert_says(&damage(&none), &["no schema 0"]);
         let missing = container().replacing(id, "  \"schema\": 1,\n", "");
@@ -45,16 +56,22 @@ fn f_28_newer_schemas_are_passed_over() {
     }
 }
 
+/// With the first `from` replaced by `to`.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
 #[test]
 fn f_60_tensors_of_what_is_passed_over() {
     let container = with_tensor_of("ema");
     let file = container.put_together();
-    assert_same_bits(&read(&file).unwrap(), &small());
+    assert_same_bits(&read(&file).unwrap(), &without("ema"));
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("newer.knet");
     std::fs::write(&path, &file).unwrap();
     assert_eq!(inspect(&path).unwrap().skipped, ["ema"]);
-    assert_same_bits(&load(&path, &Limits::default()).unwrap(), &small());
+    assert_same_bits(&load(&path, &Limits::default()).unwrap(), &without("ema"));
 
     // Its numbers, its padding and its place are checked all the same.
     let end = container.clone().section("tensors").payload.len();
@@ -62,7 +79,7 @@ fn f_60_tensors_of_what_is_passed_over() {
     assert_says(&damage(&bad), &["tensor \"averages\"", "SHA-256"]);
     let bad = container.clone().with("tensors", |section| section.payload[end - 1] = 1);
     assert_says(&damage(&bad), &["padding"]);
-    let bad = container.with("index", |section| {
+    let bad = container.clone().with("index", |section| {
         let at = section.payload.len() - 32 - 16;
         section.payload[at] ^= 64;
     });
@@ -71,6 +88,26 @@ fn f_60_tensors_of_what_is_passed_over() {
     for owner in ["other", "optimizer", "Ema", ""] {
         let words = damage(&with_tensor_of(owner).put_together());
         assert_says(&words, &["section `index`", "which is not there"]);
+    }
+    // It stands last, once, is of a known type and takes what its shape says.
+    let record = |container: &Container| {
+        let index = container.clone().section("index").payload.clone();
+        let length = 4 + 12 + 4 + (8 + 8) + (8 + 5) + (8 + 8) + 8 + 8 + 32;
+        let (before, last) = index.split_at(index.len() - length);
+        (before.to_vec(), last.to_vec())
+    };
+    let (before, last) = record(&container);
+    for (index, words) in [
+        ([last.clone(), before.clone()].concat(), "must stand after all others"),
+        ([before.clone(), last.clone(), last.clone()].concat(), "is listed twice"),
+        ([before.clone(), replaced(&last, b"uint8", b"uint7")].concat(), "the element type"),
+        (
+            [before, replaced(&last, &70_u64.to_le_bytes(), &71_u64.to_le_bytes())].concat(),
+            "length",
+        ),
+    ] {
+        let bad = container.clone().with("index", |section| section.payload = index);
+        assert_says(&damage(&bad), &["section `index`", words]);
     }
     // A writer has none to write.
     for file in written() {

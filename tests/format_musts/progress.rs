@@ -139,7 +139,9 @@ fn f_59_a_probe_that_can_be_drawn() {
         not_written(&|other| other.proof.as_mut().unwrap().samples = samples);
     }
     let nothing = "a probe is drawn";
-    for (high, text) in [(0.0, "0.0"), (f64::NAN, "\"NaN\""), (f64::INFINITY, "\"Infinity\"")] {
+    for (high, text) in
+        [(0.0, "0.0"), (1e39, "1e39"), (f64::NAN, "\"NaN\""), (f64::INFINITY, "\"Infinity\"")]
+    {
         refused("proof", "\"high\": 1.0", &format!("\"high\": {text}"), &[nothing]);
         not_written(&|other| other.proof.as_mut().unwrap().inputs[0].high = high);
     }

@@ -88,7 +88,17 @@ pub(super) fn assemble(parts: Parts) -> Checkpoint<'static> {
         state.map(|()| parameters(&mut noise, false))
     });
     let compile = settings;
-    Checkpoint { graph, tensors, compile, optimizer, training, history, metadata, proof }
+    Checkpoint {
+        graph,
+        tensors,
+        compile,
+        optimizer,
+        training,
+        history,
+        metadata,
+        proof,
+        passed_over: Vec::new(),
+    }
 }
 
 /// Any state of training; sums of losses and metrics are cut to what the model has.

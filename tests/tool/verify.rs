@@ -48,6 +48,7 @@ fn what_was_saved_is_identical_on_any_number_of_threads() {
             "result",
             "sections",
             "sha256",
+            "skipped",
             "tensors",
             "version",
         ];

@@ -95,12 +95,12 @@ impl Convert {
             FormatError::At { path, source }
         };
         let form = Format::for_saving(output).map_err(|error| at(output, error))?;
-        let (checkpoint, inspection) = format::load_and_inspect(input, &Limits::default())?;
-        if let Some(id) = inspection.skipped.first() {
-            return Err(at(input, FormatError::WouldLose { id: id.clone() }).into());
-        }
+        let checkpoint = format::load(input, &Limits::default())?;
         let before = parts(&checkpoint);
         let checkpoint = self.options().apply(checkpoint);
+        if let Some(id) = checkpoint.passed_over.first() {
+            return Err(at(input, FormatError::WouldLose { id: id.clone() }).into());
+        }
         let after = parts(&checkpoint);
         format::save(&checkpoint, output, form)?;
         let mut text = done("saved", input, output);
@@ -129,8 +129,7 @@ impl Convert {
 
 /// The parts that are in `checkpoint`.
 fn parts(checkpoint: &Checkpoint<'_>) -> Vec<Part> {
-    let Checkpoint { graph: _, tensors: _, compile, optimizer, training, history, metadata, proof } =
-        checkpoint;
+    let Checkpoint { compile, optimizer, training, history, metadata, proof, .. } = checkpoint;
     let held = [
         (Part::Compile, compile.is_some()),
         (Part::Optimizer, optimizer.is_some()),

@@ -17,7 +17,8 @@ use crate::paths::{in_model, runnable};
 /// Check every byte, then run the probe that was saved with the model
 ///
 /// Ends with 0 if every bit is as saved (or no proof was saved), 3 if the model is corrupt or
-/// gives other bits, 4 if it is sound but the proof was made by another arithmetic revision.
+/// gives other bits, 4 if it is sound but the proof is of another arithmetic revision or a newer
+/// keepnet.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -27,8 +28,8 @@ Examples:
 pub(crate) struct Verify {
     /// The model
     model: PathBuf,
-    /// Print JSON: model, form, version, sha256, sections, tensors, proof, result (identical,
-    /// different, other_arithmetic or no_proof) and largest_difference; of a model that is refused:
+    /// Print JSON: model, form, version, sha256, sections, tensors, skipped, proof, result
+    /// (identical, different, other_arithmetic, proof_not_known or no_proof) and largest_difference; of a model that is refused:
     /// model, result (damaged, not_known if it is newer or no model, not_read) and error
     #[arg(long)]
     json: bool,
@@ -43,6 +44,8 @@ struct Report<'a> {
     sha256: Digest,
     sections: usize,
     tensors: usize,
+    /// Sections of a newer keepnet, which were passed over.
+    skipped: &'a [String],
     proof: Option<&'a ProofInfo>,
     result: &'static str,
     /// Between an answer and the saved one; `null` where there is nothing to compare.
@@ -69,6 +72,7 @@ impl Verify {
         let verification = proof.map(|proof| model.verify(proof)).transpose();
         let verification = verification.map_err(|source| in_model(&self.model, source))?;
         let (exit, result, largest) = match verification {
+            None if newer_proof(&inspection) => (Exit::NotReproduced, "proof_not_known", None),
             None => (Exit::Done, "no_proof", None),
             Some(Verification::Identical) => (Exit::Done, "identical", Some(0.0)),
             Some(Verification::Different { largest }) => {
@@ -86,6 +90,7 @@ impl Verify {
                 sha256: inspection.sha256,
                 sections: inspection.sections.len(),
                 tensors: inspection.tensors.len(),
+                skipped: &inspection.skipped,
                 proof: inspection.proof.as_ref(),
                 result,
                 largest_difference: largest.map(Real),
@@ -110,7 +115,7 @@ impl Verify {
 
     fn text(&self, inspection: &Inspection, verification: Option<Verification>) -> String {
         let mut checks = checks(inspection);
-        let (mark, found, verdict) = proved(inspection.proof.as_ref(), verification);
+        let (mark, found, verdict) = proved(inspection, verification);
         checks.push((mark, "proof", found));
         let mut text = format!("{}\n", self.model.display());
         for (mark, what, found) in checks {
@@ -155,12 +160,22 @@ fn checks(inspection: &Inspection) -> Vec<(&'static str, &'static str, String)> 
     checks
 }
 
+/// Whether there is a proof, but one that this keepnet cannot read.
+fn newer_proof(inspection: &Inspection) -> bool {
+    inspection.skipped.iter().any(|id| id == "proof")
+}
+
 /// How the probe went, what was found, and what follows from that.
 fn proved(
-    proof: Option<&ProofInfo>,
+    inspection: &Inspection,
     verification: Option<Verification>,
 ) -> (&'static str, String, String) {
-    let (Some(proof), Some(verification)) = (proof, verification) else {
+    let (Some(proof), Some(verification)) = (&inspection.proof, verification) else {
+        if newer_proof(inspection) {
+            let verdict =
+                "sound; its proof is of a newer keepnet, so what it computes was not compared";
+            return ("–", "not known".to_owned(), verdict.to_owned());
+        }
         let verdict = "sound; it carries no proof, so what it computes was not compared";
         return ("–", "none was saved".to_owned(), verdict.to_owned());
     };

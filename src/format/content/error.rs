@@ -23,6 +23,15 @@ pub enum ContentError {
         "it is of section {section:?}, which is not there, or whose tensors are of another role"
     )]
     NoSection { section: SectionId },
+    #[error(
+        "sections {sections:?} of a newer keepnet were passed over when it was read, and would be lost; \
+         update keepnet, or give them up with `forget_passed_over`"
+    )]
+    PassedOver { sections: Vec<String> },
+    #[error("tensor {number} of section {section:?} is listed twice")]
+    OtherTwice { section: SectionId, number: u32 },
+    #[error("tensors of sections that are not known must stand after all others")]
+    OtherBefore,
     #[error("{found} slots per parameter, the most is {limit}")]
     SlotCount { found: usize, limit: usize },
     #[error("two {what} are named {name:?}")]

@@ -37,7 +37,8 @@ pub use records::Role;
 pub(super) use records::{TensorRecord, encode};
 pub use section::SectionId;
 pub(super) use section::{Admission, Encoding, FOOTER, Section, is_section_id};
-pub(super) use tensors::{Expected, check};
+use tensors::check;
+pub(super) use tensors::{Expected, Listed};
 pub(super) use training::TrainingJson;
 
 /// Everything of a checkpoint but the numbers in its tensors. Its parts fit together.
@@ -81,8 +82,20 @@ impl Description {
     pub(super) fn of<'c>(
         checkpoint: &'c Checkpoint<'_>,
     ) -> Result<(Self, Vec<Item<'c>>), ContentError> {
-        let Checkpoint { graph, tensors, compile, optimizer, training, history, metadata, proof } =
-            checkpoint;
+        let Checkpoint {
+            graph,
+            tensors,
+            compile,
+            optimizer,
+            training,
+            history,
+            metadata,
+            proof,
+            passed_over,
+        } = checkpoint;
+        if !passed_over.is_empty() {
+            return Err(ContentError::PassedOver { sections: passed_over.clone() });
+        }
         let description = Self {
             graph: graph.clone(),
             compile: compile.clone(),
@@ -285,6 +298,7 @@ impl Description {
             history,
             metadata,
             proof,
+            passed_over: Vec::new(),
         }
     }
 }

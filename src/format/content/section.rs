@@ -141,7 +141,7 @@ impl<'s> Admission<'s> {
 }
 
 /// The id of a section as it stands in a record: filled up with zeros.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct SectionId([u8; 12]);
 
 impl SectionId {

@@ -1,6 +1,7 @@
 //! Which tensors a checkpoint has, in which order: the architecture, the optimizer's slots, the proof
 //! and the callbacks determine it, so that a file can only agree or be refused.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::records::Role;
@@ -20,6 +21,14 @@ pub(in crate::format) struct Expected {
     pub(in crate::format) role: Role,
     pub(in crate::format) name: String,
     pub(in crate::format) shape: Shape,
+}
+
+/// A tensor that an index lists.
+#[derive(Clone, Debug)]
+pub(in crate::format) struct Listed {
+    pub(in crate::format) tensor: Expected,
+    /// Whether the description calls for it; else it is passed over.
+    pub(in crate::format) known: bool,
 }
 
 /// A tensor in messages: `parameter "dense/kernel"`.
@@ -45,15 +54,57 @@ impl fmt::Display for Expected {
 }
 
 impl Description {
-    /// Whether a tensor of that role belongs to a section that is passed over; `unknown` are the ids
-    /// of those that this version does not know.
+    /// What is known of each tensor that the index lists: which one it is that the description calls
+    /// for, or that it is one of a section that is passed over. `unknown` are the ids of the sections
+    /// that this version does not know.
     ///
     /// # Errors
-    /// If its section is not there, or one that has other roles.
+    /// If the tensors are not those called for, in their order, or one of another section is not of one
+    /// that is passed over, stands before others or twice.
+    pub(in crate::format) fn listed(
+        &self,
+        found: &[(Role, &str, Shape)],
+        unknown: &BTreeSet<&str>,
+    ) -> Result<Vec<Listed>, ContentError> {
+        let passed = found.iter().map(|(role, ..)| self.passes_over(*role, unknown));
+        let passed = passed.collect::<Result<Vec<_>, _>>()?;
+        let kept = found.iter().zip(&passed).filter(|(_, passed)| !**passed);
+        let kept: Vec<_> = kept.map(|(found, _)| found.clone()).collect();
+        let all_expected = self.expected();
+        check(&all_expected, kept.into_iter())?;
+        let mut all_expected = all_expected.into_iter();
+        let mut others = BTreeSet::new();
+        let mut listed = Vec::with_capacity(found.len());
+        for ((role, name, shape), passed) in found.iter().zip(passed) {
+            match role {
+                Role::Of { section, number } if !others.insert((*section, *number)) => {
+                    return Err(ContentError::OtherTwice { section: *section, number: *number });
+                }
+                Role::Of { .. } => {}
+                _ if !others.is_empty() => return Err(ContentError::OtherBefore),
+                _ => {}
+            }
+            let (what, rank, limit) = (Named(*role, name).to_string(), shape.rank(), MAX_RANK);
+            if rank > limit {
+                return Err(ContentError::Rank { what, rank, limit });
+            }
+            let wanted = (!passed).then(|| all_expected.next()).flatten();
+            let known = wanted.is_some();
+            let tensor = wanted.unwrap_or_else(|| Expected {
+                role: *role,
+                name: (*name).to_owned(),
+                shape: shape.clone(),
+            });
+            listed.push(Listed { tensor, known });
+        }
+        Ok(listed)
+    }
+
+    /// Whether a tensor of that role belongs to a section that is passed over.
     pub(in crate::format) fn passes_over(
         &self,
         role: Role,
-        unknown: &[&str],
+        unknown: &BTreeSet<&str>,
     ) -> Result<bool, ContentError> {
         match role {
             Role::Parameter => Ok(false),
@@ -61,7 +112,7 @@ impl Description {
             Role::ProofOutput => Ok(self.passes(Section::Proof)),
             Role::Best(_) => Ok(self.passes(Section::Training)),
             Role::Of { section, .. } => match section.as_str() {
-                Some(id) if unknown.contains(&id) => Ok(true),
+                Some(id) if unknown.contains(id) => Ok(true),
                 _ => Err(ContentError::NoSection { section }),
             },
         }
@@ -120,7 +171,7 @@ impl Description {
 }
 
 /// Compares the tensors found, in order, with those that must be there.
-pub(in crate::format) fn check<'t>(
+pub(super) fn check<'t>(
     expected: &[Expected],
     found: impl ExactSizeIterator<Item = (Role, &'t str, Shape)>,
 ) -> Result<(), ContentError> {

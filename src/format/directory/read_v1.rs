@@ -12,7 +12,7 @@ use super::{EXTRA, TENSORS, extra_file, is_tensor_file, npy, tensor_file};
 use crate::bytes::fs::Fs;
 use crate::bytes::{Budget, Digest, matches};
 use crate::format::content::{
-    self, Admission, Description, Expected, Part, Section, is_section_id,
+    self, Admission, Description, Expected, Listed, Part, Section, is_section_id,
 };
 use crate::format::error::Fault;
 use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
@@ -33,6 +33,7 @@ pub(super) fn parse<F: Fs>(
 ) -> Result<Parsed<'static>, FormatError> {
     let manifest = Manifest::read(members, limits, budget)?;
     let Manifest { version, architecture, tensors, extra, .. } = manifest;
+    limits.check_sections(extra.len() as u64)?;
     check_sections(&extra)?;
 
     let whole = Part { name: MANIFEST, offset: 0, bytes: members };
@@ -47,16 +48,12 @@ pub(super) fn parse<F: Fs>(
     let graph = whole.checked_graph(architecture, limits)?;
     let description = Description::read(graph, part, limits, budget)?;
     let unknown = extra.iter().filter(|entry| Section::from_id(&entry.section).is_none());
-    let unknown: Vec<_> = unknown.map(|entry| entry.section.as_str()).collect();
+    let unknown: BTreeSet<_> = unknown.map(|entry| entry.section.as_str()).collect();
     let plan = plan(&description, &tensors, &unknown, whole, budget)?;
     let (tensors, infos) = read_tensors(root, plan)?;
-    Ok(Parsed {
-        version,
-        sha256,
-        sections: extra.into_iter().map(|entry| info(entry, &description)).collect(),
-        tensors: infos,
-        checkpoint: description.with_tensors(tensors),
-    })
+    let sections = extra.into_iter().map(|entry| info(entry, &description)).collect();
+    let checkpoint = description.with_tensors(tensors);
+    Ok(Parsed::new(version, sha256, sections, infos, checkpoint))
 }
 
 fn info(entry: ExtraEntry, description: &Description) -> SectionInfo {
@@ -137,28 +134,17 @@ type Read = ((Expected, Tensor<'static>), TensorInfo);
 fn plan<'m>(
     description: &Description,
     entries: &'m [TensorEntry],
-    unknown: &[&str],
+    unknown: &BTreeSet<&str>,
     manifest: Part<'_>,
     budget: &mut Budget,
 ) -> Result<Vec<Planned<'m>>, FormatError> {
-    let passed = entries.iter().map(|entry| description.passes_over(entry.role, unknown));
-    let passed = passed.collect::<Result<Vec<_>, _>>().map_err(|error| manifest.fault(error))?;
-    let kept = entries.iter().zip(&passed).filter(|(_, passed)| !**passed);
-    let found: Vec<_> = kept
-        .map(|(entry, _)| (entry.role, entry.name.as_str(), content::shape_of(&entry.shape)))
+    let found: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.role, entry.name.as_str(), content::shape_of(&entry.shape)))
         .collect();
-    let all_expected = description.expected();
-    content::check(&all_expected, found.into_iter()).map_err(|error| manifest.fault(error))?;
-    let mut all_expected = all_expected.into_iter();
+    let listed = description.listed(&found, unknown).map_err(|error| manifest.fault(error))?;
     let mut plan = Vec::with_capacity(entries.len());
-    for (number, (entry, passed)) in entries.iter().zip(passed).enumerate() {
-        let wanted = (!passed).then(|| all_expected.next()).flatten();
-        let known = wanted.is_some();
-        let tensor = wanted.unwrap_or_else(|| Expected {
-            role: entry.role,
-            name: entry.name.clone(),
-            shape: content::shape_of(&entry.shape),
-        });
+    for (number, (entry, Listed { tensor, known })) in entries.iter().zip(listed).enumerate() {
         let name = tensor_file(number, tensor.role, description.slots(), &tensor.name);
         let file = entry.file.strip_prefix(TENSORS_PREFIX);
         // The names of slots that are passed over are not known.

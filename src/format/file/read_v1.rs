@@ -2,13 +2,14 @@
 //! changes only to compile.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::block::{BLOCK, SectionHeader, padding_of};
 use super::source::{Cursor, Place, Source, read_block};
 use super::sums::Sums;
 use crate::bytes::{Budget, Digest, matches};
 use crate::format::content::{
-    self, Admission, Description, Expected, FOOTER, Part, Role, Section, TensorRecord,
+    self, Admission, Description, Expected, FOOTER, Listed, Part, Section, TensorRecord,
 };
 use crate::format::error::Fault;
 use crate::format::inspection::{Parsed, SectionInfo, TensorInfo};
@@ -36,10 +37,10 @@ pub(super) struct Numbers {
 /// A tensor whose record agrees with the description.
 #[derive(Debug)]
 struct Planned {
-    role: Role,
-    name: String,
-    /// `None` if the tensor is passed over.
-    expected: Option<(Expected, DType)>,
+    tensor: Expected,
+    /// Else it is passed over.
+    known: bool,
+    dtype: DType,
     place: Place,
     sha256: Digest,
 }
@@ -80,7 +81,7 @@ pub(super) fn outline<'a>(
 ) -> Result<(Outline, Numbers), FormatError> {
     let mut cursor = Cursor::new(Place { offset: 0, length: source.length() });
     cursor.pass(BLOCK as u64, "the block").map_err(FormatError::reading("the header"))?;
-    let (sections, sha256) = walk(source, &mut cursor, header, budget)?;
+    let (sections, sha256) = walk(source, &mut cursor, header, limits, budget)?;
     cursor.finish("the footer").map_err(FormatError::reading("the file"))?;
     let mut admission = Admission::default();
     let mut payloads = Vec::with_capacity(sections.len());
@@ -107,7 +108,7 @@ pub(super) fn outline<'a>(
     let (index, records) = required(Section::Index)?;
     let (numbers, _) = required(Section::Tensors)?;
     let unknown = sections.iter().filter(|found| found.section.is_none());
-    let unknown: Vec<_> = unknown.map(|found| found.header.id.as_str()).collect();
+    let unknown: BTreeSet<_> = unknown.map(|found| found.header.id.as_str()).collect();
     let (mut kept, mut all) = (0, 0);
     let wanted = |record: &TensorRecord| {
         let passed = description.passes_over(record.role, &unknown).is_ok_and(|passed| passed);
@@ -173,6 +174,7 @@ fn walk<'a>(
     source: &impl Source<'a>,
     cursor: &mut Cursor,
     header: [u8; BLOCK],
+    limits: &Limits,
     budget: &mut Budget,
 ) -> Result<(Vec<Found>, Digest), FormatError> {
     let mut blocks = vec![header];
@@ -185,6 +187,7 @@ fn walk<'a>(
             let sha256 = check_footer(&header, at, cursor.offset(), &blocks)?;
             return Ok((sections, sha256));
         }
+        limits.check_sections(sections.len() as u64 + 1)?;
         // Vectors grow by doubling.
         budget.reserve(2 * (size_of::<Found>() + BLOCK) as u64, "the list of sections")?;
         blocks.push(block);
@@ -251,31 +254,21 @@ impl Numbers {
         description: &Description,
         index: &Part<'_>,
         records: Vec<TensorRecord>,
-        unknown: &[&str],
+        unknown: &BTreeSet<&str>,
         numbers: &Found,
     ) -> Result<Self, FormatError> {
-        let passed = records.iter().map(|record| description.passes_over(record.role, unknown));
-        let passed = passed.collect::<Result<Vec<_>, _>>().map_err(|error| index.fault(error))?;
-        let kept = records.iter().zip(&passed).filter(|(_, passed)| !**passed);
-        let found: Vec<_> = kept
-            .map(|(record, _)| {
-                (record.role, record.name.as_str(), content::shape_of(&record.shape))
-            })
+        let found: Vec<_> = records
+            .iter()
+            .map(|record| (record.role, record.name.as_str(), content::shape_of(&record.shape)))
             .collect();
-        let all_expected = description.expected();
-        content::check(&all_expected, found.into_iter()).map_err(|error| index.fault(error))?;
+        let listed = description.listed(&found, unknown).map_err(|error| index.fault(error))?;
 
         let mut cursor = Cursor::new(numbers.place);
         let reading = FormatError::reading(&numbers.name);
         let mut tensors = Vec::with_capacity(records.len());
-        let mut all_expected = all_expected.into_iter();
-        for (record, passed) in records.into_iter().zip(passed) {
-            let (mut expected, mut length) = (None, record.length);
-            if let Some(wanted) = (!passed).then(|| all_expected.next()).flatten() {
-                let layout = content::layout(&wanted, &record.dtype);
-                let (dtype, bytes) = layout.map_err(|fault| index.fault(fault))?;
-                (expected, length) = (Some((wanted, dtype)), bytes);
-            }
+        for (record, Listed { tensor, known }) in records.iter().zip(listed) {
+            let layout = content::layout(&tensor, &record.dtype);
+            let (dtype, length) = layout.map_err(|fault| index.fault(fault))?;
             let place = Place { offset: cursor.offset(), length };
             let offset = place.offset.saturating_sub(numbers.place.offset);
             for (what, expected, found) in [
@@ -289,8 +282,7 @@ impl Numbers {
             }
             cursor.pass(length, "a tensor").map_err(&reading)?;
             cursor.pass(padding_of(length), "the padding of a tensor").map_err(&reading)?;
-            let TensorRecord { role, name, sha256, .. } = record;
-            tensors.push(Planned { role, name, expected, place, sha256: Digest(sha256) });
+            tensors.push(Planned { tensor, known, dtype, place, sha256: Digest(record.sha256) });
         }
         cursor.finish("the last tensor").map_err(&reading)?;
         let (name, place) = (numbers.name.clone(), numbers.place);
@@ -299,7 +291,7 @@ impl Numbers {
 
     /// Where the tensors stand; those of one role, which a model keeps together, in one group.
     pub(super) fn groups(&self) -> Vec<Vec<Place>> {
-        let groups = self.tensors.chunk_by(|a, b| a.role == b.role);
+        let groups = self.tensors.chunk_by(|a, b| a.tensor.role == b.tensor.role);
         groups.map(|group| group.iter().map(|planned| planned.place).collect()).collect()
     }
 
@@ -314,7 +306,7 @@ impl Numbers {
         for (planned, sums) in pairs() {
             let (expected, found) = (planned.sha256, sums.sha256);
             if !matches(expected, found) {
-                let what = format!("tensor {:?}", planned.name);
+                let what = format!("tensor {:?}", planned.tensor.name);
                 return damaged(planned.place.offset, Fault::Digest { what, expected, found });
             }
         }
@@ -338,9 +330,11 @@ impl Outline {
         let Self { version, sha256, sections, description } = self;
         let mut tensors = Vec::with_capacity(contents.len());
         let mut infos = Vec::with_capacity(contents.len());
-        for (Planned { expected, place, sha256, .. }, bytes) in numbers.tensors.iter().zip(contents)
-        {
-            let Some((expected, dtype)) = expected else { continue };
+        for (planned, bytes) in numbers.tensors.iter().zip(contents) {
+            let Planned { tensor: expected, known, dtype, place, sha256 } = planned;
+            if !known {
+                continue;
+            }
             let tensor = Tensor::of(*dtype, expected.shape.clone(), bytes).map_err(|error| {
                 FormatError::damaged(&numbers.name, place.offset, Fault::Tensor(error))
             })?;
@@ -348,6 +342,6 @@ impl Outline {
             tensors.push((expected.clone(), tensor));
         }
         let checkpoint = description.with_tensors(tensors);
-        Ok(Parsed { version, sha256, sections, tensors: infos, checkpoint })
+        Ok(Parsed::new(version, sha256, sections, infos, checkpoint))
     }
 }
