@@ -1,5 +1,7 @@
 //! A folder of checkpoints belongs to one training.
 
+mod format_support;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use format_support::container::Container;
 use keepnet::format::Limits;
 use keepnet::train::callbacks::{CheckpointStore, Every};
 use keepnet::train::data::mnist;
 use keepnet::{
-    Activation, CheckpointFolder, Dataset, FitOptions, Loss, Model, ModelCheckpoint, Optimizer,
-    Sequential, Shape, TrainError, newest_checkpoint, newest_checkpoint_with,
+    Activation, CheckpointFolder, Dataset, Doubt, FitOptions, Loss, Model, ModelCheckpoint,
+    NewestCheckpoint, Optimizer, Sequential, Shape, TrainError, newest_checkpoint,
+    newest_checkpoint_with,
 };
 
 fn model(seed: u64) -> Model {
@@ -224,6 +228,27 @@ fn the_newest_is_found_while_others_are_rotated_away() {
             reader.join().unwrap();
         }
     });
+}
+
+/// Training could not go on in it, and what a newer keepnet wrote is no damage.
+#[test]
+fn checkpoints_of_a_newer_keepnet_are_passed_over_by_that_name() {
+    let home = tempfile::tempdir().unwrap();
+    train(1, home.path()).unwrap();
+    let path = home.path().join("step-0000008.knet");
+    let bytes = fs::read(&path).unwrap();
+    for id in ["compile", "optimizer", "training"] {
+        let mut newer = Container::take_apart(&bytes);
+        newer.version = [1, 3, 0];
+        let later = "\"schema\": 2,\n  \"anything\": [null]";
+        fs::write(&path, newer.replacing(id, "\"schema\": 1", later)).unwrap();
+        let NewestCheckpoint { found, skipped } = newest_checkpoint(home.path()).unwrap();
+        assert_eq!(found.unwrap().1.steps(), 6, "{id}");
+        let [(skipped, doubt)] = &skipped[..] else { panic!("{skipped:?}") };
+        assert_eq!(skipped, &path);
+        assert!(matches!(doubt, Doubt::Newer { sections } if sections.contains(&id.to_owned())));
+        assert!(doubt.to_string().contains("update keepnet"), "{id}: {doubt}");
+    }
 }
 
 #[test]
