@@ -1,5 +1,7 @@
 //! A folder of checkpoints belongs to one training.
 
+mod format_support;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use format_support::container::Container;
 use keepnet::format::Limits;
 use keepnet::train::callbacks::{CheckpointStore, Every};
 use keepnet::train::data::mnist;
 use keepnet::{
-    Activation, CheckpointFolder, Dataset, FitOptions, Loss, Model, ModelCheckpoint, Optimizer,
-    Sequential, Shape, TrainError, newest_checkpoint, newest_checkpoint_with,
+    Activation, CheckpointFolder, Dataset, Doubt, FitOptions, Loss, Model, ModelCheckpoint,
+    NewestCheckpoint, Optimizer, Sequential, Shape, TrainError, newest_checkpoint,
+    newest_checkpoint_with,
 };
 
 fn model(seed: u64) -> Model {
@@ -32,6 +36,16 @@ fn train(seed: u64, folder: &Path) -> Result<(), TrainError> {
     let mut checkpoints =
         ModelCheckpoint::new(CheckpointFolder::new(folder).unwrap(), Every::Steps(2));
     model(seed).fit_with(&data(), &options, &mut checkpoints).map(|_| ())
+}
+
+/// The model after each of its eight steps, with the fit under way.
+fn after_each_step(folder: &Path) -> Vec<Model> {
+    let options = FitOptions { batch_size: 16, epochs: 2, ..Default::default() };
+    let store = CheckpointFolder::new(folder).unwrap();
+    let mut checkpoints = ModelCheckpoint::new(store, Every::Steps(1)).keep_last(8);
+    model(1).fit_with(&data(), &options, &mut checkpoints).unwrap();
+    let load = |step| Model::load(folder.join(format!("step-{step:07}.knet"))).unwrap();
+    (1..=8).map(load).collect()
 }
 
 fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -64,6 +78,56 @@ fn only_sound_checkpoints_count_among_the_newest() {
     train(1, home.path()).unwrap();
     let steps = CheckpointFolder::new(home.path()).unwrap().steps().unwrap();
     assert_eq!(steps, [4, 5, 6, 7, 8]);
+}
+
+/// Whoever is never beaten would hold all later ones back.
+#[test]
+fn a_best_one_that_is_gone_or_damaged_does_not_stop_the_rotation() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    for damaged in [None, Some("damaged")] {
+        let path = home.path().join(damaged.unwrap_or("gone"));
+        let best = path.join("step-0000002.knet");
+        let mut folder = CheckpointFolder::new(&path).unwrap();
+        for (model, step) in models.iter().zip(1..) {
+            folder.keep(model, step, 2, (step > 1).then_some(2)).unwrap();
+            folder.finish().unwrap();
+            if step == 4 {
+                assert_eq!(folder.steps().unwrap(), [2, 3, 4]);
+                match damaged {
+                    Some(words) => fs::write(&best, words).unwrap(),
+                    None => fs::remove_file(&best).unwrap(),
+                }
+            }
+        }
+        match damaged {
+            Some(words) => {
+                assert_eq!(folder.steps().unwrap(), [2, 7, 8]);
+                assert_eq!(fs::read_to_string(&best).unwrap(), words, "the best is never removed");
+            }
+            None => assert_eq!(folder.steps().unwrap(), [7, 8]),
+        }
+    }
+}
+
+/// What was to stay before a better one is there until that one is.
+#[test]
+fn a_best_one_that_is_still_to_be_saved_holds_the_others_back() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    let mut folder = CheckpointFolder::new(home.path().join("kept")).unwrap();
+    let mut keep = |step: u64, best| {
+        folder.keep(&models[step as usize - 1], step, 1, best).unwrap();
+        folder.finish().unwrap();
+        folder.steps().unwrap()
+    };
+    assert_eq!(keep(2, Some(2)), [2]);
+    assert_eq!(keep(3, Some(5)), [2, 3]);
+    assert_eq!(keep(4, Some(5)), [2, 3, 4]);
+    assert_eq!(keep(5, Some(5)), [5]);
+    // Training has gone back: the best is newer, and there.
+    assert_eq!(keep(3, Some(5)), [3, 5]);
+    assert_eq!(keep(4, Some(5)), [4, 5]);
 }
 
 fn scratch(target: &str, end: &str) -> String {
@@ -164,6 +228,27 @@ fn the_newest_is_found_while_others_are_rotated_away() {
             reader.join().unwrap();
         }
     });
+}
+
+/// Training could not go on in it, and what a newer keepnet wrote is no damage.
+#[test]
+fn checkpoints_of_a_newer_keepnet_are_passed_over_by_that_name() {
+    let home = tempfile::tempdir().unwrap();
+    train(1, home.path()).unwrap();
+    let path = home.path().join("step-0000008.knet");
+    let bytes = fs::read(&path).unwrap();
+    for id in ["compile", "optimizer", "training"] {
+        let mut newer = Container::take_apart(&bytes);
+        newer.version = [1, 3, 0];
+        let later = "\"schema\": 2,\n  \"anything\": [null]";
+        fs::write(&path, newer.replacing(id, "\"schema\": 1", later)).unwrap();
+        let NewestCheckpoint { found, skipped } = newest_checkpoint(home.path()).unwrap();
+        assert_eq!(found.unwrap().1.steps(), 6, "{id}");
+        let [(skipped, doubt)] = &skipped[..] else { panic!("{skipped:?}") };
+        assert_eq!(skipped, &path);
+        assert!(matches!(doubt, Doubt::Newer { sections } if sections.contains(&id.to_owned())));
+        assert!(doubt.to_string().contains("update keepnet"), "{id}: {doubt}");
+    }
 }
 
 #[test]

@@ -299,6 +299,25 @@ fn sums_over_other_samples_are_refused() {
 }
 
 #[test]
+fn more_steps_than_an_epoch_has_are_refused() {
+    let (run, model) = interrupted();
+    let same = ResumeOptions { validation: run.validation(), ..ResumeOptions::default() };
+    for steps in [3, 4] {
+        let mut checkpoint = model.to_checkpoint();
+        let training = checkpoint.training.as_mut().unwrap();
+        training.step_in_epoch = steps;
+        training.interrupted.as_mut().unwrap().samples = 40;
+        let mut made = Model::from_checkpoint(&checkpoint).expect("its parts fit together");
+        let resumed = made.resume(&run.data(), &same, &mut run.callbacks(None)).map(drop);
+        let expected = match steps {
+            3 => Ok(()),
+            found => Err(TrainError::OtherSteps { expected: 3, found }),
+        };
+        assert_eq!(resumed, expected);
+    }
+}
+
+#[test]
 fn what_is_different_is_refused_until_told_otherwise() {
     let (run, model) = interrupted();
     let resume = |data: &Dataset, options: ResumeOptions| {
@@ -377,6 +396,35 @@ fn a_resume_without_the_state_of_the_optimizer_is_refused_until_told_otherwise()
     assert_eq!(error, TrainError::NoOptimizerState);
     let insist = ResumeOptions { other_optimizer: true, ..same() };
     model.resume(&run.data(), &insist, &mut run.callbacks(None)).expect("insisted");
+}
+
+#[test]
+fn counts_made_by_hand_are_checked() {
+    let (_, model) = interrupted();
+    let mut checkpoint = model.to_checkpoint();
+    checkpoint.optimizer.as_mut().unwrap().step = 1 << 53;
+    let error = Model::from_checkpoint(&checkpoint).expect_err("no training is as long");
+    assert!(error.to_string().contains("steps of the optimizer must be below 2^53"), "{error}");
+    let mut checkpoint = model.to_checkpoint();
+    checkpoint.training.as_mut().unwrap().epoch = u64::MAX;
+    let error = Model::from_checkpoint(&checkpoint).expect_err("no training is as long");
+    assert!(error.to_string().contains("finished must be below 2^53"), "{error}");
+}
+
+/// A fit that only a callback ends can be saved and resumed.
+#[test]
+fn a_fit_without_an_end_can_be_saved() {
+    let run = Run { epochs: u64::MAX, ..plain() };
+    let mut model = run.model();
+    run.fit(&mut model, Some(5)).expect("data that fits");
+    let mut again = reloaded(&model);
+    let same = ResumeOptions {
+        validation: run.validation(),
+        end: Some(u64::MAX),
+        ..ResumeOptions::default()
+    };
+    again.resume(&run.data(), &same, &mut run.callbacks(Some(1))).expect("the same data");
+    reloaded(&again);
 }
 
 /// Settings that `compile_with` would refuse are refused in a checkpoint too.

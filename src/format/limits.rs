@@ -13,10 +13,11 @@ pub struct Limits {
     /// Bytes of memory for the file and for what is decoded from it. A model takes its parameters
     /// over from [`load`](super::load) without a copy.
     pub memory: u64,
-    /// Bytes of one text: the architecture, the compile settings, the metadata. A history is as long as
-    /// training was, and bounded by `memory` alone; a manifest may have 1,024 more for each of `tensors`.
+    /// Bytes of one JSON text, whatever it holds, but the history: it is as long as training was, and
+    /// bounded by `memory` alone. A manifest may have 1,024 more for each of `tensors`.
     pub text: u64,
-    /// Tensors: parameters, slots of the optimizer and outputs of the proof together.
+    /// Tensors of all roles together: parameters, slots of the optimizer, outputs of the proof, weights
+    /// that callbacks remember, and those of sections that are passed over.
     pub tensors: u64,
     /// Sections, those that are not known too.
     pub sections: u64,

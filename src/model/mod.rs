@@ -12,7 +12,7 @@ mod initializer;
 mod layer;
 mod sequential;
 pub(crate) mod settings;
-mod training;
+pub(crate) mod training;
 
 pub use activation::Activation;
 pub use checkpoint::{

@@ -6,6 +6,9 @@ use std::convert::Infallible;
 use super::CompileSettings;
 use crate::bytes::Digest;
 
+/// The most epochs, or steps, that are counted: exact as a double too, and one more is still a number.
+pub(crate) const MAX_COUNT: u64 = (1 << 53) - 1;
+
 /// Where training stands. Together with the parameters and the optimizer's state this determines
 /// every later bit. `W` is the form that weights remembered by callbacks have: named tensors in a
 /// [`Checkpoint`](super::Checkpoint).
@@ -105,6 +108,16 @@ pub enum TrainingStateError {
     NoBatch,
     #[error("the share of the data to validate on must be above 0 and below 1, found {found}")]
     Split { found: f64 },
+    #[error("{what} must be below 2^53, found {found}")]
+    TooMany { what: &'static str, found: u64 },
+}
+
+/// Bounds what counts epochs or steps.
+pub(crate) fn check_count(what: &'static str, found: u64) -> Result<(), TrainingStateError> {
+    match found > MAX_COUNT {
+        true => Err(TrainingStateError::TooMany { what, found }),
+        false => Ok(()),
+    }
 }
 
 impl DataRecord {
@@ -154,6 +167,11 @@ impl<W> TrainingState<W> {
     /// # Errors
     /// What does not.
     pub fn check(&self, compile: Option<&CompileSettings>) -> Result<(), TrainingStateError> {
+        check_count("the epochs that are finished", self.epoch)?;
+        check_count("the steps of the interrupted epoch", self.step_in_epoch)?;
+        if let Some(fit) = &self.fit {
+            check_count("the epochs at which the fit ends", fit.end)?;
+        }
         match (self.step_in_epoch, &self.interrupted, &self.fit) {
             (0, Some(_), _) => return Err(TrainingStateError::NoSteps),
             (1.., None, _) => {

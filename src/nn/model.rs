@@ -9,6 +9,7 @@ use super::layout::Layout;
 use super::predict::Predictor;
 use super::weights::Weights;
 use super::{ARITHMETIC_REVISION, SHARD, initialize};
+use crate::model::training::check_count;
 use crate::model::{
     Checkpoint, CompileSettings, FitState, Graph, History, NamedTensor, OptimizerState, Parameter,
     Scores, Sequential, Slot, TrainingState,
@@ -329,6 +330,7 @@ impl Training {
         let Some(OptimizerState { step, slots }) = state else {
             return Ok(Self::new(settings, layout));
         };
+        check_count("the steps of the optimizer", step)?;
         let (expected, found) = (settings.optimizer.slots().len(), slots.len());
         if expected != found {
             return Err(ModelError::Slots { expected, found });

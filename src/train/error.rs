@@ -78,6 +78,11 @@ pub enum TrainError {
     )]
     OtherSums { steps: u64, expected: u64, found: u64 },
     #[error(
+        "an epoch has {expected} steps, but {found} of the interrupted one were saved as done: this \
+         training state was not made by this fit; give it up with `forget_fit`"
+    )]
+    OtherSteps { expected: u64, found: u64 },
+    #[error(
         "callback `{name}` took part in the fit; give it again, or insist with `other_callbacks`"
     )]
     OtherCallbacks { name: String },

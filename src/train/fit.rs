@@ -5,13 +5,14 @@ use super::data::Dataset;
 use super::epochs::Task;
 use super::error::TrainError;
 use crate::model::settings::within;
+use crate::model::training::MAX_COUNT;
 use crate::model::{FitState, History, ValidationRecord};
 use crate::nn::{Model, Weights};
 
 /// How to train. Everything else a model has been compiled with.
 #[derive(Clone, Debug)]
 pub struct FitOptions {
-    /// Times to go through the data.
+    /// Times to go through the data. With 2^53 or more it goes on until a callback ends it.
     pub epochs: u64,
     /// Samples per step; the last step of an epoch takes what is left.
     pub batch_size: usize,
@@ -96,9 +97,11 @@ impl Model {
     /// Puts a fit in place if what has to happen before its first step succeeds.
     pub(super) fn begin(
         &mut self,
-        fit: FitState<Weights>,
+        mut fit: FitState<Weights>,
         prepare: impl FnOnce(&mut Self) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
+        // No fit comes to more, and with more it could not be saved.
+        fit.end = fit.end.min(MAX_COUNT);
         let before = self.fit.replace(fit);
         prepare(self).inspect_err(|_| self.fit = before)
     }

@@ -84,9 +84,14 @@ impl Model {
         self.run(&task, callback)
     }
 
-    /// The sums of an interrupted epoch are over the samples that its steps took.
+    /// An interrupted epoch has done no more steps than it has, and its sums are over the samples that
+    /// these took.
     fn check_sums(&self, fit: &FitState<Weights>, trained: usize) -> Result<(), TrainError> {
         let (steps, trained) = (self.step_in_epoch, trained as u64);
+        let all = trained.div_ceil(fit.batch_size.max(1));
+        if steps > all {
+            return Err(TrainError::OtherSteps { expected: all, found: steps });
+        }
         let expected = steps.saturating_mul(fit.batch_size).min(trained);
         match &self.scores {
             Some(Scores { samples, .. }) if *samples != expected => {

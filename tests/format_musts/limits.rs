@@ -38,6 +38,18 @@ fn f_53_what_is_beyond_a_limit_is_not_damaged() {
     }
 }
 
+/// A text of a newer schema too, though nothing of it is taken but that it is newer.
+#[test]
+fn a_text_is_bounded_before_its_schema_is_read() {
+    let limits = Limits { text: 1 << 14, ..Limits::default() };
+    let long = format!("\"schema\": 2,\n  \"anything\": \"{}\"", "x".repeat(1 << 14));
+    for id in ["architecture", "compile", "optimizer", "training", "proof"] {
+        let file = container().replacing(id, "\"schema\": 1", &long);
+        let error = from_bytes(&file, &limits).map(drop).unwrap_err();
+        assert!(matches!(error, FormatError::Limit { name: "text", .. }), "{id}: {error}");
+    }
+}
+
 /// The least limits within which something can be read.
 fn least(read: &dyn Fn(&Limits) -> Result<(), FormatError>) -> Limits {
     let mut limits = Limits { memory: 0, text: 0, tensors: 0, ..Limits::default() };

@@ -35,7 +35,19 @@ fn with_slots(names: impl IntoIterator<Item = String>) -> Checkpoint<'static> {
 }
 
 #[test]
-fn f_30_slots_are_few_and_differ() {
+fn f_30_steps_are_counted_and_slots_are_few_and_differ() {
+    let with_steps = |step| {
+        let mut checkpoint = small();
+        checkpoint.optimizer.as_mut().unwrap().step = step;
+        to_bytes(&checkpoint)
+    };
+    let most = Container::take_apart(&with_steps((1 << 53) - 1).unwrap());
+    assert!(read(&most.put_together()).is_ok());
+    let error = with_steps(1 << 53).unwrap_err().to_string();
+    assert_says(&error, &["steps of the optimizer must be below 2^53"]);
+    let more = most.replacing("optimizer", "9007199254740991", "9007199254740992");
+    assert_says(&damage(&more), &["section `optimizer`", "must be below 2^53"]);
+
     let most = with_slots((0..16).map(|slot| slot.to_string()));
     assert!(read(&to_bytes(&most).unwrap()).is_ok());
     let error = to_bytes(&with_slots((0..17).map(|slot| slot.to_string()))).unwrap_err();

@@ -72,8 +72,11 @@ fn f_57_a_sum_for_each_loss_and_metric() {
 fn f_58_a_fit_that_can_go_on() {
     for file in written() {
         let training = read(&file).unwrap().training;
+        if let Some(training) = &training {
+            assert!(training.epoch < 1 << 53 && training.step_in_epoch < 1 << 53);
+        }
         if let Some(fit) = training.and_then(|training| training.fit) {
-            assert!(fit.batch_size > 0);
+            assert!(fit.batch_size > 0 && fit.end < 1 << 53);
             if let ValidationRecord::Split(share) = fit.validation {
                 assert!(share > 0.0 && share < 1.0);
             }
@@ -89,6 +92,18 @@ fn f_58_a_fit_that_can_go_on() {
     let split = Container::take_apart(&to_bytes(&split).unwrap());
     let whole = split.replacing("training", "\"split\": 0.5", "\"split\": 1.0");
     assert_says(&damage(&whole), &["section `training`", "above 0 and below 1, found 1"]);
+
+    for (count, found) in [("epoch", "1"), ("step_in_epoch", "2"), ("end", "4")] {
+        let text = |number: &str| format!("\"{count}\": \"{number}\"");
+        let most = container().replacing("training", &text(found), &text("9007199254740991"));
+        assert!(read(&most).is_ok(), "{count}");
+        for number in ["9007199254740992", "18446744073709551615"] {
+            refused(&text(found), &text(number), &["must be below 2^53", number]);
+        }
+    }
+    not_written(|training| training.epoch = 1 << 53);
+    not_written(|training| training.step_in_epoch = 1 << 53);
+    not_written(|training| fit(training).end = 1 << 53);
 }
 
 #[test]

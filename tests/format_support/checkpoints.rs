@@ -21,7 +21,7 @@ pub fn checkpoints() -> impl Strategy<Value = Checkpoint<'static>> {
         (
             Just(graph),
             any::<u64>(),
-            proptest::option::of((compile, proptest::option::of(any::<u64>()))),
+            proptest::option::of((compile, proptest::option::of(0..1_u64 << 53))),
             proptest::option::of(training),
             proptest::option::of(histories()),
             metadata,
@@ -103,6 +103,7 @@ pub(super) fn assemble(parts: Parts) -> Checkpoint<'static> {
 
 /// Any state of training; sums of losses and metrics are cut to what the model has.
 fn trainings() -> impl Strategy<Value = TrainingState<()>> {
+    let count = || 0..1_u64 << 53;
     let scores = (any::<u64>(), floats(), vec(floats(), 0..3), vec(floats(), 0..3));
     let scores = scores.prop_map(|(samples, loss, losses, metrics)| Scores {
         samples,
@@ -125,7 +126,7 @@ fn trainings() -> impl Strategy<Value = TrainingState<()>> {
     let callback = (btree_map(any::<String>(), value, 0..3), any::<bool>())
         .prop_map(|(values, weights)| CallbackState { values, weights: weights.then_some(()) });
     let callbacks = btree_map(any::<String>(), callback, 0..3);
-    let fit = (1_u64.., any::<bool>(), any::<u64>(), record(), validation, callbacks).prop_map(
+    let fit = (1_u64.., any::<bool>(), count(), record(), validation, callbacks).prop_map(
         |(batch_size, shuffle, end, data, validation, callbacks)| FitState {
             batch_size,
             shuffle,
@@ -135,7 +136,7 @@ fn trainings() -> impl Strategy<Value = TrainingState<()>> {
             callbacks,
         },
     );
-    let numbers = any::<(u64, u64, u64, u32, u32)>();
+    let numbers = (any::<u64>(), count(), count(), any::<u32>(), any::<u32>());
     (numbers, proptest::option::of(scores), proptest::option::of(fit)).prop_map(
         |((seed, epoch, step, shard, arithmetic_revision), interrupted, fit)| {
             let interrupted = interrupted.filter(|_| fit.is_some());

@@ -16,6 +16,7 @@ mod training;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bytes::Budget;
+use crate::model::training::check_count;
 use crate::model::{
     Checkpoint, CompileSettings, Graph, GraphError, History, NamedTensor, OptimizerState, Proof,
     Slot, TrainingState,
@@ -195,43 +196,43 @@ impl Description {
         budget: &mut Budget,
     ) -> Result<Self, FormatError> {
         let mut newer = BTreeSet::new();
-        let mut part = |section: Section, schema: u64| {
-            let part = part(section)?;
-            if json::schema_of(part.bytes).is_some_and(|found| found > schema) {
+        let mut part = |section: Section, schema: u64, limits: &Limits| {
+            let Some(part) = part(section) else { return Ok(None) };
+            if part.schema(limits)?.is_some_and(|found| found > schema) {
                 newer.insert(section);
-                return None;
+                return Ok(None);
             }
-            Some(part)
+            Ok::<_, FormatError>(Some(part))
         };
         let mut compile: Option<CompileSettings> = None;
-        if let Some(part) = part(Section::Compile, SCHEMA) {
+        if let Some(part) = part(Section::Compile, SCHEMA, limits)? {
             let settings = CompileSettings::from(part.json::<CompileJson>(limits, budget)?);
             settings.check(&graph).map_err(|error| part.fault(ContentError::from(error)))?;
             compile = Some(settings);
         }
         let mut optimizer = None;
-        if let Some(part) = part(Section::Optimizer, OPTIMIZER_SCHEMA) {
+        if let Some(part) = part(Section::Optimizer, OPTIMIZER_SCHEMA, limits)? {
             let slots = part.json::<OptimizerStateJson>(limits, budget)?.into();
             check_optimizer(&slots, compile.as_ref()).map_err(|error| part.fault(error))?;
             optimizer = Some(slots);
         }
         let mut training = None;
-        if let Some(part) = part(Section::Training, TRAINING_SCHEMA) {
+        if let Some(part) = part(Section::Training, TRAINING_SCHEMA, limits)? {
             let state = TrainingState::from(part.json::<TrainingJson>(limits, budget)?);
             state.check(compile.as_ref()).map_err(|error| part.fault(ContentError::from(error)))?;
             training = Some(state);
         }
         let mut history = None;
-        if let Some(part) = part(Section::History, HISTORY_SCHEMA) {
-            // As long as training was, so that only the memory bounds it.
-            let limits = Limits { text: u64::MAX, ..*limits };
-            let read = History::from(part.json::<HistoryJson>(&limits, budget)?);
+        // As long as training was, so that only the memory bounds it.
+        let unbounded = Limits { text: u64::MAX, ..*limits };
+        if let Some(part) = part(Section::History, HISTORY_SCHEMA, &unbounded)? {
+            let read = History::from(part.json::<HistoryJson>(&unbounded, budget)?);
             check_history(&read).map_err(|error| part.fault(error))?;
             history = Some(read);
         }
         let mut metadata = BTreeMap::new();
         // Strings by name: there is no schema that could be newer.
-        if let Some(part) = part(Section::Metadata, u64::MAX) {
+        if let Some(part) = part(Section::Metadata, u64::MAX, limits)? {
             metadata = part.json(limits, budget)?;
             if metadata.is_empty() {
                 let (id, rule) = (Section::Metadata.id().to_owned(), "is there but holds nothing");
@@ -239,7 +240,7 @@ impl Description {
             }
         }
         let mut proof = None;
-        if let Some(part) = part(Section::Proof, PROOF_SCHEMA) {
+        if let Some(part) = part(Section::Proof, PROOF_SCHEMA, limits)? {
             let read = Proof::from(part.json::<ProofJson>(limits, budget)?);
             check_proof(&read, &graph).map_err(|error| part.fault(error))?;
             proof = Some(read);
@@ -314,7 +315,7 @@ impl Part<'_> {
 
     /// The architecture that this text gives.
     pub(super) fn graph(&self, limits: &Limits, budget: &mut Budget) -> Result<Graph, FormatError> {
-        check_schema(json::schema_of(self.bytes), SCHEMA, "the schema of the architecture")?;
+        check_schema(self.schema(limits)?, SCHEMA, "the schema of the architecture")?;
         self.checked_graph(self.json::<GraphJson>(limits, budget)?, limits)
     }
 
@@ -331,6 +332,12 @@ impl Part<'_> {
         })?;
         check_graph(&graph).map_err(|error| self.fault(error))?;
         Ok(graph)
+    }
+
+    /// The number of the schema it was written in, if it is JSON that has one.
+    fn schema(&self, limits: &Limits) -> Result<Option<u64>, FormatError> {
+        limits.check_text(self.bytes.len() as u64)?;
+        Ok(json::schema_of(self.bytes))
     }
 
     /// Reads canonical JSON.
@@ -381,9 +388,10 @@ fn check_graph(graph: &Graph) -> Result<(), ContentError> {
 }
 
 fn check_optimizer(
-    OptimizerSlots { slots, .. }: &OptimizerSlots,
+    OptimizerSlots { step, slots }: &OptimizerSlots,
     compile: Option<&CompileSettings>,
 ) -> Result<(), ContentError> {
+    check_count("the steps of the optimizer", *step)?;
     let (found, limit) = (slots.len(), tensors::MAX_SLOTS);
     if found > limit {
         return Err(ContentError::SlotCount { found, limit });

@@ -13,8 +13,7 @@ use crate::format::error::Fault;
 /// The most bytes of one record.
 const MAX_RECORD: usize = 64 * 1024;
 
-/// What decoding one record may allocate. The items of a vector are larger in memory than in the
-/// file: a string of no letters takes 8 bytes there, 24 here.
+/// What decoding one record may allocate, by the lengths it claims: more than a whole one takes.
 const MAX_MEMORY: usize = 4 * MAX_RECORD;
 
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<MAX_MEMORY>> = bincode::config::standard()

@@ -116,17 +116,19 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         last: usize,
         best: Option<u64>,
     ) -> Result<(), CheckpointError> {
+        // What was to stay before a better one goes only when that one stands. An older best one that is
+        // gone or damaged does not come back: waiting for it, nothing would go any more.
+        if let Some(newer) = best.filter(|&best| best > step)
+            && !matches!(self.find(newer, checkpoint), Ok(Found::Ours { .. }))
+        {
+            return Ok(());
+        }
         let mut ours = Vec::new();
         for older in self.steps()?.into_iter().rev().filter(|&older| older < step) {
             // What cannot be read stays, and counts for nothing.
             if let Ok(Found::Ours { identity }) = self.find(older, checkpoint) {
                 ours.push((older, identity));
             }
-        }
-        // What is to stay for a better one goes only when that one stands.
-        let stands = |best| best == step || ours.iter().any(|&(older, _)| older == best);
-        if !best.is_none_or(stands) {
-            return Ok(());
         }
         for (old, identity) in ours.into_iter().skip(last.saturating_sub(1)) {
             if Some(old) != best {

@@ -48,6 +48,9 @@ pub enum CheckpointError {
 /// waits until it stands. Older ones go when the new one is on the disk, so that whatever happens, all
 /// that were to stay before it are there, or all that are to stay after it.
 ///
+/// The best one is never removed before a better one stands. Where it is gone or damaged, the others are
+/// rotated without it.
+///
 /// A file is removed only if its name is that of a checkpoint, it is sound in every byte, and it holds
 /// a step of that number of the same training: what somebody has put there, changed or damaged
 /// stays. A damaged file of the name of a new checkpoint is replaced; a sound one of another training,

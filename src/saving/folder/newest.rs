@@ -27,6 +27,9 @@ pub enum Doubt {
     Model(#[from] Error),
     #[error("its model does not answer as it did when it was saved")]
     Answers,
+    /// Their content is not known: the steps done may be among it.
+    #[error("its sections {sections:?} are of a newer keepnet; update keepnet")]
+    Newer { sections: Vec<String> },
     #[error("it holds step {found}, not that of its name")]
     Step { found: u64 },
     #[error("no training is under way in it")]
@@ -99,6 +102,9 @@ fn newest_of<F: Fs>(
 
 fn believe(checkpoint: &Checkpoint<'_>, step: u64, limits: &Limits) -> Result<Model, Doubt> {
     let model = Model::from_checkpoint_within(checkpoint, limits)?;
+    if !model.passed_over().is_empty() {
+        return Err(Doubt::Newer { sections: model.passed_over().to_owned() });
+    }
     if model.steps() != step {
         return Err(Doubt::Step { found: model.steps() });
     }
