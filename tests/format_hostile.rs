@@ -224,17 +224,7 @@ fn untrained(graph: &Graph) -> Checkpoint<'static> {
         let tensor = Tensor::new(DType::F32, parameter.shape.clone(), values).unwrap();
         NamedTensor::new(graph.tensor_name(parameter), tensor)
     };
-    Checkpoint {
-        graph: graph.clone(),
-        tensors: graph.parameters().iter().map(zeros).collect(),
-        compile: None,
-        optimizer: None,
-        training: None,
-        history: None,
-        metadata: Default::default(),
-        proof: None,
-        passed_over: Vec::new(),
-    }
+    Checkpoint::new(graph.clone(), graph.parameters().iter().map(zeros).collect())
 }
 
 #[test]

@@ -61,17 +61,11 @@ fn model(number: u8) -> Checkpoint<'static> {
         Tensor::new(DType::F32, shape.clone(), bytes).unwrap()
     };
     let tensors = (graph.parameters().iter())
-        .map(|parameter| NamedTensor::new(graph.tensor_name(parameter), tensor(&parameter.shape)));
+        .map(|parameter| NamedTensor::new(graph.tensor_name(parameter), tensor(&parameter.shape)))
+        .collect();
     Checkpoint {
-        tensors: tensors.collect(),
-        compile: None,
-        optimizer: None,
-        training: None,
-        history: None,
         metadata: BTreeMap::from([("number".to_owned(), number.to_string())]),
-        proof: None,
-        passed_over: Vec::new(),
-        graph,
+        ..Checkpoint::new(graph, tensors)
     }
 }
 

@@ -130,6 +130,23 @@ fn owned(tensors: Vec<NamedTensor<'_>>) -> Vec<NamedTensor<'static>> {
     tensors.into_iter().map(NamedTensor::into_owned).collect()
 }
 
+impl<'a> Checkpoint<'a> {
+    /// A graph and its parameters alone.
+    pub fn new(graph: Graph, tensors: Vec<NamedTensor<'a>>) -> Self {
+        Self {
+            graph,
+            tensors,
+            compile: None,
+            optimizer: None,
+            training: None,
+            history: None,
+            metadata: BTreeMap::new(),
+            proof: None,
+            passed_over: Vec::new(),
+        }
+    }
+}
+
 impl Checkpoint<'_> {
     /// The same checkpoint, borrowing the tensors of this one.
     pub fn borrowed(&self) -> Checkpoint<'_> {

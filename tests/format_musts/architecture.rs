@@ -269,17 +269,7 @@ fn f_48_layers_fit_together() {
 /// The small model's graph behind an input of this shape, flattened first.
 fn with_input(dims: Vec<usize>) -> Result<Vec<u8>, keepnet::format::FormatError> {
     let graph = keepnet::Sequential::new(Shape::new(dims)).flatten().graph().unwrap();
-    to_bytes(&keepnet::Checkpoint {
-        graph,
-        tensors: Vec::new(),
-        compile: None,
-        optimizer: None,
-        training: None,
-        history: None,
-        metadata: Default::default(),
-        proof: None,
-        passed_over: Vec::new(),
-    })
+    to_bytes(&keepnet::Checkpoint::new(graph, Vec::new()))
 }
 
 #[test]

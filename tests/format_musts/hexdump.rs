@@ -1,6 +1,5 @@
 //! FORMAT.md, last chapter: a file, byte by byte.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use keepnet::format::to_bytes;
@@ -26,15 +25,8 @@ fn model() -> Checkpoint<'static> {
     };
     let slot = Slot { name: "momentum".into(), tensors: vec![kernel([0.0, -0.5])] };
     Checkpoint {
-        graph: graph.graph().unwrap(),
-        tensors: vec![kernel([1.0, 2.0])],
-        compile: None,
         optimizer: Some(OptimizerState { step: 3, slots: vec![slot] }),
-        training: None,
-        history: None,
-        metadata: BTreeMap::new(),
-        proof: None,
-        passed_over: Vec::new(),
+        ..Checkpoint::new(graph.graph().unwrap(), vec![kernel([1.0, 2.0])])
     }
 }
 
