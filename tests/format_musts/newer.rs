@@ -1,7 +1,9 @@
 //! FORMAT.md: what today's readers make of newer schemas, and of tensors that they do not know.
 
 use keepnet::format::{Format, FormatError, Limits, inspect, load, pack, save, unpack};
-use keepnet::{Checkpoint, Model};
+use keepnet::{
+    Checkpoint, Dataset, FitOptions, Model, ResumeOptions, Samples, Shape, Targets, TrainError,
+};
 
 use crate::format_support::container::Container;
 use crate::format_support::newer::{newer_schema, with_tensor_of};
@@ -45,6 +47,12 @@ fn f_28_newer_schemas_are_passed_over() {
         assert_says(&saved.to_string(), &[&lost]);
         assert!(!again().exists());
         assert_eq!(model.passed_over(), [id]);
+        let none = Samples::new(1, Shape::image(4, 4, 1), vec![0.0; 16]).unwrap();
+        let data = Dataset::new(none, Targets::Classes(vec![0].into())).unwrap();
+        let refused = model.fit(&data, &FitOptions::default()).unwrap_err();
+        assert!(matches!(refused, TrainError::PassedOver { .. }), "{refused}");
+        let refused = model.resume(&data, &ResumeOptions::default(), &mut ()).unwrap_err();
+        assert!(matches!(refused, TrainError::PassedOver { .. }), "{refused}");
         let only = keepnet::SaveOptions { proof: true, ..keepnet::SaveOptions::weights_only() };
         assert_eq!(model.to_bytes(only).is_ok(), id != "proof");
         model.forget_passed_over();

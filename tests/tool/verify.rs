@@ -91,6 +91,26 @@ fn other_arithmetic_ends_with_4_unless_the_answers_are_too_far() {
     assert_eq!((run.status, &run.json()["result"]), (4, &"other_arithmetic".into()));
 }
 
+/// Whatever the network gives, answers that are no numbers prove nothing.
+#[test]
+fn answers_that_are_not_finite_end_with_3() {
+    let (place, _) = Place::with_digits();
+    for revision in [keepnet::nn::ARITHMETIC_REVISION, 9_999] {
+        for answer in [f32::NAN, f32::INFINITY] {
+            let mut checkpoint = changed(&place, 0.0);
+            let proof = checkpoint.proof.as_mut().unwrap();
+            proof.arithmetic_revision = revision;
+            let tensor = &mut proof.outputs[0].tensor;
+            let mut answers = tensor.to_f32().unwrap();
+            answers[0] = answer;
+            *tensor = Tensor::from_f32(tensor.shape().clone(), &answers).unwrap().into_owned();
+            save(&place, "endless.knet", &checkpoint);
+            let run = place.run(&["verify", "endless.knet"]);
+            assert_eq!(run.status, 3, "{}", run.stdout);
+        }
+    }
+}
+
 #[test]
 fn what_is_refused_is_told_to_programs_too() {
     let (place, _) = Place::with_digits();
