@@ -149,3 +149,30 @@ impl Model {
 fn flat(array: &ArrayD<f32>) -> &[f32] {
     array.as_slice().expect("predictions are in row-major order")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Activation, Sequential};
+
+    /// A model that answers with the very bits of its proof, but none of them is a number.
+    #[test]
+    fn answers_that_are_no_numbers_are_not_identical() {
+        let network = Sequential::new([2]).dense(1, Activation::Linear);
+        let model = Model::new(network.graph().unwrap(), 1);
+        let mut checkpoint = model.to_checkpoint().into_owned();
+        for NamedTensor { tensor, .. } in &mut checkpoint.tensors {
+            let none = vec![f32::NAN; tensor.shape().elements()];
+            *tensor = Tensor::from_f32(tensor.shape().clone(), &none).unwrap().into_owned();
+        }
+        let endless = Model::from_checkpoint(&checkpoint).unwrap();
+        assert_eq!(endless.prove().unwrap(), None);
+        let mut proof = model.prove().unwrap().unwrap();
+        let probe = endless.probe(proof.seed, proof.samples, &proof.inputs);
+        let answers = &endless.predict_all(&probe).unwrap()[0];
+        let shape = proof.outputs[0].tensor.shape().clone();
+        proof.outputs[0].tensor = Tensor::from_f32(shape, flat(answers)).unwrap().into_owned();
+        let verdict = endless.verify(&proof).unwrap();
+        assert!(matches!(verdict, Verification::Different { .. }), "{verdict:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! FORMAT.md: what today's readers make of newer schemas, and of tensors that they do not know.
 
-use keepnet::format::{Format, FormatError, Limits, inspect, load, pack, save, unpack};
+use keepnet::format::{Format, FormatError, Limits, inspect, load, pack, save, to_bytes, unpack};
 use keepnet::{
     Checkpoint, Dataset, FitOptions, Model, ResumeOptions, Samples, Shape, Targets, TrainError,
 };
@@ -62,6 +62,17 @@ fn f_28_newer_schemas_are_passed_over() {
         let missing = container().replacing(id, "  \"schema\": 1,\n", "");
         assert_says(&damage(&missing), &["missing field `schema`"]);
     }
+}
+
+/// What callbacks remember goes with the training state.
+#[test]
+fn weights_of_callbacks_are_passed_over_with_a_newer_training_state() {
+    let mut whole = small();
+    let fit = whole.training.as_mut().unwrap().fit.as_mut().unwrap();
+    fit.callbacks.values_mut().next().unwrap().weights = Some(whole.tensors.clone());
+    let container = Container::take_apart(&to_bytes(&whole).unwrap());
+    let newer = container.replacing("training", "\"schema\": 1", "\"schema\": 2");
+    assert_same_bits(&read(&newer).unwrap(), &without("training"));
 }
 
 /// With the first `from` replaced by `to`.
