@@ -4,6 +4,7 @@ mod format_support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::thread;
 
 use format_support::container::Container;
 use keepnet::format::Limits;
+use keepnet::model::{Checkpoint, TrainingState};
 use keepnet::train::callbacks::{CheckpointStore, Every};
 use keepnet::train::data::mnist;
 use keepnet::{
@@ -64,7 +66,7 @@ fn checkpoints_of_another_training_are_left_alone() {
 
     let error = train(2, home.path()).unwrap_err();
     let TrainError::Callback(source) = error else { panic!("{error}") };
-    assert!(source.to_string().contains("another training"), "{source}");
+    assert!(source.to_string().contains("not of this training"), "{source}");
     let after = content(home.path());
     assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
 }
@@ -78,6 +80,52 @@ fn only_sound_checkpoints_count_among_the_newest() {
     train(1, home.path()).unwrap();
     let steps = CheckpointFolder::new(home.path()).unwrap().steps().unwrap();
     assert_eq!(steps, [4, 5, 6, 7, 8]);
+}
+
+/// It was sound when it was looked at.
+#[test]
+fn what_was_damaged_in_its_place_since_stays_and_counts_for_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    let kept = home.path().join("kept");
+    let mut folder = CheckpointFolder::new(&kept).unwrap();
+    for (model, step) in models.iter().zip(1..) {
+        folder.keep(model, step, 3, None).unwrap();
+        folder.finish().unwrap();
+        if step == 4 {
+            let path = kept.join("step-0000003.knet");
+            let mut bytes = fs::read(&path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            // The same file, of the same length.
+            fs::OpenOptions::new().write(true).open(&path).unwrap().write_all(&bytes).unwrap();
+        }
+        if step == 5 {
+            assert_eq!(folder.steps().unwrap(), [2, 3, 4, 5]);
+        }
+    }
+    assert_eq!(folder.steps().unwrap(), [3, 6, 7, 8]);
+}
+
+/// What is known of the checkpoints of one training says nothing to the next.
+#[test]
+fn a_folder_that_is_used_for_another_training_leaves_the_first_ones_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    let mut others = after_each_step(&home.path().join("others"));
+    for other in &mut others {
+        let state = other.to_checkpoint().into_owned();
+        let training = state.training.clone().map(|training| TrainingState { seed: 2, ..training });
+        *other = Model::from_checkpoint(&Checkpoint { training, ..state }).unwrap();
+    }
+    let mut folder = CheckpointFolder::new(home.path().join("kept")).unwrap();
+    let mut keep = |model, step| {
+        folder.keep(model, step, 1, None).and_then(|()| folder.finish()).unwrap();
+        folder.steps().unwrap()
+    };
+    assert_eq!(keep(&models[0], 1), [1]);
+    assert_eq!(keep(&models[1], 2), [2]);
+    assert_eq!(keep(&others[2], 3), [2, 3]);
+    assert_eq!(keep(&others[3], 4), [2, 4]);
 }
 
 /// Whoever is never beaten would hold all later ones back.

@@ -44,7 +44,7 @@ mod version;
 use std::path::Path;
 
 use crate::bytes::Budget;
-use crate::bytes::fs::{Fs, RealFs};
+use crate::bytes::fs::{Fs, RealFs, Stat};
 use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role, SectionId};
@@ -83,18 +83,19 @@ pub fn from_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checkpoint<'a>
 /// # Errors
 /// [`FormatError::Unfit`], or [`FormatError::NotSaved`], which says what stands at `path` now.
 pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<(), FormatError> {
-    save_on(&RealFs, checkpoint, path, format)
+    save_on(&RealFs, checkpoint, path, format).map(drop)
 }
 
+/// Tells what a new file is, if the file system does.
 pub(crate) fn save_on<F: Fs>(
     fs: &F,
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     format: Format,
-) -> Result<(), FormatError> {
+) -> Result<Option<Stat>, FormatError> {
     let saved = match format {
         Format::File => file::save(fs, checkpoint, path),
-        Format::Directory => directory::save(fs, checkpoint, path),
+        Format::Directory => directory::save(fs, checkpoint, path).map(|()| None),
     };
     saved.map_err(|error| error.at(path))
 }

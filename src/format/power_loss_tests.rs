@@ -193,7 +193,7 @@ impl Examiner {
     }
 }
 
-fn new_stands(result: &Result<(), FormatError>) -> bool {
+fn new_stands<T>(result: &Result<T, FormatError>) -> bool {
     let cause = result.as_ref().map_err(FormatError::cause);
     matches!(cause, Err(FormatError::NotSaved(AtomicError::Io { stands: Stands::New, .. })))
 }

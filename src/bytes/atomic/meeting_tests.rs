@@ -38,19 +38,20 @@ fn outcomes(form: Form, before: Option<&str>, errno: Errno) -> Vec<Option<Step>>
 #[test]
 fn an_error_names_the_step_that_failed() {
     const LOOK: Option<Step> = Some(Step::Look);
-    // Strays that stay, locks that cannot be had.
+    // Strays that stay, locks that cannot be had, a new file that does not tell what it is.
     const NONE: Option<Step> = None;
     let [create, write, sync, rename, sync_parent] =
         [Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncParent].map(Some);
-    let new = [LOOK, NONE, create, write, sync, rename, sync_parent];
+    let directory = [LOOK, NONE, create, write, sync, rename, sync_parent];
+    let file = [directory.as_slice(), &[NONE]].concat();
     // Whether the old directory may be replaced is looked at before and after; then it is removed.
     let look = [LOOK, NONE, LOOK].as_slice();
     let exchanged =
         [look, &[NONE, create, write, sync, rename], look, &[rename, sync_parent, NONE]].concat();
     for (form, before, expected) in [
-        (Form::File, None, new.as_slice()),
-        (Form::File, Some("old"), &new),
-        (Form::Directory, None, &new),
+        (Form::File, None, file.as_slice()),
+        (Form::File, Some("old"), &file),
+        (Form::Directory, None, &directory),
         (Form::Directory, Some("old"), &exchanged),
     ] {
         let mut steps = outcomes(form, before, Errno::IO);

@@ -32,7 +32,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::fs::{self, Fs, Kind, RealFs, Rename};
+use super::fs::{self, Fs, Kind, RealFs, Rename, Stat};
 pub use error::{AtomicError, Stands, Step};
 use scratch::Scratch;
 pub(crate) use scratch::remove_abandoned_files;
@@ -45,14 +45,15 @@ pub fn write_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), AtomicError> {
-    write_file_on(&RealFs, path, write)
+    write_file_on(&RealFs, path, write).map(drop)
 }
 
+/// Tells what the new file is, if the file system does.
 pub(crate) fn write_file_on<F: Fs>(
     fs: &F,
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), AtomicError> {
+) -> Result<Option<Stat>, AtomicError> {
     let target = Target::open(fs, path, Kind::File)?;
     scratch::remove_stray_files(&target);
     let mut scratch = Scratch::file(&target).map_err(target.failed(Step::Create))?;
@@ -64,7 +65,8 @@ pub(crate) fn write_file_on<F: Fs>(
     fs.sync(scratch.handle()).map_err(target.failed(Step::Sync))?;
     target.put(scratch.name(), Rename::Replace).map_err(target.failed(Step::Rename))?;
     scratch.keep();
-    target.sync_parent()
+    target.sync_parent()?;
+    Ok(fs.stat(scratch.handle()).ok())
 }
 
 /// Makes the directory at `path` and those it lies in, where they are missing, and flushes the names

@@ -42,7 +42,7 @@ impl Form {
     pub(super) fn save<F: Fs>(self, fs: &F, text: &str) -> Result<(), AtomicError> {
         let path = Path::new("model");
         match self {
-            Self::File => write_file_on(fs, path, |out| out.write_all(text.as_bytes())),
+            Self::File => write_file_on(fs, path, |out| out.write_all(text.as_bytes())).map(drop),
             Self::Directory => replace_directory(fs, path, &OWNED, fill(text)),
         }
     }

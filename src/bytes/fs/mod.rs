@@ -90,6 +90,8 @@ pub(crate) struct Stat {
     pub(crate) read_only: bool,
     /// Device and inode: what tells it from all others.
     pub(crate) identity: (u64, u64),
+    /// When its bytes, its names or its rights last changed: seconds and nanoseconds.
+    pub(crate) changed: (i64, i64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

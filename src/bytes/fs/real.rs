@@ -124,6 +124,7 @@ fn stat(stat: &rustix::fs::Stat) -> Stat {
         links: stat.st_nlink as u64,
         read_only: stat.st_mode & 0o222 == 0,
         identity: (stat.st_dev as u64, stat.st_ino as u64),
+        changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::inspection::Parsed;
 use super::kind::{START, check_signature};
 use super::{FormatError, Limits};
-use crate::bytes::fs::Fs;
+use crate::bytes::fs::{Fs, Stat};
 use crate::bytes::{Budget, atomic};
 use crate::model::Checkpoint;
 use block::Header;
@@ -71,7 +71,7 @@ pub(super) fn save<F: Fs>(
     fs: &F,
     checkpoint: &Checkpoint<'_>,
     path: &Path,
-) -> Result<(), FormatError> {
+) -> Result<Option<Stat>, FormatError> {
     let plan = Plan::new(checkpoint)?;
     Ok(atomic::write_file_on(fs, path, |out| plan.write(out))?)
 }

@@ -1,16 +1,17 @@
 //! The checkpoints in a folder: told by their names, looked at, saved and rotated, on any file
 //! system.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{CheckpointError, cannot};
 use crate::bytes::atomic::{create_directories_on, remove_abandoned_files};
-use crate::bytes::fs::{self, Fs, Kind};
+use crate::bytes::fs::{self, Fs, Kind, Stat};
 use crate::error::Error;
 use crate::format::{self, Format, FormatError, Limits};
-use crate::model::Checkpoint;
+use crate::model::{Checkpoint, DataRecord, Graph};
 
 const PREFIX: &str = "step-";
 const SUFFIX: &str = ".knet";
@@ -30,6 +31,22 @@ pub(super) struct Checkpoints<'f, F: Fs> {
     fs: &'f F,
     path: &'f Path,
     folder: F::File,
+}
+
+/// What tells a training from others.
+#[derive(Debug, PartialEq)]
+struct Training {
+    graph: Graph,
+    seed: u64,
+    data: DataRecord,
+}
+
+/// The checkpoints of a training that this process has saved, or read and found sound. They are not
+/// read again as long as they are the same files, unchanged.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    of: Option<Training>,
+    files: BTreeMap<u64, Stat>,
 }
 
 /// What stands under the name of a checkpoint.
@@ -80,8 +97,9 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         &self,
         checkpoint: &Checkpoint<'_>,
     ) -> Result<bool, CheckpointError> {
+        let known = &mut Known::of(checkpoint);
         for step in self.steps()? {
-            if matches!(self.find(step, checkpoint)?, Found::Another) {
+            if matches!(self.find(step, known)?, Found::Another) {
                 return Ok(true);
             }
         }
@@ -96,43 +114,47 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         step: u64,
         last: usize,
         best: Option<u64>,
+        known: &mut Known,
     ) -> Result<(), CheckpointError> {
+        known.begin(checkpoint);
         let path = self.path_of(step);
-        match self.find(step, checkpoint) {
+        match self.find(step, known) {
             Ok(Found::Another) => return Err(CheckpointError::Foreign { path }),
             Ok(Found::NoCheckpoint | Found::Ours { .. }) => {}
             Err(source) => return Err(CheckpointError::NotSaved { step, source: source.into() }),
         }
-        format::save_on(self.fs, checkpoint, &path, Format::File).map_err(Error::from)?;
-        self.rotate(checkpoint, step, last, best)
+        let saved = format::save_on(self.fs, checkpoint, &path, Format::File);
+        known.files.extend(saved.map_err(Error::from)?.map(|stat| (step, stat)));
+        self.rotate(step, last, best, known)
             .map_err(|source| CheckpointError::NotRotated { step, source: source.into() })
     }
 
     /// Their removal is not flushed: what a loss of power brings back goes with the next.
     fn rotate(
         &self,
-        checkpoint: &Checkpoint<'_>,
         step: u64,
         last: usize,
         best: Option<u64>,
+        known: &mut Known,
     ) -> Result<(), CheckpointError> {
         // What was to stay before a better one goes only when that one stands. An older best one that is
         // gone or damaged does not come back: waiting for it, nothing would go any more.
         if let Some(newer) = best.filter(|&best| best > step)
-            && !matches!(self.find(newer, checkpoint), Ok(Found::Ours { .. }))
+            && !matches!(self.find(newer, known), Ok(Found::Ours { .. }))
         {
             return Ok(());
         }
         let mut ours = Vec::new();
         for older in self.steps()?.into_iter().rev().filter(|&older| older < step) {
             // What cannot be read stays, and counts for nothing.
-            if let Ok(Found::Ours { identity }) = self.find(older, checkpoint) {
+            if let Ok(Found::Ours { identity }) = self.find(older, known) {
                 ours.push((older, identity));
             }
         }
         for (old, identity) in ours.into_iter().skip(last.saturating_sub(1)) {
             if Some(old) != best {
                 self.remove(old, identity)?;
+                known.files.remove(&old);
             }
         }
         Ok(())
@@ -156,7 +178,7 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         }
     }
 
-    fn find(&self, step: u64, of: &Checkpoint<'_>) -> Result<Found, CheckpointError> {
+    fn find(&self, step: u64, known: &mut Known) -> Result<Found, CheckpointError> {
         let path = self.path_of(step);
         let stat = match self.fs.stat_name(&self.folder, name_of(step).as_ref()) {
             Ok(stat) if stat.kind == Kind::File => stat,
@@ -166,8 +188,15 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
             }
             Err(error) => return Err(cannot("look at the checkpoint", &path)(error)),
         };
+        let ours = Found::Ours { identity: stat.identity };
+        if known.files.get(&step) == Some(&stat) {
+            return Ok(ours);
+        }
         match format::load_on(self.fs, &path, &Limits::default()) {
-            Ok(found) if is_of(&found, step, of) => Ok(Found::Ours { identity: stat.identity }),
+            Ok(found) if known.is_of(&found, step) => {
+                known.files.insert(step, stat);
+                Ok(ours)
+            }
             Ok(_) => Ok(Found::Another),
             Err(error) if is_no_model(&error) => Ok(Found::NoCheckpoint),
             // It may be sound: of a newer keepnet, or on a disk that fails.
@@ -176,18 +205,35 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
     }
 }
 
-fn is_no_model(error: &FormatError) -> bool {
-    error.is_corrupt() || matches!(error.cause(), FormatError::OtherKind { .. })
+impl Known {
+    fn of(checkpoint: &Checkpoint<'_>) -> Self {
+        Self { of: Training::of(checkpoint), files: BTreeMap::new() }
+    }
+
+    /// Forgets the checkpoints of all trainings but that of this one.
+    fn begin(&mut self, checkpoint: &Checkpoint<'_>) {
+        let known = Self::of(checkpoint);
+        if self.of != known.of {
+            *self = known;
+        }
+    }
+
+    /// Whether `found` is a checkpoint of step `step` of this training.
+    fn is_of(&self, found: &Checkpoint<'_>, step: u64) -> bool {
+        found.optimizer.as_ref().is_some_and(|state| state.step == step)
+            && self.of.is_some()
+            && Training::of(found) == self.of
+    }
 }
 
-/// Whether `found` is a checkpoint of step `step` of the training of the other.
-fn is_of(found: &Checkpoint<'_>, step: u64, of: &Checkpoint<'_>) -> bool {
-    let identity = |checkpoint: &Checkpoint<'_>| {
+impl Training {
+    fn of(checkpoint: &Checkpoint<'_>) -> Option<Self> {
         let state = checkpoint.training.as_ref()?;
-        Some((state.seed, state.fit.as_ref()?.data.clone()))
-    };
-    found.graph == of.graph
-        && found.optimizer.as_ref().is_some_and(|state| state.step == step)
-        && identity(found).is_some()
-        && identity(found) == identity(of)
+        let data = state.fit.as_ref()?.data.clone();
+        Some(Self { graph: checkpoint.graph.clone(), seed: state.seed, data })
+    }
+}
+
+fn is_no_model(error: &FormatError) -> bool {
+    error.is_corrupt() || matches!(error.cause(), FormatError::OtherKind { .. })
 }

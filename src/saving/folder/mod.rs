@@ -7,6 +7,7 @@ mod newest;
 mod power_loss_tests;
 
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use crate::model::Checkpoint;
 use crate::nn::Model;
 use crate::train::CallbackError;
 use crate::train::callbacks::CheckpointStore;
-use checkpoints::Checkpoints;
+use checkpoints::{Checkpoints, Known};
 pub use newest::{Doubt, NewestCheckpoint, newest_checkpoint, newest_checkpoint_with};
 
 /// What can go wrong with a folder of checkpoints.
@@ -29,7 +30,8 @@ pub enum CheckpointError {
     #[error("cannot {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "{} is a sound checkpoint of another training; keep checkpoints in another folder",
+        "{} is a sound model that is not of this training, or of a newer keepnet; keep checkpoints in another \
+         folder",
         path.display()
     )]
     Foreign { path: PathBuf },
@@ -53,12 +55,14 @@ pub enum CheckpointError {
 ///
 /// A file is removed only if its name is that of a checkpoint, it is sound in every byte, and it holds
 /// a step of that number of the same training: what somebody has put there, changed or damaged
-/// stays. A damaged file of the name of a new checkpoint is replaced; a sound one of another training,
+/// stays. What was saved or read here and has not changed since, by the file system's word, is not
+/// read once more. A damaged file of the name of a new checkpoint is replaced; a sound one of another training,
 /// or one that cannot be read, is not, and saving fails.
 #[derive(Debug)]
 pub struct CheckpointFolder {
     folder: PathBuf,
-    saving: Option<JoinHandle<Result<(), CheckpointError>>>,
+    saving: Option<JoinHandle<(Result<(), CheckpointError>, Known)>>,
+    known: Known,
     saved: u64,
     held_up: Duration,
 }
@@ -72,7 +76,13 @@ impl CheckpointFolder {
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
         let folder = folder.into();
         Checkpoints::create(&RealFs, &folder)?;
-        Ok(Self { folder, saving: None, saved: 0, held_up: Duration::ZERO })
+        Ok(Self {
+            folder,
+            saving: None,
+            known: Known::default(),
+            saved: 0,
+            held_up: Duration::ZERO,
+        })
     }
 
     /// The steps of which checkpoints are there by name, ascending.
@@ -106,11 +116,10 @@ impl CheckpointFolder {
     }
 
     fn wait(&mut self) -> Result<(), CheckpointError> {
-        match self.saving.take().map(JoinHandle::join) {
-            None | Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(error))) => Err(error),
-            Some(Err(_)) => Err(CheckpointError::Panicked),
-        }
+        let Some(saving) = self.saving.take() else { return Ok(()) };
+        let (saved, known) = saving.join().map_err(|_| CheckpointError::Panicked)?;
+        self.known = known;
+        saved
     }
 
     fn begin(
@@ -124,12 +133,14 @@ impl CheckpointFolder {
         let proof = model.prove().map_err(Error::from)?;
         let checkpoint = Checkpoint { proof, ..model.to_checkpoint() }.into_owned();
         let folder = self.folder.clone();
+        let mut known = mem::take(&mut self.known);
         let save = move || {
-            Checkpoints::open(&RealFs, &folder)
-                .map_err(|source| CheckpointError::NotSaved { step, source: source.into() })?
-                .keep(&checkpoint, step, last, best)
+            let saved = Checkpoints::open(&RealFs, &folder)
+                .map_err(|source| CheckpointError::NotSaved { step, source: source.into() })
+                .and_then(|folder| folder.keep(&checkpoint, step, last, best, &mut known));
+            (saved, known)
         };
-        let started = thread::Builder::new().spawn(save);
+        let started = thread::Builder::new().name("checkpoint".to_owned()).spawn(save);
         self.saving = Some(started.map_err(cannot("start to save into", &self.folder))?);
         self.saved += 1;
         Ok(())

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::checkpoints::Checkpoints;
+use super::checkpoints::{Checkpoints, Known};
 use super::newest::newest_on;
 use super::{CheckpointError, NewestCheckpoint};
 use crate::bytes::fs::Fs;
@@ -106,6 +106,7 @@ impl Trainings {
         let fs = SimulatedFs::new(Image::empty(), block, trouble);
         let path = Path::new(FOLDER);
         let mut checkpoints = Checkpoints::create(&fs, path).unwrap();
+        let mut known = Known::default();
         let foreign = checkpoints.path_of(0);
         format::save_on(&fs, &self.other[&1], &foreign, Format::File).unwrap();
         let foreign = fs.events();
@@ -120,7 +121,7 @@ impl Trainings {
                 let fail = Some((start.1 + call, Errno::IO));
                 fs.set_trouble(Trouble { fail, persistent: true, ..trouble });
             }
-            let kept = checkpoints.keep(&self.ours[&step], step, LAST, best);
+            let kept = checkpoints.keep(&self.ours[&step], step, LAST, best, &mut known);
             saves.push(Save {
                 step,
                 events: start.0..fs.events(),
@@ -134,6 +135,7 @@ impl Trainings {
             calls = fs.calls() - start.1;
             fs.set_trouble(trouble);
             checkpoints = Checkpoints::create(&fs, path).unwrap();
+            known = Known::default();
             assert_eq!(scratch_files(&fs), 0, "{dies:?}");
             if best == Some(step) {
                 // Whoever goes on comes to the best once more.
@@ -278,14 +280,14 @@ fn when_a_call_fails_the_error_says_what_stands() {
     let checkpoints = Checkpoints::create(&before, path).unwrap();
     format::save_on(&before, &trainings.other[&1], &checkpoints.path_of(0), Format::File).unwrap();
     for (step, best) in STEPS.into_iter().take(3) {
-        checkpoints.keep(&trainings.ours[&step], step, LAST, best).unwrap();
+        checkpoints.keep(&trainings.ours[&step], step, LAST, best, &mut Known::default()).unwrap();
     }
     for call in 0.. {
         let fs = SimulatedFs::new(before.image(), 512, Trouble::default());
         let checkpoints = Checkpoints::open(&fs, path).unwrap();
         let failing = fs.calls() + call;
         fs.set_trouble(Trouble { fail: Some((failing, Errno::IO)), ..Trouble::default() });
-        let kept = checkpoints.keep(&trainings.ours[&4], 4, LAST, Some(2));
+        let kept = checkpoints.keep(&trainings.ours[&4], 4, LAST, Some(2), &mut Known::default());
         let untroubled = fs.calls() <= failing;
         let case = format!("call {call}: {kept:?}");
         let steps = standing(&fs);
@@ -317,7 +319,7 @@ fn what_cannot_be_read_is_not_replaced() {
         let checkpoints = Checkpoints::open(&fs, path).unwrap();
         let fail = Some((fs.calls() + call, Errno::IO));
         fs.set_trouble(Trouble { fail, ..Trouble::default() });
-        checkpoints.keep(&trainings.ours[&1], 1, LAST, None).unwrap_err();
+        checkpoints.keep(&trainings.ours[&1], 1, LAST, None, &mut Known::default()).unwrap_err();
         fs.set_trouble(Trouble::default());
         let standing = checkpoints.path_of(1);
         let found = format::load_on(&fs, &standing, &Limits::default()).unwrap();

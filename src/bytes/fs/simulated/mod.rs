@@ -246,7 +246,10 @@ impl Disk {
             Content::Directory(_) => (Kind::Directory, 0),
         };
         let links = self.image.links(node) as u64;
-        Stat { kind, length, links, read_only: false, identity: (0, node as u64) }
+        let concerns = |event: &_| matches!(event, Event::Change(change) if change.concerns(node));
+        let changed = self.log.iter().rposition(concerns).map_or(0, |event| event as i64 + 1);
+        let changed = (changed, 0);
+        Stat { kind, length, links, read_only: false, identity: (0, node as u64), changed }
     }
 }
 

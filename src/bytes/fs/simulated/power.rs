@@ -45,6 +45,12 @@ impl Change {
             Self::Length { file, .. } | Self::Block { file, .. } => file,
         }
     }
+
+    /// Whether it changes the bytes or the names of that one.
+    pub(super) fn concerns(&self, node: Node) -> bool {
+        let named = |(_, named): &(_, Option<Node>)| *named == Some(node);
+        self.node() == node || matches!(self, Self::Names { names, .. } if names.iter().any(named))
+    }
 }
 
 /// Looks at the disks that a loss of power can leave, and counts them.
