@@ -155,7 +155,7 @@ fn heavy() -> Vec<Graph> {
         chain([64, 64, 3], pool(PoolKind::Max, [9, 9], [1, 1], Padding::Same).into()),
         chain([64, 64, 3], pool(PoolKind::Average, [40, 33], [1, 1], Padding::Valid).into()),
         chain([700, 1, 1], pool(PoolKind::Max, [700, 1], [1, 1], Padding::Same).into()),
-        chain([90, 90, 2], LayerSpec::ZeroPadding2d([9; 4])),
+        chain([90, 90, 2], LayerSpec::from(Arrange::ZeroPadding2d([9; 4]))),
     ]
 }
 

@@ -208,7 +208,11 @@ fn networks() -> Vec<(&'static str, &'static str, Graph)> {
             "tables",
             image(65_535, 1).layer(pool(PoolKind::Average, [30_000, 1], [1, 1], Padding::Valid)),
         ),
-        ("zero_padding2d", "activations", image(1, 1).layer(LayerSpec::ZeroPadding2d([25_000; 4]))),
+        (
+            "zero_padding2d",
+            "activations",
+            image(1, 1).layer(LayerSpec::from(Arrange::ZeroPadding2d([25_000; 4]))),
+        ),
         ("input", "activations", Sequential::new([1, 1, u32::MAX as usize])),
     ];
     let graph = |(layer, name, chain): (_, _, Sequential)| {

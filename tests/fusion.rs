@@ -2,7 +2,7 @@
 //! of its layers one after the other; and where somebody reads between them, nothing is lost.
 
 use keepnet::{
-    Activation, BatchNormalization, CompileSettings, Conv2d, Dataset, Dense, FitOptions,
+    Activation, Arrange, BatchNormalization, CompileSettings, Conv2d, Dataset, Dense, FitOptions,
     GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss, Merge, Model, NodeId, Optimizer,
     OutputLoss, Padding, Pool2d, PoolKind, Samples, Shape, Targets,
 };
@@ -61,7 +61,7 @@ fn classifier(build: impl FnOnce(&mut GraphBuilder, NodeId) -> NodeId) -> Graph 
 
 /// What a layer that changes nothing gives: too far for anything to be done in one step.
 fn apart(net: &mut GraphBuilder, x: NodeId) -> NodeId {
-    net.add(LayerSpec::ZeroPadding2d([0; 4]), &[x])
+    net.add(LayerSpec::from(Arrange::ZeroPadding2d([0; 4])), &[x])
 }
 
 /// Parameters, losses and answers after six steps with `loss`, from the parameters that are drawn for

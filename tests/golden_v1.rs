@@ -17,10 +17,10 @@ use keepnet::format::{Format, Limits, SaveOptions, load, save, to_bytes, unpack}
 use keepnet::train::CallbackError;
 use keepnet::train::data::mnist;
 use keepnet::{
-    Activation, BatchNormalization, Callback, Clipping, CompileSettings, Conv2d, Dense, Dropout,
-    EarlyStopping, FitOptions, GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss, Merge, Metric,
-    Model, Monitor, Optimizer, OutputLoss, Padding, Pool2d, PoolKind, ReduceOnPlateau, Rescaling,
-    RmsProp, Schedule, Sequential, Sgd, Shape, StepReport, Verification,
+    Activation, Arrange, BatchNormalization, Callback, Clipping, CompileSettings, Conv2d, Dense,
+    Dropout, EarlyStopping, FitOptions, GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss, Merge,
+    Metric, Model, Monitor, Optimizer, OutputLoss, Padding, Pool2d, PoolKind, ReduceOnPlateau,
+    Rescaling, RmsProp, Schedule, Sequential, Sgd, Shape, StepReport, Verification,
 };
 use sha2::{Digest, Sha256};
 
@@ -181,7 +181,7 @@ fn every() -> Graph {
     let mut net = GraphBuilder::new();
     let input = net.input("image", Shape::image(28, 28, 1));
     let x = net.add(Rescaling { scale: 2.0, offset: -1.0 }, &[input]);
-    let x = net.add(LayerSpec::ZeroPadding2d([1, 2, 3, 0]), &[x]);
+    let x = net.add(LayerSpec::from(Arrange::ZeroPadding2d([1, 2, 3, 0])), &[x]);
     let explicit = Padding::Explicit { top: 0, bottom: 1, left: 2, right: 0 };
     let conv = Conv2d { padding: explicit, strides: [2, 3], ..Conv2d::new(4, 3) };
     let x = net.add(Conv2d { kernel_initializer: HeNormal, kernel_l2: 1e-4, ..conv }, &[x]);

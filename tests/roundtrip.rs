@@ -1,9 +1,10 @@
 //! Models of any graph through bytes and back; weights from one model into another; frozen layers.
 
 use keepnet::{
-    Activation, BatchNormalization, Conv2d, Dataset, Dense, Dropout, FitOptions, GlobalPool2d,
-    Graph, GraphBuilder, LayerSpec, Loss, Merge, Mismatch, Model, ModelError, NodeId, Optimizer,
-    Padding, Pool2d, PoolKind, Rescaling, Samples, SaveOptions, Sequential, Shape, Targets,
+    Activation, Arrange, BatchNormalization, Conv2d, Dataset, Dense, Dropout, FitOptions,
+    GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss, Merge, Mismatch, Model, ModelError, NodeId,
+    Optimizer, Padding, Pool2d, PoolKind, Rescaling, Samples, SaveOptions, Sequential, Shape,
+    Targets,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -65,7 +66,10 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
         1 => activation().prop_map(LayerSpec::from),
         1 => Just(Rescaling { scale: 0.5, offset: -0.1 }.into()),
         1 => Just(LayerSpec::Flatten),
-        1 => Just(LayerSpec::ZeroPadding2d([1, 0, 2, 1])),
+        1 => Just(Arrange::ZeroPadding2d([1, 0, 2, 1]).into()),
+        1 => Just(Arrange::Permute { dims: vec![2, 1, 3] }.into()),
+        1 => Just(Arrange::UpSampling2d { size: [1, 2] }.into()),
+        1 => Just(Arrange::RepeatVector { n: 2 }.into()),
     ]
 }
 
@@ -73,10 +77,11 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
 /// takes becomes an output.
 fn graphs() -> impl Strategy<Value = Graph> {
     let node = any::<Index>;
+    let joining = select(vec![Merge::Add, Merge::Multiply, Merge::Average, Merge::Maximum]);
     let step = prop_oneof![
         6 => (layer(), node()).prop_map(|(spec, on)| Step::Layer(spec, on)),
         1 => (node(), node()).prop_map(|(of, on)| Step::Again(of, on)),
-        1 => (node(), node()).prop_map(|(a, b)| Step::Merge(Merge::Add, a, b)),
+        1 => (joining, node(), node()).prop_map(|(merge, a, b)| Step::Merge(merge, a, b)),
         1 => (node(), node()).prop_map(|(a, b)| Step::Merge(Merge::Concatenate { axis: -1 }, a, b)),
     ];
     prop::collection::vec(step, 1..10).prop_map(|steps| {

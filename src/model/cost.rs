@@ -4,7 +4,7 @@
 //! The figures are never below what is taken; `nn/plan.rs` is tested against them. Arithmetic
 //! saturates, so what is too large for 64 bits is beyond every limit.
 
-use super::{Conv2d, Graph, LayerSpec, NodeId, Pool2d, Window2d};
+use super::{Arrange, Conv2d, Graph, LayerSpec, NodeId, Pool2d, Window2d};
 use crate::tensor::Shape;
 
 /// Bytes that one application of a layer takes.
@@ -47,6 +47,7 @@ impl Graph {
         let (tables, besides) = match (&self.layer_of(node).spec, self.input_shape(node)) {
             (LayerSpec::Conv2d(conv), Some(input)) => convolution(conv, input),
             (LayerSpec::Pool2d(pool), Some(input)) => pooling(pool, input),
+            (LayerSpec::Arrange(arrange), Some(input)) => (arranging(arrange, input), 0),
             // Where each maximum came from.
             (LayerSpec::GlobalPool2d(_), _) => (0, product(&[PLACE, values])),
             // A new name for what is there.
@@ -120,6 +121,22 @@ fn pooling(pool: &Pool2d, input: &Shape) -> (u64, u64) {
         product(&[PLACE, area(window.input)]),
     ]);
     (tables, product(&[size_of::<u16>() as u64, places, (channels as u64).div_ceil(LANES)]))
+}
+
+/// Runs of values that are moved together; while they are made, those within the outermost axis too.
+fn arranging(arrange: &Arrange, input: &Shape) -> u64 {
+    let Ok(axes) = arrange.axes(input) else { return 0 };
+    // While `whole`, all inner values stand in one run, and so do those of neighbouring places.
+    let (mut runs, mut inner, mut whole) = (1, 1, true);
+    for axis in axes.iter().rev() {
+        whole &= axis.stride == inner;
+        if !whole || axis.repeat > 1 {
+            runs = product(&[runs, axis.taken() as u64]);
+        }
+        whole &= axis.taken() == axis.size && axis.repeat == 1 && axis.length == axis.size;
+        inner = axis.stride.saturating_mul(axis.size);
+    }
+    product(&[2, GROWTH, RUN, runs])
 }
 
 fn area(size: [usize; 2]) -> u64 {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::GraphError;
 use super::infer::{self, Parameter};
 use super::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec, Merge, Pool2d,
-    Rescaling,
+    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec,
+    Merge, Pool2d, Rescaling,
 };
 use crate::tensor::Shape;
 
@@ -382,6 +382,7 @@ macro_rules! layer_spec_from {
 
 layer_spec_from!(
     Activation,
+    Arrange,
     BatchNormalization,
     Conv2d,
     Dense,

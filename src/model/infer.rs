@@ -37,7 +37,8 @@ pub struct Window2d {
     pub output: [usize; 2],
 }
 
-type Rule = String;
+/// What is broken, in words.
+pub(super) type Rule = String;
 
 /// The most elements that all parameters together may have: as many as f64s fit the address space.
 const MAX_PARAMETERS: usize = isize::MAX as usize / 8;
@@ -273,15 +274,9 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
         LayerSpec::Activation(_) | LayerSpec::Dropout(_) | LayerSpec::Rescaling(_) => {
             Ok(input.clone())
         }
-        LayerSpec::ZeroPadding2d([top, bottom, left, right]) => {
-            let (height, width, channels) = image(input)?;
-            let grow = |size: usize, before: &usize, after: &usize| {
-                size.checked_add(*before).and_then(|sum| sum.checked_add(*after))
-            };
-            match (grow(height, top, bottom), grow(width, left, right)) {
-                (Some(height), Some(width)) => Ok(Shape::image(height, width, channels)),
-                _ => Err("the padding is too large".to_owned()),
-            }
+        LayerSpec::Arrange(arrange) => {
+            let lengths: Vec<usize> = arrange.axes(input)?.iter().map(|axis| axis.length).collect();
+            Ok(lengths.into())
         }
         LayerSpec::Input(_) | LayerSpec::Merge(_) => unreachable!("handled by the caller"),
     }
@@ -292,7 +287,15 @@ fn merged(merge: Merge, inputs: &[&Shape]) -> Result<Shape, Rule> {
         return Err("it takes one input or more".to_owned());
     };
     match merge {
-        Merge::Add => {
+        Merge::Subtract if rest.len() != 1 => {
+            Err(format!("it takes two inputs, not {}", inputs.len()))
+        }
+        Merge::Add
+        | Merge::Subtract
+        | Merge::Multiply
+        | Merge::Average
+        | Merge::Maximum
+        | Merge::Minimum => {
             if rest.iter().any(|shape| shape != first) {
                 return Err("all inputs must have one shape".to_owned());
             }
@@ -398,7 +401,7 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         | LayerSpec::Reshape(_)
         | LayerSpec::Dropout(_)
         | LayerSpec::Activation(_)
-        | LayerSpec::ZeroPadding2d(_)
+        | LayerSpec::Arrange(_)
         | LayerSpec::Rescaling(_)
         | LayerSpec::Merge(_) => Vec::new(),
     }
@@ -460,13 +463,13 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
             finite("scale", rescaling.scale)?;
             finite("offset", rescaling.offset)
         }
+        LayerSpec::Arrange(arrange) => arrange.check(),
         LayerSpec::Input(_)
         | LayerSpec::Pool2d(_)
         | LayerSpec::GlobalPool2d(_)
         | LayerSpec::Flatten
         | LayerSpec::Reshape(_)
         | LayerSpec::Dropout(_)
-        | LayerSpec::ZeroPadding2d(_)
         | LayerSpec::Merge(_) => Ok(()),
     }
 }

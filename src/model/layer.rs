@@ -1,6 +1,6 @@
 //! The layers: each a plain value with its hyper-parameters.
 
-use super::{Activation, Initializer};
+use super::{Activation, Arrange, Initializer};
 use crate::tensor::Shape;
 
 /// One layer's kind and hyper-parameters. A closed set: a new kind does not compile until every
@@ -22,10 +22,10 @@ pub enum LayerSpec {
     Dropout(Dropout),
     BatchNormalization(BatchNormalization),
     Activation(Activation),
-    /// Zeros around an image: top, bottom, left, right.
-    ZeroPadding2d([usize; 4]),
+    /// Layers that only move values.
+    Arrange(Arrange),
     Rescaling(Rescaling),
-    /// Add and Concatenate.
+    /// Layers that join several inputs.
     Merge(Merge),
 }
 
@@ -47,10 +47,28 @@ impl LayerSpec {
             Self::Dropout(_) => "dropout",
             Self::BatchNormalization(_) => "batch_normalization",
             Self::Activation(_) => "activation",
-            Self::ZeroPadding2d(_) => "zero_padding2d",
+            Self::Arrange(arrange) => arrange.kind(),
             Self::Rescaling(_) => "rescaling",
-            Self::Merge(Merge::Add) => "add",
-            Self::Merge(Merge::Concatenate { .. }) => "concatenate",
+            Self::Merge(merge) => merge.kind(),
+        }
+    }
+
+    /// The function that the layer ends in, `Linear` for none.
+    pub const fn activation(&self) -> Activation {
+        match self {
+            Self::Conv2d(conv) => conv.activation,
+            Self::Dense(dense) => dense.activation,
+            Self::Activation(activation) => *activation,
+            Self::Input(_)
+            | Self::Pool2d(_)
+            | Self::GlobalPool2d(_)
+            | Self::Flatten
+            | Self::Reshape(_)
+            | Self::Dropout(_)
+            | Self::BatchNormalization(_)
+            | Self::Arrange(_)
+            | Self::Rescaling(_)
+            | Self::Merge(_) => Activation::Linear,
         }
     }
 }
@@ -209,12 +227,37 @@ pub struct Rescaling {
     pub offset: f64,
 }
 
-/// Layers that join several inputs.
+/// Layers that join several inputs. But for `Concatenate` all have one shape, which is that of the
+/// result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// The sum of one input or more, of one shape, in their order.
+    /// The sum of one input or more, in their order.
     Add,
+    /// The first of two inputs less the second.
+    Subtract,
+    /// The product of one input or more, in their order.
+    Multiply,
+    /// The sum of one input or more, divided by their number.
+    Average,
+    /// The largest of one input or more, the first of several equal ones; NaN wins.
+    Maximum,
+    /// The least of one input or more, the first of several equal ones; NaN wins.
+    Minimum,
     /// Inputs one after the other along `axis`, counted as Keras does: 0 is the batch (refused),
     /// −1 the last axis.
     Concatenate { axis: i32 },
+}
+
+impl Merge {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Subtract => "subtract",
+            Self::Multiply => "multiply",
+            Self::Average => "average",
+            Self::Maximum => "maximum",
+            Self::Minimum => "minimum",
+            Self::Concatenate { .. } => "concatenate",
+        }
+    }
 }

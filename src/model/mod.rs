@@ -2,6 +2,7 @@
 //! ([`CompileSettings`]) and everything a file can hold of it ([`Checkpoint`]). Nothing here computes.
 
 mod activation;
+mod arrange;
 mod checkpoint;
 mod compile;
 mod cost;
@@ -15,6 +16,7 @@ pub(crate) mod settings;
 pub(crate) mod training;
 
 pub use activation::Activation;
+pub use arrange::{Arrange, ArrangedAxis};
 pub use checkpoint::{
     Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, ProbeRange, Proof, Slot,
 };

@@ -11,7 +11,7 @@ use crate::kernels::{Isa, LANES, Operands};
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{self, BatchSums};
 use crate::ops::{
-    activation, add, arrange, conv2d, dense, dropout, global_pool2d, pool2d, rescaling,
+    activation, add, arrange, conv2d, dense, dropout, global_pool2d, merge, pool2d, rescaling,
 };
 use crate::tensor::Aligned;
 
@@ -125,12 +125,12 @@ impl Shard<'_> {
             }),
             Op::BatchNormalization(norm) => self.norm_gradient(index, norm, dy),
             Op::Activation => self.input_gradient(step, 0, |_, dx| dx.copy_from_slice(dy)),
-            Op::ZeroPadding2d(geometry) => {
+            Op::Arrange(arrangement) => {
                 let lengths = (plan.lengths[step.inputs[0].value], plan.lengths[step.output]);
                 self.input_gradient(step, 0, |_, dx| {
                     let dy = dy.chunks_exact(lengths.1);
                     for (dx, dy) in dx.chunks_exact_mut(lengths.0).zip(dy) {
-                        arrange::unpad(dx, dy, *geometry);
+                        arrange::gradient(dx, dy, arrangement);
                     }
                 });
             }
@@ -140,6 +140,40 @@ impl Shard<'_> {
             Op::Add => {
                 for input in 0..step.inputs.len() {
                     self.input_gradient(step, input, |_, dx| dx.copy_from_slice(dy));
+                }
+            }
+            Op::Subtract => {
+                self.input_gradient(step, 0, |_, dx| dx.copy_from_slice(dy));
+                self.input_gradient(step, 1, |_, dx| merge::negate(isa, dx, dy));
+            }
+            Op::Multiply => {
+                for input in 0..step.inputs.len() {
+                    self.input_gradient(step, input, |shard, dx| {
+                        dx.copy_from_slice(dy);
+                        for other in others(step, input) {
+                            merge::multiply(isa, dx, shard.value(step.inputs[other].value));
+                        }
+                    });
+                }
+            }
+            Op::Average => {
+                for input in 0..step.inputs.len() {
+                    self.input_gradient(step, input, |_, dx| {
+                        dx.copy_from_slice(dy);
+                        merge::divide(isa, dx, step.inputs.len());
+                    });
+                }
+            }
+            Op::Extreme(extreme) => {
+                for input in 0..step.inputs.len() {
+                    self.input_gradient(step, input, |shard, dx| {
+                        dx.copy_from_slice(dy);
+                        for other in others(step, input) {
+                            let both = [input.min(other), input.max(other)];
+                            let both = both.map(|input| shard.value(step.inputs[input].value));
+                            merge::extreme_gradient(isa, dx, both, input < other, *extreme);
+                        }
+                    });
                 }
             }
             Op::Concatenate(slots) => {
@@ -206,6 +240,11 @@ impl Shard<'_> {
             batch_normalization::input_gradient(isa, dx, dy, x, scaling, gamma, batch);
         });
     }
+}
+
+/// The numbers of a step's inputs but one.
+fn others(step: &Step, input: usize) -> impl Iterator<Item = usize> {
+    (0..step.inputs.len()).filter(move |&other| other != input)
 }
 
 /// Where a shard's parameter gradients go.

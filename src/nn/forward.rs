@@ -10,8 +10,8 @@ use crate::model::PoolKind;
 use crate::ops::batch_normalization::Scaling;
 use crate::ops::random::{Purpose, Stream};
 use crate::ops::{
-    activation, add, arrange, batch_normalization, conv2d, dense, dropout, global_pool2d, pool2d,
-    rescaling,
+    activation, add, arrange, batch_normalization, conv2d, dense, dropout, global_pool2d, merge,
+    pool2d, rescaling,
 };
 
 /// Whether layers act as while training.
@@ -138,11 +138,11 @@ impl Shard<'_> {
             Op::Dropout { rate } => self.dropout(index, step, y, *rate),
             Op::BatchNormalization(norm) => self.normalize(index, step, y, norm),
             Op::Activation => y.copy_from_slice(self.value(step.inputs[0].value)),
-            Op::ZeroPadding2d(geometry) => {
+            Op::Arrange(arrangement) => {
                 let (x_length, y_length) = (lengths[step.inputs[0].value], lengths[step.output]);
                 let x = self.value(step.inputs[0].value).chunks_exact(x_length);
                 for (y, x) in y.chunks_exact_mut(y_length).zip(x) {
-                    arrange::pad(y, x, *geometry);
+                    arrange::forward(y, x, arrangement);
                 }
             }
             Op::Rescaling(settings) => {
@@ -153,18 +153,33 @@ impl Shard<'_> {
                     let (a, b) = (self.value(a.value), self.value(b.value));
                     add::pair(isa, y, a, b, step.has_own_relu());
                 }
-                inputs => {
-                    y.copy_from_slice(self.value(inputs[0].value));
-                    for input in &inputs[1..] {
-                        add::assign(isa, y, self.value(input.value));
-                    }
-                }
+                _ => self.fold(step, y, add::assign),
             },
+            Op::Subtract => {
+                let [a, b] = [0, 1].map(|input| self.value(step.inputs[input].value));
+                merge::difference(isa, y, a, b);
+            }
+            Op::Multiply => self.fold(step, y, merge::multiply),
+            Op::Average => {
+                self.fold(step, y, add::assign);
+                merge::divide(isa, y, step.inputs.len());
+            }
+            Op::Extreme(extreme) => {
+                self.fold(step, y, |isa, y, x| merge::extreme(isa, y, x, *extreme));
+            }
             Op::Concatenate(slots) => {
                 for (input, slot) in step.inputs.iter().zip(slots) {
                     arrange::join(y, self.value(input.value), *slot);
                 }
             }
+        }
+    }
+
+    /// The first input, joined by each further one in turn.
+    fn fold(&self, step: &Step, y: &mut [f32], join: impl Fn(Isa, &mut [f32], &[f32])) {
+        y.copy_from_slice(self.value(step.inputs[0].value));
+        for input in &step.inputs[1..] {
+            join(self.isa, y, self.value(input.value));
         }
     }
 

@@ -409,6 +409,11 @@ proptest! {
     }
 
     #[test]
+    fn arranges(case in cases(graphs::arranges()), seed: u64) {
+        assert_case(&case, seed)?;
+    }
+
+    #[test]
     fn single_layers(case in cases(graphs::single_layers()), seed: u64) {
         assert_case(&case, seed)?;
     }
@@ -424,6 +429,11 @@ proptest! {
     }
 
     #[test]
+    fn merges(case in cases(graphs::merges()), seed: u64) {
+        assert_case(&case, seed)?;
+    }
+
+    #[test]
     fn losses(problem in graphs::loss_problems()) {
         assert_losses(&problem.case, &problem.objective)?;
     }
@@ -431,11 +441,6 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn merges(case in cases(graphs::merges()), seed: u64) {
-        assert_case(&case, seed)?;
-    }
 
     #[test]
     fn classic_networks(case in cases(graphs::classic()), seed: u64) {

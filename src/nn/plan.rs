@@ -9,7 +9,8 @@ use crate::model::{
     Activation, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, PoolKind, Rescaling,
     concatenate_axis,
 };
-use crate::ops::arrange::{PaddingGeometry, Slot};
+use crate::ops::arrange::{Arrangement, Slot};
+use crate::ops::merge::Extreme;
 use crate::ops::{activation, conv2d, dense, global_pool2d, pool2d};
 use crate::tensor::Shape;
 
@@ -95,9 +96,13 @@ pub(super) enum Op {
     Dropout { rate: f64 },
     BatchNormalization(Norm),
     Activation,
-    ZeroPadding2d(PaddingGeometry),
+    Arrange(Arrangement),
     Rescaling(Rescaling),
     Add,
+    Subtract,
+    Multiply,
+    Average,
+    Extreme(Extreme),
     Concatenate(Vec<Slot>),
 }
 
@@ -153,7 +158,7 @@ impl Plan {
                 .collect();
             let backward = weights.any_trained() || inputs.iter().any(|input| input.backward);
             needs_gradient.push(backward);
-            let activation = own_activation(&layer.spec);
+            let activation = layer.spec.activation();
             steps.push(Step {
                 node,
                 op,
@@ -241,9 +246,13 @@ impl Op {
             | Self::GlobalPool2d { .. }
             | Self::Dropout { .. }
             | Self::Activation
-            | Self::ZeroPadding2d(_)
+            | Self::Arrange(_)
             | Self::Rescaling(_)
             | Self::Add
+            | Self::Subtract
+            | Self::Multiply
+            | Self::Average
+            | Self::Extreme(_)
             | Self::Concatenate(_) => (None, None),
         };
         first.into_iter().chain(second)
@@ -291,24 +300,6 @@ impl<'a> LayerWeights<'a> {
 
     fn any_trained(&self) -> bool {
         self.0.iter().any(|(_, weights)| weights.trained)
-    }
-}
-
-fn own_activation(spec: &LayerSpec) -> Activation {
-    match spec {
-        LayerSpec::Conv2d(conv) => conv.activation,
-        LayerSpec::Dense(dense) => dense.activation,
-        LayerSpec::Activation(activation) => *activation,
-        LayerSpec::Input(_)
-        | LayerSpec::Pool2d(_)
-        | LayerSpec::GlobalPool2d(_)
-        | LayerSpec::Flatten
-        | LayerSpec::Reshape(_)
-        | LayerSpec::Dropout(_)
-        | LayerSpec::BatchNormalization(_)
-        | LayerSpec::ZeroPadding2d(_)
-        | LayerSpec::Rescaling(_)
-        | LayerSpec::Merge(_) => Activation::Linear,
     }
 }
 
@@ -361,13 +352,17 @@ fn operation(
             })
         }
         LayerSpec::Activation(_) => Op::Activation,
-        LayerSpec::ZeroPadding2d(sides) => {
-            let (height, width, channels) = image();
-            let input = [height, width, channels];
-            Op::ZeroPadding2d(PaddingGeometry { input, sides: *sides })
+        LayerSpec::Arrange(arrange) => {
+            let axes = arrange.axes(input).expect("checked with the graph");
+            Op::Arrange(Arrangement::new(&axes))
         }
         LayerSpec::Rescaling(rescaling) => Op::Rescaling(*rescaling),
         LayerSpec::Merge(Merge::Add) => Op::Add,
+        LayerSpec::Merge(Merge::Subtract) => Op::Subtract,
+        LayerSpec::Merge(Merge::Multiply) => Op::Multiply,
+        LayerSpec::Merge(Merge::Average) => Op::Average,
+        LayerSpec::Merge(Merge::Maximum) => Op::Extreme(Extreme::Largest),
+        LayerSpec::Merge(Merge::Minimum) => Op::Extreme(Extreme::Least),
         LayerSpec::Merge(Merge::Concatenate { axis }) => {
             let axis = concatenate_axis(*axis, input.rank()).expect("checked with the graph");
             let inner: usize = output.dims()[axis + 1..].iter().product();

@@ -1,42 +1,88 @@
-//! What only moves values: zero padding, joining along an axis, and transposing.
+//! What only moves values: rearranging, joining along an axis, and transposing.
 
 use rayon::prelude::*;
 
-/// An image and the zeros around it.
+use crate::model::ArrangedAxis;
+
+/// Where the values of a sample stand when a layer has rearranged them.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrangement {
+    /// Disjoint in the result, and in its order.
+    runs: Vec<Run>,
+    /// Whether some of the input's values stand several times.
+    repeats: bool,
+}
+
+/// Values that follow each other both in the input and in the result.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PaddingGeometry {
-    /// Height, width, channels of the image.
-    pub(crate) input: [usize; 3],
-    /// Top, bottom, left, right.
-    pub(crate) sides: [usize; 4],
+struct Run {
+    from: u32,
+    to: u32,
+    length: u32,
 }
 
-impl PaddingGeometry {
-    /// Per row of the image: where it starts in the image and in the padded one; and its length.
-    fn rows(&self) -> (impl Iterator<Item = (usize, usize)> + use<>, usize) {
-        let [height, width, channels] = self.input;
-        let [top, _, left, right] = self.sides;
-        let row = width * channels;
-        let padded_row = (left + width + right) * channels;
-        let starts = move |y: usize| (y * row, (top + y) * padded_row + left * channels);
-        ((0..height).map(starts), row)
+impl Arrangement {
+    /// # Panics
+    /// If the result has 2³² values or more; a checked graph holds no such layer.
+    pub(crate) fn new(axes: &[ArrangedAxis]) -> Self {
+        let index = |value: usize| u32::try_from(value).expect("below 2³²");
+        // Those within the axes so far.
+        let mut runs = vec![Run { from: 0, to: 0, length: 1 }];
+        let mut inner = 1;
+        for axis in axes.iter().rev() {
+            let pattern = std::mem::take(&mut runs);
+            for at in 0..axis.length {
+                let Some(source) = axis.source(at) else { continue };
+                let (source, target) = (index(source), index(at * inner));
+                for run in &pattern {
+                    let run = Run { from: source + run.from, to: target + run.to, ..*run };
+                    match runs.last_mut() {
+                        Some(last) if last.is_followed_by(run) => last.length += run.length,
+                        _ => runs.push(run),
+                    }
+                }
+            }
+            inner *= axis.length;
+        }
+        Self { runs, repeats: axes.iter().any(|axis| axis.repeat > 1) }
     }
 }
 
-/// `y`: the image `x` with zeros around it. Both of one sample.
-pub(crate) fn pad(y: &mut [f32], x: &[f32], geometry: PaddingGeometry) {
-    y.fill(0.0);
-    let (rows, length) = geometry.rows();
-    for (from, to) in rows {
-        y[to..to + length].copy_from_slice(&x[from..from + length]);
+impl Run {
+    fn is_followed_by(self, next: Self) -> bool {
+        self.from + self.length == next.from && self.to + self.length == next.to
+    }
+
+    /// Its places in the input and in the result.
+    fn places(self) -> [std::ops::Range<usize>; 2] {
+        [self.from, self.to].map(|start| start as usize..(start + self.length) as usize)
     }
 }
 
-/// `dx`: `dy` without its border. Both of one sample.
-pub(crate) fn unpad(dx: &mut [f32], dy: &[f32], geometry: PaddingGeometry) {
-    let (rows, length) = geometry.rows();
-    for (to, from) in rows {
-        dx[to..to + length].copy_from_slice(&dy[from..from + length]);
+/// `y`: the values of `x` where they belong, +0.0 elsewhere. Both of one sample.
+pub(crate) fn forward(y: &mut [f32], x: &[f32], arrangement: &Arrangement) {
+    let mut done = 0;
+    for run in &arrangement.runs {
+        let [from, to] = run.places();
+        y[done..to.start].fill(0.0);
+        done = to.end;
+        y[to].copy_from_slice(&x[from]);
+    }
+    y[done..].fill(0.0);
+}
+
+/// `dx` of `dy`, both of one sample: +0.0 where nothing was taken. Where the layer lets values stand
+/// several times, sums from +0.0 on in the order of the result; else what came is taken as it is.
+pub(crate) fn gradient(dx: &mut [f32], dy: &[f32], arrangement: &Arrangement) {
+    dx.fill(0.0);
+    for run in &arrangement.runs {
+        let [to, from] = run.places();
+        let (dx, dy) = (&mut dx[to], &dy[from]);
+        if arrangement.repeats {
+            dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy);
+        } else {
+            dx.copy_from_slice(dy);
+        }
     }
 }
 

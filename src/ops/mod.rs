@@ -12,6 +12,7 @@ pub(crate) mod dense;
 pub(crate) mod dropout;
 pub(crate) mod global_pool2d;
 pub(crate) mod loss;
+pub(crate) mod merge;
 pub(crate) mod metric;
 pub(crate) mod pool2d;
 pub(crate) mod random;

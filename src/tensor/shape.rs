@@ -17,6 +17,11 @@ impl Shape {
         Self(vec![height, width, channels])
     }
 
+    /// A sequence of so many `steps` with `channels` values each.
+    pub fn sequence(steps: usize, channels: usize) -> Self {
+        Self(vec![steps, channels])
+    }
+
     /// A vector of `length` features.
     pub fn vector(length: usize) -> Self {
         Self(vec![length])
@@ -47,6 +52,14 @@ impl Shape {
     pub fn as_image(&self) -> Option<(usize, usize, usize)> {
         match *self.0 {
             [height, width, channels] => Some((height, width, channels)),
+            _ => None,
+        }
+    }
+
+    /// Steps and channels, if this is a sequence.
+    pub fn as_sequence(&self) -> Option<(usize, usize)> {
+        match *self.0 {
+            [steps, channels] => Some((steps, channels)),
             _ => None,
         }
     }

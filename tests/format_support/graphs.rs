@@ -187,14 +187,35 @@ pub fn specs() -> impl Strategy<Value = LayerSpec> {
         vec(1..9_usize, 0..4).prop_map(|dims| LayerSpec::Reshape(dims.into())),
         (0.0..1.0).prop_map(|rate| LayerSpec::Dropout(Dropout { rate })),
         activations().prop_map(LayerSpec::Activation),
-        [0..3_usize, 0..3_usize, 0..3_usize, 0..3_usize].prop_map(LayerSpec::ZeroPadding2d),
+        arranges().prop_map(LayerSpec::Arrange),
         (finite(), finite())
             .prop_map(|(scale, offset)| LayerSpec::Rescaling(Rescaling { scale, offset })),
     ]
 }
 
+fn arranges() -> impl Strategy<Value = Arrange> {
+    let side = || 0..3_usize;
+    let dims =
+        (1..5_usize).prop_flat_map(|rank| Just((1..=rank).collect::<Vec<_>>()).prop_shuffle());
+    prop_oneof![
+        2 => [side(), side(), side(), side()].prop_map(Arrange::ZeroPadding2d),
+        1 => [side(), side()].prop_map(Arrange::ZeroPadding1d),
+        1 => [side(), side(), side(), side()].prop_map(Arrange::Cropping2d),
+        1 => [side(), side()].prop_map(Arrange::Cropping1d),
+        1 => dims.prop_map(|dims| Arrange::Permute { dims }),
+        1 => (1..4_usize).prop_map(|size| Arrange::UpSampling1d { size }),
+        1 => [1..3_usize, 1..3_usize].prop_map(|size| Arrange::UpSampling2d { size }),
+        1 => (1..4_usize).prop_map(|n| Arrange::RepeatVector { n }),
+    ]
+}
+
 fn merges() -> impl Strategy<Value = Merge> {
-    prop_oneof![Just(Merge::Add), (-3..4).prop_map(|axis| Merge::Concatenate { axis })]
+    use Merge::*;
+    prop_oneof![
+        1 => Just(Add),
+        1 => select(vec![Subtract, Multiply, Average, Maximum, Minimum]),
+        1 => (-3..4).prop_map(|axis| Concatenate { axis }),
+    ]
 }
 
 fn paddings() -> impl Strategy<Value = Padding> {

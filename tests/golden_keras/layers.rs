@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use keepnet::{
-    Activation, BatchNormalization, Conv2d, Dense, GlobalPool2d, LayerSpec, Padding, Pool2d,
-    PoolKind,
+    Activation, Arrange, BatchNormalization, Conv2d, Dense, GlobalPool2d, LayerSpec, Padding,
+    Pool2d, PoolKind,
 };
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ fn spec(layer: &Value, channels: usize) -> LayerSpec {
         "ZeroPadding2D" => {
             let [rows, columns] = [&layer["padding"][0], &layer["padding"][1]];
             let sides = [&rows[0], &rows[1], &columns[0], &columns[1]];
-            LayerSpec::ZeroPadding2d(sides.map(whole))
+            LayerSpec::from(Arrange::ZeroPadding2d(sides.map(whole)))
         }
         "Dense" => Dense::new(count("units")).into(),
         "BatchNormalization" => BatchNormalization {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use keepnet::bytes::crc32c;
-use keepnet::{Activation, LayerSpec, Samples, SaveOptions, Sequential, Shape};
+use keepnet::{Activation, Arrange, LayerSpec, Samples, SaveOptions, Sequential, Shape};
 
 use crate::container::Container;
 use crate::place::{Place, Run};
@@ -143,7 +143,7 @@ fn a_future_version_is_refused() {
 fn a_model_beyond_any_memory_is_not_run() {
     let place = Place::new();
     let huge = Sequential::new(Shape::image(1, 1, 1))
-        .layer(LayerSpec::ZeroPadding2d([25_000; 4]))
+        .layer(LayerSpec::from(Arrange::ZeroPadding2d([25_000; 4])))
         .global_max_pool2d()
         .dense(2, Activation::Softmax)
         .build(1)

@@ -7,8 +7,8 @@ use super::json::Real;
 use super::tensors::MAX_RANK;
 use crate::format::error::Fault;
 use crate::model::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Initializer, LayerSpec,
-    Merge, Padding, Pool2d, PoolKind, Rescaling,
+    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Initializer,
+    LayerSpec, Merge, Padding, Pool2d, PoolKind, Rescaling,
 };
 use crate::tensor::Shape;
 
@@ -90,6 +90,38 @@ pub(super) enum SpecJson {
     Add,
     Concatenate {
         axis: i32,
+    },
+    // Schema 2
+    Subtract,
+    Multiply,
+    Average,
+    Maximum,
+    Minimum,
+    Permute {
+        dims: Vec<usize>,
+    },
+    Cropping1d {
+        start: usize,
+        end: usize,
+    },
+    Cropping2d {
+        top: usize,
+        bottom: usize,
+        left: usize,
+        right: usize,
+    },
+    ZeroPadding1d {
+        start: usize,
+        end: usize,
+    },
+    UpSampling1d {
+        size: usize,
+    },
+    UpSampling2d {
+        size: [usize; 2],
+    },
+    RepeatVector {
+        n: usize,
     },
 }
 
@@ -199,14 +231,38 @@ impl From<&LayerSpec> for SpecJson {
                 scale,
             },
             &LayerSpec::Activation(function) => Self::Activation { function: function.into() },
-            &LayerSpec::ZeroPadding2d([top, bottom, left, right]) => {
-                Self::ZeroPadding2d { top, bottom, left, right }
-            }
+            LayerSpec::Arrange(arrange) => Self::from(arrange),
             &LayerSpec::Rescaling(Rescaling { scale, offset }) => {
                 Self::Rescaling { scale: Real(scale), offset: Real(offset) }
             }
-            LayerSpec::Merge(Merge::Add) => Self::Add,
-            &LayerSpec::Merge(Merge::Concatenate { axis }) => Self::Concatenate { axis },
+            &LayerSpec::Merge(merge) => match merge {
+                Merge::Add => Self::Add,
+                Merge::Subtract => Self::Subtract,
+                Merge::Multiply => Self::Multiply,
+                Merge::Average => Self::Average,
+                Merge::Maximum => Self::Maximum,
+                Merge::Minimum => Self::Minimum,
+                Merge::Concatenate { axis } => Self::Concatenate { axis },
+            },
+        }
+    }
+}
+
+impl From<&Arrange> for SpecJson {
+    fn from(arrange: &Arrange) -> Self {
+        match *arrange {
+            Arrange::Permute { ref dims } => Self::Permute { dims: dims.clone() },
+            Arrange::Cropping1d([start, end]) => Self::Cropping1d { start, end },
+            Arrange::Cropping2d([top, bottom, left, right]) => {
+                Self::Cropping2d { top, bottom, left, right }
+            }
+            Arrange::ZeroPadding1d([start, end]) => Self::ZeroPadding1d { start, end },
+            Arrange::ZeroPadding2d([top, bottom, left, right]) => {
+                Self::ZeroPadding2d { top, bottom, left, right }
+            }
+            Arrange::UpSampling1d { size } => Self::UpSampling1d { size },
+            Arrange::UpSampling2d { size } => Self::UpSampling2d { size },
+            Arrange::RepeatVector { n } => Self::RepeatVector { n },
         }
     }
 }
@@ -231,6 +287,18 @@ impl SpecJson {
             | Self::Rescaling { .. }
             | Self::Add
             | Self::Concatenate { .. } => 1,
+            Self::Subtract
+            | Self::Multiply
+            | Self::Average
+            | Self::Maximum
+            | Self::Minimum
+            | Self::Permute { .. }
+            | Self::Cropping1d { .. }
+            | Self::Cropping2d { .. }
+            | Self::ZeroPadding1d { .. }
+            | Self::UpSampling1d { .. }
+            | Self::UpSampling2d { .. }
+            | Self::RepeatVector { .. } => 2,
         }
     }
 
@@ -313,13 +381,27 @@ impl SpecJson {
             }),
             Self::Activation { function } => LayerSpec::Activation(function.into()),
             Self::ZeroPadding2d { top, bottom, left, right } => {
-                LayerSpec::ZeroPadding2d([top, bottom, left, right])
+                Arrange::ZeroPadding2d([top, bottom, left, right]).into()
             }
             Self::Rescaling { scale: Real(scale), offset: Real(offset) } => {
                 LayerSpec::Rescaling(Rescaling { scale, offset })
             }
             Self::Add => LayerSpec::Merge(Merge::Add),
             Self::Concatenate { axis } => LayerSpec::Merge(Merge::Concatenate { axis }),
+            Self::Subtract => LayerSpec::Merge(Merge::Subtract),
+            Self::Multiply => LayerSpec::Merge(Merge::Multiply),
+            Self::Average => LayerSpec::Merge(Merge::Average),
+            Self::Maximum => LayerSpec::Merge(Merge::Maximum),
+            Self::Minimum => LayerSpec::Merge(Merge::Minimum),
+            Self::Permute { dims } => Arrange::Permute { dims }.into(),
+            Self::Cropping1d { start, end } => Arrange::Cropping1d([start, end]).into(),
+            Self::Cropping2d { top, bottom, left, right } => {
+                Arrange::Cropping2d([top, bottom, left, right]).into()
+            }
+            Self::ZeroPadding1d { start, end } => Arrange::ZeroPadding1d([start, end]).into(),
+            Self::UpSampling1d { size } => Arrange::UpSampling1d { size }.into(),
+            Self::UpSampling2d { size } => Arrange::UpSampling2d { size }.into(),
+            Self::RepeatVector { n } => Arrange::RepeatVector { n }.into(),
         })
     }
 }

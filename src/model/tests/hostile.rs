@@ -78,6 +78,28 @@ fn conv2d() -> impl Strategy<Value = Conv2d> {
     )
 }
 
+fn arrange() -> impl Strategy<Value = Arrange> {
+    let sides = || [size(), size(), size(), size()];
+    prop_oneof![
+        prop::collection::vec(0..5_usize, 0..4).prop_map(|dims| Arrange::Permute { dims }),
+        pair().prop_map(Arrange::Cropping1d),
+        sides().prop_map(Arrange::Cropping2d),
+        pair().prop_map(Arrange::ZeroPadding1d),
+        sides().prop_map(Arrange::ZeroPadding2d),
+        size().prop_map(|size| Arrange::UpSampling1d { size }),
+        pair().prop_map(|size| Arrange::UpSampling2d { size }),
+        size().prop_map(|n| Arrange::RepeatVector { n }),
+    ]
+}
+
+fn merge() -> impl Strategy<Value = Merge> {
+    use Merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
+    prop_oneof![
+        select(vec![Add, Average, Maximum, Minimum, Multiply, Subtract]),
+        prop_oneof![-4..4_i32, any::<i32>()].prop_map(|axis| Merge::Concatenate { axis }),
+    ]
+}
+
 fn spec() -> impl Strategy<Value = LayerSpec> {
     let kind = || select(vec![PoolKind::Max, PoolKind::Average]);
     prop_oneof![
@@ -100,10 +122,9 @@ fn spec() -> impl Strategy<Value = LayerSpec> {
             }
         ),
         activation().prop_map(LayerSpec::from),
-        [size(), size(), size(), size()].prop_map(LayerSpec::ZeroPadding2d),
+        arrange().prop_map(LayerSpec::from),
         (number(), number()).prop_map(|(scale, offset)| Rescaling { scale, offset }.into()),
-        Just(Merge::Add.into()),
-        prop_oneof![-4..4_i32, any::<i32>()].prop_map(|axis| Merge::Concatenate { axis }.into()),
+        merge().prop_map(LayerSpec::from),
     ]
 }
 

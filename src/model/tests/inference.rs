@@ -269,9 +269,9 @@ fn elementwise_layers_refuse() {
 
 #[test]
 fn zero_padding2d() {
-    assert_gives(LayerSpec::ZeroPadding2d([1, 2, 3, 4]), [5, 6, 7], [8, 13, 7]);
+    assert_gives(LayerSpec::from(Arrange::ZeroPadding2d([1, 2, 3, 4])), [5, 6, 7], [8, 13, 7]);
     assert_refuses(
-        LayerSpec::ZeroPadding2d([usize::MAX, 0, 0, 0]),
+        LayerSpec::from(Arrange::ZeroPadding2d([usize::MAX, 0, 0, 0])),
         [5, 6, 7],
         "layer `it` (zero_padding2d) cannot take an input of shape 5×6×7: the padding is too large",
     );

@@ -6,8 +6,8 @@ use proptest::sample::{Index, select};
 
 use super::{Case, Mode, Problem};
 use crate::model::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Graph, GraphBuilder,
-    LayerSpec, Loss, Merge, NodeId, Padding, Pool2d, PoolKind, Rescaling, Sequential,
+    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Graph,
+    GraphBuilder, LayerSpec, Loss, Merge, NodeId, Padding, Pool2d, PoolKind, Rescaling, Sequential,
 };
 use crate::tensor::Shape;
 
@@ -187,14 +187,48 @@ fn shapeless() -> impl Strategy<Value = LayerSpec> {
     ]
 }
 
+/// A layer that moves values of samples of this rank.
+fn arrange(rank: usize) -> BoxedStrategy<Arrange> {
+    let (side, size) = (|| 0..3_usize, || 1..4_usize);
+    let dims = Just((1..=rank).collect::<Vec<_>>()).prop_shuffle();
+    let permute = dims.prop_map(|dims| Arrange::Permute { dims });
+    match rank {
+        1 => {
+            prop_oneof![1 => permute, 3 => size().prop_map(|n| Arrange::RepeatVector { n })].boxed()
+        }
+        2 => prop_oneof![
+            permute,
+            [side(), side()].prop_map(Arrange::Cropping1d),
+            [side(), side()].prop_map(Arrange::ZeroPadding1d),
+            size().prop_map(|size| Arrange::UpSampling1d { size }),
+        ]
+        .boxed(),
+        _ => prop_oneof![
+            permute,
+            [side(), side(), side(), side()].prop_map(Arrange::Cropping2d),
+            [side(), side(), side(), side()].prop_map(Arrange::ZeroPadding2d),
+            [size(), size()].prop_map(|size| Arrange::UpSampling2d { size }),
+        ]
+        .boxed(),
+    }
+}
+
+/// One layer that moves values.
+pub(crate) fn arranges() -> impl Strategy<Value = Graph> {
+    shape()
+        .prop_flat_map(|shape| (arrange(shape.rank()), Just(shape)))
+        .prop_filter_map("a layer that leaves something", |(arrange, shape)| {
+            single(shape, arrange.into())
+        })
+}
+
 /// A layer of any kind that takes one image.
 fn visual() -> impl Strategy<Value = LayerSpec> {
-    let side = || 0..3_usize;
     prop_oneof![
         2 => select(vec![1_usize, 2, 3]).prop_flat_map(conv2d).prop_map(LayerSpec::from),
         2 => pool2d().prop_map(LayerSpec::from),
         1 => global_pool2d().prop_map(LayerSpec::from),
-        1 => [side(), side(), side(), side()].prop_map(LayerSpec::ZeroPadding2d),
+        2 => arrange(3).prop_map(LayerSpec::from),
     ]
 }
 
@@ -239,14 +273,21 @@ pub(crate) fn single_layers() -> impl Strategy<Value = Graph> {
         3 => (shape(), shapeless()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
         1 => (image(), visual()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
         1 => reshape,
+        1 => arranges(),
         1 => merges(),
     ]
 }
 
-/// Add, and Concatenate on every axis counted from either end, of one to three inputs.
+/// Those that take any number of inputs of one shape.
+const JOINING: [Merge; 5] =
+    [Merge::Add, Merge::Multiply, Merge::Average, Merge::Maximum, Merge::Minimum];
+
+/// Layers that join elements of one to three inputs, and Concatenate of as many on every axis counted
+/// from either end.
 pub(crate) fn merges() -> impl Strategy<Value = Graph> {
-    let add =
-        (shape(), 1..4_usize).prop_map(|(shape, count)| merged(Merge::Add, vec![shape; count]));
+    let joining = (select(JOINING.to_vec()), shape(), 1..4_usize)
+        .prop_map(|(merge, shape, count)| merged(merge, vec![shape; count]));
+    let subtract = shape().prop_map(|shape| merged(Merge::Subtract, vec![shape; 2]));
     let concatenate = (shape(), any::<Index>(), any::<bool>(), prop::collection::vec(size(), 1..4))
         .prop_map(|(shape, axis, from_end, lengths)| {
             let axis = axis.index(shape.rank());
@@ -258,7 +299,7 @@ pub(crate) fn merges() -> impl Strategy<Value = Graph> {
             let axis = if from_end { axis as i32 - shape.rank() as i32 } else { axis as i32 + 1 };
             merged(Merge::Concatenate { axis }, lengths.into_iter().map(one).collect())
         });
-    prop_oneof![add, concatenate]
+    prop_oneof![3 => joining, 1 => subtract, 2 => concatenate]
 }
 
 fn merged(merge: Merge, shapes: Vec<Shape>) -> Graph {
@@ -409,11 +450,12 @@ enum Step {
 pub(crate) fn grown() -> impl Strategy<Value = Graph> {
     let node = any::<Index>;
     let axis = select(vec![-1, 1, 2]).prop_map(|axis| Merge::Concatenate { axis });
+    let joining = select([&JOINING[..], &[Merge::Subtract]].concat());
     let step = prop_oneof![
         4 => (visual(), node()).prop_map(|(spec, on)| Step::Layer(spec, on)),
         3 => (shapeless(), node()).prop_map(|(spec, on)| Step::Layer(spec, on)),
         2 => (node(), node()).prop_map(|(of, on)| Step::Again(of, on)),
-        2 => (node(), node()).prop_map(|(a, b)| Step::Merge(Merge::Add, a, b)),
+        3 => (joining, node(), node()).prop_map(|(merge, a, b)| Step::Merge(merge, a, b)),
         2 => (axis, node(), node()).prop_map(|(merge, a, b)| Step::Merge(merge, a, b)),
     ];
     let small = select(vec![Shape::image(4, 5, 2), Shape::image(7, 3, 1), Shape::image(1, 6, 6)]);

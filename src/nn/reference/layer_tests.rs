@@ -7,8 +7,8 @@ use super::activations::{activate, erf};
 use super::losses::{Target, loss, penalty};
 use super::*;
 use crate::model::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, GraphBuilder, Loss,
-    Merge, Padding, Pool2d, PoolKind, Rescaling, Sequential,
+    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, GraphBuilder,
+    Loss, Merge, Padding, Pool2d, PoolKind, Rescaling, Sequential,
 };
 use crate::tensor::Shape;
 
@@ -236,9 +236,29 @@ fn shapes_change_row_major() {
 }
 
 #[test]
-fn zero_padding2d() {
-    let padded = layer(LayerSpec::ZeroPadding2d([1, 0, 0, 2]), [2, 1, 1], &[], &[1., 2.]);
+fn arranges() {
+    let six = &NINE[..6];
+    let image = |arrange, expected: &[f64]| {
+        assert_close(&layer(arrange, [2, 3, 1], &[], six), expected);
+    };
+    image(Arrange::Permute { dims: vec![2, 1, 3] }, &[1., 4., 2., 5., 3., 6.]);
+    image(Arrange::Cropping2d([1, 0, 0, 2]), &[4.]);
+    image(
+        Arrange::UpSampling2d { size: [1, 2] },
+        &[1., 1., 2., 2., 3., 3., 4., 4., 5., 5., 6., 6.],
+    );
+    let padded = layer(Arrange::ZeroPadding2d([1, 0, 0, 2]), [2, 1, 1], &[], &[1., 2.]);
     assert_close(&padded, &[0., 0., 0., 1., 0., 0., 2., 0., 0.]);
+    let sequence = |arrange, expected: &[f64]| {
+        assert_close(&layer(arrange, [3, 2], &[], six), expected);
+    };
+    sequence(Arrange::Cropping1d([0, 1]), &[1., 2., 3., 4.]);
+    sequence(Arrange::ZeroPadding1d([1, 0]), &[0., 0., 1., 2., 3., 4., 5., 6.]);
+    sequence(Arrange::UpSampling1d { size: 2 }, &[1., 2., 1., 2., 3., 4., 3., 4., 5., 6., 5., 6.]);
+    assert_close(&layer(Arrange::RepeatVector { n: 2 }, [2], &[], &[1., 2.]), &[1., 2., 1., 2.]);
+    // The third axis first: (1, 2, 3) to (3, 1, 2).
+    let permute = Arrange::Permute { dims: vec![3, 1, 2] };
+    assert_close(&layer(permute, [1, 2, 3], &[], six), &[1., 4., 2., 5., 3., 6.]);
 }
 
 #[test]
@@ -263,6 +283,16 @@ fn merges() {
     let (left, right): (&[f64], &[f64]) = (&[1., 2., 3., 4.], &[10., 20., 30., 40.]);
     let add = merged(Merge::Add, square, [left, right]);
     assert_close(&add, &[11., 22., 33., 44.]);
+    let mixed: &[f64] = &[2., 2., -3., 5.];
+    for (merge, expected) in [
+        (Merge::Subtract, [-1., 0., 6., -1.]),
+        (Merge::Multiply, [2., 4., -9., 20.]),
+        (Merge::Average, [1.5, 2., 0., 4.5]),
+        (Merge::Maximum, [2., 2., 3., 5.]),
+        (Merge::Minimum, [1., 2., -3., 4.]),
+    ] {
+        assert_close(&merged(merge, square, [left, mixed]), &expected);
+    }
     for axis in [1, -2] {
         let below = merged(Merge::Concatenate { axis }, [[2, 2], [1, 2]], [left, &right[..2]]);
         assert_close(&below, &[1., 2., 3., 4., 10., 20.]);

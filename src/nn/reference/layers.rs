@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use ndarray::{Array4, ArrayD, ArrayViewD, Axis, Ix2, Ix4, concatenate};
 
 use super::activations::activate;
-use crate::model::{BatchNormalization, Conv2d, LayerSpec, Merge, Padding, Pool2d, PoolKind};
+use crate::model::{
+    Arrange, BatchNormalization, Conv2d, LayerSpec, Merge, Padding, Pool2d, PoolKind,
+};
 
 /// A layer's parameters, by name.
 type Own = BTreeMap<&'static str, ArrayD<f64>>;
@@ -27,11 +29,14 @@ pub(super) fn stateless(spec: &LayerSpec, inputs: &[&ArrayD<f64>], own: &Own) ->
         LayerSpec::Reshape(shape) => reshaped(x, [&[batch], shape.dims()].concat()),
         LayerSpec::Dense(layer) => activate(layer.activation, &dense(x, own)),
         LayerSpec::Activation(activation) => activate(*activation, x),
-        LayerSpec::ZeroPadding2d(sides) => zero_padding2d(*sides, x),
+        LayerSpec::Arrange(arrange) => arranged(arrange, x),
         LayerSpec::Rescaling(rescaling) => x.mapv(|x| x * rescaling.scale + rescaling.offset),
-        LayerSpec::Merge(Merge::Add) => {
-            inputs[1..].iter().fold(x.clone(), |sum, &addend| sum + addend)
-        }
+        LayerSpec::Merge(Merge::Add) => folded(inputs, |a, b| a + b),
+        LayerSpec::Merge(Merge::Subtract) => inputs[0] - inputs[1],
+        LayerSpec::Merge(Merge::Multiply) => folded(inputs, |a, b| a * b),
+        LayerSpec::Merge(Merge::Average) => folded(inputs, |a, b| a + b) / inputs.len() as f64,
+        LayerSpec::Merge(Merge::Maximum) => folded(inputs, larger),
+        LayerSpec::Merge(Merge::Minimum) => folded(inputs, |a, b| -larger(-a, -b)),
         LayerSpec::Merge(Merge::Concatenate { axis }) => {
             let from_end = i32::try_from(x.ndim()).expect("few axes") + axis;
             let axis = if *axis < 0 { from_end } else { *axis };
@@ -227,12 +232,48 @@ pub(super) fn batch_normalization(
     result
 }
 
-fn zero_padding2d([top, bottom, left, right]: [usize; 4], x: &ArrayD<f64>) -> ArrayD<f64> {
-    let x = image(x);
-    let (batch, height, width, channels) = x.dim();
-    let mut result = Array4::zeros((batch, top + height + bottom, left + width + right, channels));
-    for ((sample, row, column, channel), &value) in x.indexed_iter() {
-        result[[sample, top + row, left + column, channel]] = value;
+fn arranged(arrange: &Arrange, x: &ArrayD<f64>) -> ArrayD<f64> {
+    match *arrange {
+        Arrange::Permute { ref dims } => x.clone().permuted_axes([&[0], &dims[..]].concat()),
+        Arrange::Cropping1d(sides) => cropped(x, 1, sides),
+        Arrange::Cropping2d([top, bottom, left, right]) => {
+            cropped(&cropped(x, 1, [top, bottom]), 2, [left, right])
+        }
+        Arrange::ZeroPadding1d(sides) => zero_padded(x, 1, sides),
+        Arrange::ZeroPadding2d([top, bottom, left, right]) => {
+            zero_padded(&zero_padded(x, 1, [top, bottom]), 2, [left, right])
+        }
+        Arrange::UpSampling1d { size } => repeated(x, 1, size),
+        Arrange::UpSampling2d { size } => repeated(&repeated(x, 1, size[0]), 2, size[1]),
+        Arrange::RepeatVector { n } => repeated(&x.clone().insert_axis(Axis(1)), 1, n),
     }
-    result.into_dyn()
+}
+
+fn cropped(x: &ArrayD<f64>, axis: usize, [before, after]: [usize; 2]) -> ArrayD<f64> {
+    let end = x.shape()[axis] - after;
+    x.slice_axis(Axis(axis), (before..end).into()).to_owned()
+}
+
+fn zero_padded(x: &ArrayD<f64>, axis: usize, sides: [usize; 2]) -> ArrayD<f64> {
+    let zeros = |length| {
+        let mut shape = x.shape().to_vec();
+        shape[axis] = length;
+        ArrayD::zeros(shape)
+    };
+    let [before, after] = sides.map(zeros);
+    concatenate(Axis(axis), &[before.view(), x.view(), after.view()]).expect("shapes that fit")
+}
+
+fn repeated(x: &ArrayD<f64>, axis: usize, times: usize) -> ArrayD<f64> {
+    let places: Vec<usize> = (0..x.shape()[axis] * times).map(|place| place / times).collect();
+    x.select(Axis(axis), &places)
+}
+
+/// The first input joined with each further one in turn, element by element.
+fn folded(inputs: &[&ArrayD<f64>], join: impl Fn(f64, f64) -> f64) -> ArrayD<f64> {
+    let mut result = inputs[0].clone();
+    for input in &inputs[1..] {
+        result.zip_mut_with(input, |a, &b| *a = join(*a, b));
+    }
+    result
 }
