@@ -43,18 +43,33 @@ impl Graph {
         // On the way back: the gradient too, a second one on its way to be added, and what went
         // into an activation or came of chance.
         let buffers = if training { 4 } else { 1 };
-        let result = product(&[VALUE, values, buffers]);
-        let (tables, besides) = match (&self.layer_of(node).spec, self.input_shape(node)) {
-            (LayerSpec::Conv2d(conv), Some(input)) => convolution(conv, input),
-            (LayerSpec::Pool2d(pool), Some(input)) => pooling(pool, input),
-            (LayerSpec::Arrange(arrange), Some(input)) => (arranging(arrange, input), 0),
-            // Where each maximum came from.
-            (LayerSpec::GlobalPool2d(_), _) => (0, product(&[PLACE, values])),
+        let mut cost = Cost { tables: 0, sample: product(&[VALUE, values, buffers]) };
+        let spec = &self.layer_of(node).spec;
+        if let LayerSpec::Flatten | LayerSpec::Reshape(_) = spec {
             // A new name for what is there.
-            (LayerSpec::Flatten | LayerSpec::Reshape(_), _) => return Cost::default(),
-            _ => (0, 0),
-        };
-        Cost { tables, sample: result.saturating_add(besides) }
+            return Cost::default();
+        }
+        let parts = self.input_shape(node).and_then(|input| spec.parts(input).ok());
+        for (number, (part, input)) in parts.iter().flatten().enumerate() {
+            let (tables, besides) = match part {
+                LayerSpec::Conv2d(conv) => convolution(conv, input),
+                LayerSpec::Conv2dTranspose(conv) => match conv.transposed(input) {
+                    Ok((conv, output)) => convolution(&conv, &output),
+                    Err(_) => (0, 0),
+                },
+                LayerSpec::Pool2d(pool) => pooling(pool, input),
+                LayerSpec::Arrange(arrange) => (arranging(arrange, input), 0),
+                // Where each maximum came from.
+                LayerSpec::GlobalPool2d(_) => (0, product(&[PLACE, values])),
+                _ => (0, 0),
+            };
+            // What one part hands on to the next.
+            let between = if number > 0 { input.elements() as u64 } else { 0 };
+            let between = product(&[VALUE, between, buffers]);
+            cost.tables = sum(&[cost.tables, tables]);
+            cost.sample = sum(&[cost.sample, besides, between]);
+        }
+        cost
     }
 
     fn input_shape(&self, node: NodeId) -> Option<&Shape> {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::GraphError;
 use super::infer::{self, Parameter};
 use super::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec,
-    Merge, Pool2d, Rescaling,
+    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, LayerSpec, Merge, Pool1d, Pool2d,
+    Rescaling, SeparableConv2d,
 };
 use crate::tensor::Shape;
 
@@ -384,11 +385,17 @@ layer_spec_from!(
     Activation,
     Arrange,
     BatchNormalization,
+    Conv1d,
     Conv2d,
+    Conv2dTranspose,
     Dense,
+    DepthwiseConv2d,
     Dropout,
+    GlobalPool1d,
     GlobalPool2d,
     Merge,
+    Pool1d,
     Pool2d,
-    Rescaling
+    Rescaling,
+    SeparableConv2d
 );

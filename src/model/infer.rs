@@ -3,8 +3,7 @@
 
 use super::error::Shapes;
 use super::{
-    BatchNormalization, Conv2d, Dense, GraphError, Initializer, Layer, LayerSpec, Merge, Padding,
-    Pool2d,
+    BatchNormalization, Conv2d, GraphError, Initializer, Layer, LayerSpec, Merge, Padding, Pool2d,
 };
 use crate::tensor::Shape;
 
@@ -193,26 +192,36 @@ fn countable(spec: &LayerSpec, inputs: &[&Shape], shape: &Shape) -> Result<(), R
     if shape.checked_elements().is_none_or(|elements| elements > MAX_PLACES) {
         return Err(format!("the result {shape} is larger than 2³² − 1 elements"));
     }
-    match (spec, inputs) {
-        (LayerSpec::Conv2d(conv), [input]) => {
-            let window = conv.window(input)?;
-            window.countable(window.kernel)?;
-            let (_, _, channels) = image(input)?;
-            let padded = Shape::image(window.extent()[0], window.extent()[1], channels);
-            match padded.checked_elements() {
-                Some(elements) if elements <= MAX_PLACES => Ok(()),
-                _ => Err(format!("the image in its padding, {padded}, has 2³² elements or more")),
-            }
+    let [input] = inputs else { return Ok(()) };
+    spec.parts(input)?.iter().try_for_each(|(part, input)| match part {
+        LayerSpec::Conv2d(conv) => countable_convolution(conv, input),
+        LayerSpec::Conv2dTranspose(conv) => {
+            let (conv, output) = conv.transposed(input)?;
+            countable_convolution(&conv, &output)
         }
-        (LayerSpec::Pool2d(pool), [input]) => {
+        LayerSpec::Pool2d(pool) => {
             let window = pool.window(input)?;
             window.countable([0, 1].map(|axis| window.kernel[axis].min(window.input[axis])))
         }
         _ => Ok(()),
+    })
+}
+
+fn countable_convolution(conv: &Conv2d, input: &Shape) -> Result<(), Rule> {
+    let window = conv.window(input)?;
+    window.countable(window.kernel)?;
+    let (_, _, channels) = image(input)?;
+    let between = Shape::image(window.output[0], window.output[1], conv.filters);
+    let padded = Shape::image(window.extent()[0], window.extent()[1], channels);
+    let fits = |shape: &Shape| shape.checked_elements().is_some_and(|all| all <= MAX_PLACES);
+    match (fits(&between), fits(&padded)) {
+        (true, true) => Ok(()),
+        (false, _) => Err(format!("the result {between} is larger than 2³² − 1 elements")),
+        _ => Err(format!("the image in its padding, {padded}, has 2³² elements or more")),
     }
 }
 
-fn image(input: &Shape) -> Result<(usize, usize, usize), Rule> {
+pub(super) fn image(input: &Shape) -> Result<(usize, usize, usize), Rule> {
     input.as_image().ok_or_else(|| "it takes images: height, width, channels".to_owned())
 }
 
@@ -220,8 +229,19 @@ fn last(input: &Shape) -> Result<usize, Rule> {
     input.dims().last().copied().ok_or_else(|| "it takes one axis or more".to_owned())
 }
 
-fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
+/// What a layer gives that takes one input.
+pub(super) fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
     match spec {
+        LayerSpec::Conv1d(_) | LayerSpec::Pool1d(_) | LayerSpec::GlobalPool1d(_) => {
+            let image = last_of_parts(spec, input)?;
+            // The height is the sequence's own only in disguise.
+            Ok(match image.as_image() {
+                Some((_, steps, channels)) => Shape::sequence(steps, channels),
+                None => image,
+            })
+        }
+        LayerSpec::DepthwiseConv2d(_) | LayerSpec::SeparableConv2d(_) => last_of_parts(spec, input),
+        LayerSpec::Conv2dTranspose(conv) => conv.transposed(input).map(|(_, output)| output),
         LayerSpec::Conv2d(conv) => {
             let (_, _, channels) = image(input)?;
             if !channels.is_multiple_of(conv.groups) {
@@ -280,6 +300,13 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
         }
         LayerSpec::Input(_) | LayerSpec::Merge(_) => unreachable!("handled by the caller"),
     }
+}
+
+/// What the last part gives of a layer that is made of others.
+fn last_of_parts(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
+    let parts = spec.parts(input)?;
+    let (last, input) = parts.last().ok_or("it is made of nothing")?;
+    single(last, input)
 }
 
 fn merged(merge: Merge, inputs: &[&Shape]) -> Result<Shape, Rule> {
@@ -365,25 +392,56 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         learned: false,
         ..parameter(name, shape, initializer)
     };
+    let kernel = |name, shape, initializer, l2| Parameter {
+        l2,
+        ..parameter(name, Shape::new(shape), initializer)
+    };
+    let bias = |length, initializer| parameter("bias", Shape::vector(length), initializer);
+    let with_bias = |kernel, use_bias: bool, bias| {
+        [Some(kernel), use_bias.then_some(bias)].into_iter().flatten().collect()
+    };
     let channels = input.dims().last().copied().unwrap_or(1);
     match &layer.spec {
+        LayerSpec::Conv1d(conv) => {
+            let shape = vec![conv.kernel, channels / conv.groups, conv.filters];
+            let kernel = kernel("kernel", shape, conv.kernel_initializer, conv.kernel_l2);
+            with_bias(kernel, conv.use_bias, bias(conv.filters, conv.bias_initializer))
+        }
         LayerSpec::Conv2d(conv) => {
-            let Conv2d { kernel: [kh, kw], filters, groups, .. } = *conv;
-            let shape = Shape::from([kh, kw, channels / groups, filters]);
-            let kernel = Parameter {
-                l2: conv.kernel_l2,
-                ..parameter("kernel", shape, conv.kernel_initializer)
-            };
-            let bias = parameter("bias", Shape::vector(filters), conv.bias_initializer);
-            [Some(kernel), conv.use_bias.then_some(bias)].into_iter().flatten().collect()
+            let [height, width] = conv.kernel;
+            let shape = vec![height, width, channels / conv.groups, conv.filters];
+            let kernel = kernel("kernel", shape, conv.kernel_initializer, conv.kernel_l2);
+            with_bias(kernel, conv.use_bias, bias(conv.filters, conv.bias_initializer))
+        }
+        LayerSpec::DepthwiseConv2d(conv) => {
+            let [height, width] = conv.kernel;
+            let shape = vec![height, width, channels, conv.depth_multiplier];
+            let kernel = kernel("kernel", shape, conv.kernel_initializer, conv.kernel_l2);
+            let filters = channels.saturating_mul(conv.depth_multiplier);
+            with_bias(kernel, conv.use_bias, bias(filters, conv.bias_initializer))
+        }
+        LayerSpec::SeparableConv2d(conv) => {
+            let ([height, width], between) =
+                (conv.kernel, channels.saturating_mul(conv.depth_multiplier));
+            let shape = vec![height, width, channels, conv.depth_multiplier];
+            let initializer = conv.depthwise_initializer;
+            let mut all = vec![kernel("depthwise_kernel", shape, initializer, conv.depthwise_l2)];
+            let (shape, initializer) =
+                (vec![1, 1, between, conv.filters], conv.pointwise_initializer);
+            all.push(kernel("pointwise_kernel", shape, initializer, conv.pointwise_l2));
+            all.extend(conv.use_bias.then(|| bias(conv.filters, conv.bias_initializer)));
+            all
+        }
+        LayerSpec::Conv2dTranspose(conv) => {
+            let [height, width] = conv.kernel;
+            let shape = vec![height, width, conv.filters, channels];
+            let kernel = kernel("kernel", shape, conv.kernel_initializer, conv.kernel_l2);
+            with_bias(kernel, conv.use_bias, bias(conv.filters, conv.bias_initializer))
         }
         LayerSpec::Dense(dense) => {
-            let Dense { units, kernel_l2, .. } = *dense;
-            let shape = Shape::from([channels, units]);
-            let kernel =
-                Parameter { l2: kernel_l2, ..parameter("kernel", shape, dense.kernel_initializer) };
-            let bias = parameter("bias", Shape::vector(units), dense.bias_initializer);
-            [Some(kernel), dense.use_bias.then_some(bias)].into_iter().flatten().collect()
+            let shape = vec![channels, dense.units];
+            let kernel = kernel("kernel", shape, dense.kernel_initializer, dense.kernel_l2);
+            with_bias(kernel, dense.use_bias, bias(dense.units, dense.bias_initializer))
         }
         LayerSpec::BatchNormalization(BatchNormalization { center, scale, .. }) => [
             scale.then(|| parameter("gamma", Shape::vector(channels), Ones)),
@@ -395,7 +453,9 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         .flatten()
         .collect(),
         LayerSpec::Input(_)
+        | LayerSpec::Pool1d(_)
         | LayerSpec::Pool2d(_)
+        | LayerSpec::GlobalPool1d(_)
         | LayerSpec::GlobalPool2d(_)
         | LayerSpec::Flatten
         | LayerSpec::Reshape(_)
@@ -427,7 +487,32 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
         true => finite("kernel_l2", l2),
         false => Err(format!("kernel_l2 must not be negative, but is {l2}")),
     };
+    let counts = |counts: &[usize], words: &str| match counts.contains(&0) {
+        true => Err(format!("{words} must be 1 or more")),
+        false => Ok(()),
+    };
     match spec {
+        LayerSpec::Conv1d(conv) => check_settings(&conv.on_images().into()),
+        LayerSpec::DepthwiseConv2d(conv) => {
+            counts(&[conv.depth_multiplier], "depth_multiplier")?;
+            l2(conv.kernel_l2)?;
+            activation(conv.activation)
+        }
+        LayerSpec::SeparableConv2d(conv) => {
+            counts(&[conv.filters, conv.depth_multiplier], "filters and depth_multiplier")?;
+            l2(conv.depthwise_l2)?;
+            l2(conv.pointwise_l2)?;
+            activation(conv.activation)
+        }
+        LayerSpec::Conv2dTranspose(conv) => {
+            counts(&[conv.filters], "filters")?;
+            counts(
+                &[conv.kernel, conv.strides, conv.dilation].concat(),
+                "kernel, strides and dilation",
+            )?;
+            l2(conv.kernel_l2)?;
+            activation(conv.activation)
+        }
         LayerSpec::Conv2d(conv) => {
             if conv.filters == 0 || conv.groups == 0 {
                 return Err("filters and groups must be 1 or more".to_owned());
@@ -465,7 +550,9 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
         }
         LayerSpec::Arrange(arrange) => arrange.check(),
         LayerSpec::Input(_)
+        | LayerSpec::Pool1d(_)
         | LayerSpec::Pool2d(_)
+        | LayerSpec::GlobalPool1d(_)
         | LayerSpec::GlobalPool2d(_)
         | LayerSpec::Flatten
         | LayerSpec::Reshape(_)

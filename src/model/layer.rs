@@ -9,9 +9,17 @@ use crate::tensor::Shape;
 pub enum LayerSpec {
     /// Where samples of this shape enter the network.
     Input(Shape),
+    Conv1d(Conv1d),
     Conv2d(Conv2d),
+    DepthwiseConv2d(DepthwiseConv2d),
+    SeparableConv2d(SeparableConv2d),
+    Conv2dTranspose(Conv2dTranspose),
+    /// MaxPool1d and AveragePool1d.
+    Pool1d(Pool1d),
     /// MaxPool2d and AveragePool2d.
     Pool2d(Pool2d),
+    /// GlobalMaxPool1d and GlobalAveragePool1d.
+    GlobalPool1d(GlobalPool1d),
     /// GlobalMaxPool2d and GlobalAveragePool2d.
     GlobalPool2d(GlobalPool2d),
     /// Any shape to a vector, row-major.
@@ -34,9 +42,19 @@ impl LayerSpec {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Input(_) => "input",
+            Self::Conv1d(_) => "conv1d",
             Self::Conv2d(_) => "conv2d",
+            Self::DepthwiseConv2d(_) => "depthwise_conv2d",
+            Self::SeparableConv2d(_) => "separable_conv2d",
+            Self::Conv2dTranspose(_) => "conv2d_transpose",
+            Self::Pool1d(Pool1d { kind: PoolKind::Max, .. }) => "max_pool1d",
+            Self::Pool1d(Pool1d { kind: PoolKind::Average, .. }) => "average_pool1d",
             Self::Pool2d(Pool2d { kind: PoolKind::Max, .. }) => "max_pool2d",
             Self::Pool2d(Pool2d { kind: PoolKind::Average, .. }) => "average_pool2d",
+            Self::GlobalPool1d(GlobalPool1d { kind: PoolKind::Max, .. }) => "global_max_pool1d",
+            Self::GlobalPool1d(GlobalPool1d { kind: PoolKind::Average, .. }) => {
+                "global_average_pool1d"
+            }
             Self::GlobalPool2d(GlobalPool2d { kind: PoolKind::Max, .. }) => "global_max_pool2d",
             Self::GlobalPool2d(GlobalPool2d { kind: PoolKind::Average, .. }) => {
                 "global_average_pool2d"
@@ -56,11 +74,17 @@ impl LayerSpec {
     /// The function that the layer ends in, `Linear` for none.
     pub const fn activation(&self) -> Activation {
         match self {
+            Self::Conv1d(conv) => conv.activation,
             Self::Conv2d(conv) => conv.activation,
+            Self::DepthwiseConv2d(conv) => conv.activation,
+            Self::SeparableConv2d(conv) => conv.activation,
+            Self::Conv2dTranspose(conv) => conv.activation,
             Self::Dense(dense) => dense.activation,
             Self::Activation(activation) => *activation,
             Self::Input(_)
+            | Self::Pool1d(_)
             | Self::Pool2d(_)
+            | Self::GlobalPool1d(_)
             | Self::GlobalPool2d(_)
             | Self::Flatten
             | Self::Reshape(_)
@@ -126,6 +150,179 @@ impl Conv2d {
     }
 }
 
+/// How a window meets the ends of a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Padding1d {
+    /// Windows lie inside the sequence.
+    #[default]
+    Valid,
+    /// As TensorFlow: the output has ⌈steps / stride⌉ steps, an odd step of padding goes behind.
+    Same,
+    /// A window ends at its own step: all of its reach is padding before the sequence.
+    Causal,
+}
+
+/// Convolution (cross-correlation) of sequences (steps, channels) with a kernel of shape (kernel,
+/// input channels / groups, filters): a [`Conv2d`] of images of height 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv1d {
+    pub filters: usize,
+    pub kernel: usize,
+    pub strides: usize,
+    pub padding: Padding1d,
+    pub dilation: usize,
+    /// As of [`Conv2d::groups`].
+    pub groups: usize,
+    pub use_bias: bool,
+    pub activation: Activation,
+    pub kernel_initializer: Initializer,
+    pub bias_initializer: Initializer,
+    /// As of [`Conv2d::kernel_l2`].
+    pub kernel_l2: f64,
+}
+
+impl Conv1d {
+    /// Stride 1, no padding, with bias, linear.
+    pub fn new(filters: usize, kernel: usize) -> Self {
+        Self {
+            filters,
+            kernel,
+            strides: 1,
+            padding: Padding1d::Valid,
+            dilation: 1,
+            groups: 1,
+            use_bias: true,
+            activation: Activation::Linear,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+            kernel_l2: 0.0,
+        }
+    }
+}
+
+/// Convolution of each channel of an image for itself, with `depth_multiplier` filters each: a kernel
+/// of shape (kernel height, kernel width, channels, depth multiplier). The result has the filters of
+/// the first channel first: a [`Conv2d`] of as many groups as channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DepthwiseConv2d {
+    pub depth_multiplier: usize,
+    /// Height, width.
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub padding: Padding,
+    pub dilation: [usize; 2],
+    pub use_bias: bool,
+    pub activation: Activation,
+    pub kernel_initializer: Initializer,
+    pub bias_initializer: Initializer,
+    /// As of [`Conv2d::kernel_l2`].
+    pub kernel_l2: f64,
+}
+
+impl DepthwiseConv2d {
+    /// A square kernel, one filter per channel, stride 1, no padding, with bias, linear.
+    pub fn new(kernel: usize) -> Self {
+        Self {
+            depth_multiplier: 1,
+            kernel: [kernel; 2],
+            strides: [1; 2],
+            padding: Padding::Valid,
+            dilation: [1; 2],
+            use_bias: true,
+            activation: Activation::Linear,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+            kernel_l2: 0.0,
+        }
+    }
+}
+
+/// A [`DepthwiseConv2d`] without bias, and a convolution of its result with a kernel of one cell, of
+/// shape (1, 1, channels · depth multiplier, filters).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeparableConv2d {
+    pub filters: usize,
+    pub depth_multiplier: usize,
+    /// Height, width.
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub padding: Padding,
+    pub dilation: [usize; 2],
+    pub use_bias: bool,
+    pub activation: Activation,
+    pub depthwise_initializer: Initializer,
+    pub pointwise_initializer: Initializer,
+    pub bias_initializer: Initializer,
+    /// As of [`Conv2d::kernel_l2`], for either kernel.
+    pub depthwise_l2: f64,
+    pub pointwise_l2: f64,
+}
+
+impl SeparableConv2d {
+    /// A square kernel, one filter per channel, stride 1, no padding, with bias, linear.
+    pub fn new(filters: usize, kernel: usize) -> Self {
+        Self {
+            filters,
+            depth_multiplier: 1,
+            kernel: [kernel; 2],
+            strides: [1; 2],
+            padding: Padding::Valid,
+            dilation: [1; 2],
+            use_bias: true,
+            activation: Activation::Linear,
+            depthwise_initializer: Initializer::GlorotUniform,
+            pointwise_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+            depthwise_l2: 0.0,
+            pointwise_l2: 0.0,
+        }
+    }
+}
+
+/// The transpose of a convolution, also called deconvolution: what the gradient of a [`Conv2d`] is to
+/// its input, with a kernel of shape (kernel height, kernel width, filters, input channels). Of the
+/// sizes whose convolution would give an image of the input's size, `output_padding` chooses one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv2dTranspose {
+    pub filters: usize,
+    /// Height, width.
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    /// Of the convolution that is transposed.
+    pub padding: Padding,
+    /// With n cells of the input and a kernel that reaches over e of the result, there are
+    /// (n − 1) · stride + e + `output_padding` cells less the padding, which for `Same` is e less
+    /// 1 if e is odd. Left out: with `Valid` what the stride exceeds e by, with `Same` as much as makes
+    /// n · stride, else 0.
+    pub output_padding: Option<[usize; 2]>,
+    pub dilation: [usize; 2],
+    pub use_bias: bool,
+    pub activation: Activation,
+    pub kernel_initializer: Initializer,
+    pub bias_initializer: Initializer,
+    /// As of [`Conv2d::kernel_l2`].
+    pub kernel_l2: f64,
+}
+
+impl Conv2dTranspose {
+    /// A square kernel, stride 1, no padding, with bias, linear.
+    pub fn new(filters: usize, kernel: usize) -> Self {
+        Self {
+            filters,
+            kernel: [kernel; 2],
+            strides: [1; 2],
+            padding: Padding::Valid,
+            output_padding: None,
+            dilation: [1; 2],
+            use_bias: true,
+            activation: Activation::Linear,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+            kernel_l2: 0.0,
+        }
+    }
+}
+
 /// Max or average.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
@@ -160,6 +357,39 @@ impl Pool2d {
     pub fn average(size: usize) -> Self {
         Self::new(PoolKind::Average, size)
     }
+}
+
+/// Pooling over windows of a sequence: a [`Pool2d`] of images of height 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool1d {
+    pub kind: PoolKind,
+    pub pool: usize,
+    pub strides: usize,
+    pub padding: Padding1d,
+}
+
+impl Pool1d {
+    /// Windows side by side, no padding.
+    pub fn new(kind: PoolKind, size: usize) -> Self {
+        Self { kind, pool: size, strides: size, padding: Padding1d::Valid }
+    }
+
+    /// [`Pool1d::new`] of the largest value.
+    pub fn max(size: usize) -> Self {
+        Self::new(PoolKind::Max, size)
+    }
+
+    /// [`Pool1d::new`] of the mean.
+    pub fn average(size: usize) -> Self {
+        Self::new(PoolKind::Average, size)
+    }
+}
+
+/// Pooling over a whole sequence: (steps, C) to (C), or to (1, C) if `keep_dims`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobalPool1d {
+    pub kind: PoolKind,
+    pub keep_dims: bool,
 }
 
 /// Pooling over a whole image: (H, W, C) to (C), or to (1, 1, C) if `keep_dims`.

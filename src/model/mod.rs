@@ -11,6 +11,7 @@ mod graph;
 mod infer;
 mod initializer;
 mod layer;
+mod parts;
 mod sequential;
 pub(crate) mod settings;
 pub(crate) mod training;
@@ -31,8 +32,9 @@ pub(crate) use infer::concatenate_axis;
 pub use infer::{Parameter, Window2d};
 pub use initializer::Initializer;
 pub use layer::{
-    BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec, Merge, Padding, Pool2d,
-    PoolKind, Rescaling,
+    BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout,
+    GlobalPool1d, GlobalPool2d, LayerSpec, Merge, Padding, Padding1d, Pool1d, Pool2d, PoolKind,
+    Rescaling, SeparableConv2d,
 };
 pub use sequential::Sequential;
 pub use settings::SettingsError;

@@ -1,8 +1,9 @@
 //! A chain of layers, built as in Keras.
 
 use super::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Graph, GraphBuilder,
-    GraphError, LayerSpec, NodeId, Pool2d, PoolKind,
+    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Graph, GraphBuilder, GraphError,
+    LayerSpec, NodeId, Pool1d, Pool2d, PoolKind, SeparableConv2d,
 };
 use crate::tensor::Shape;
 
@@ -59,6 +60,47 @@ impl Sequential {
         self.layer(Conv2d { activation, ..Conv2d::new(filters, kernel) })
     }
 
+    /// A convolution of each channel for itself with a square kernel, stride 1, no padding.
+    pub fn depthwise_conv2d(self, kernel: usize, activation: Activation) -> Self {
+        self.layer(DepthwiseConv2d { activation, ..DepthwiseConv2d::new(kernel) })
+    }
+
+    /// A convolution of each channel for itself with a square kernel, stride 1, no padding, and one of
+    /// all channels at each pixel.
+    pub fn separable_conv2d(self, filters: usize, kernel: usize, activation: Activation) -> Self {
+        self.layer(SeparableConv2d { activation, ..SeparableConv2d::new(filters, kernel) })
+    }
+
+    /// A transposed convolution with a square kernel, stride 1, no padding.
+    pub fn conv2d_transpose(self, filters: usize, kernel: usize, activation: Activation) -> Self {
+        self.layer(Conv2dTranspose { activation, ..Conv2dTranspose::new(filters, kernel) })
+    }
+
+    /// A convolution of sequences, stride 1, no padding.
+    pub fn conv1d(self, filters: usize, kernel: usize, activation: Activation) -> Self {
+        self.layer(Conv1d { activation, ..Conv1d::new(filters, kernel) })
+    }
+
+    /// Max pooling of sequences over windows side by side.
+    pub fn max_pool1d(self, size: usize) -> Self {
+        self.layer(Pool1d::max(size))
+    }
+
+    /// Average pooling of sequences over windows side by side.
+    pub fn average_pool1d(self, size: usize) -> Self {
+        self.layer(Pool1d::average(size))
+    }
+
+    /// The mean of each channel of a sequence.
+    pub fn global_average_pool1d(self) -> Self {
+        self.layer(GlobalPool1d { kind: PoolKind::Average, keep_dims: false })
+    }
+
+    /// The largest value of each channel of a sequence.
+    pub fn global_max_pool1d(self) -> Self {
+        self.layer(GlobalPool1d { kind: PoolKind::Max, keep_dims: false })
+    }
+
     /// Max pooling over square windows side by side.
     pub fn max_pool2d(self, size: usize) -> Self {
         self.layer(Pool2d::max(size))
@@ -85,6 +127,26 @@ impl Sequential {
 
     pub fn reshape(self, shape: impl Into<Shape>) -> Self {
         self.layer(LayerSpec::Reshape(shape.into()))
+    }
+
+    /// The axes in another order, counted from 1.
+    pub fn permute(self, dims: impl Into<Vec<usize>>) -> Self {
+        self.layer(Arrange::Permute { dims: dims.into() })
+    }
+
+    /// Each pixel as `size` rows by `size` columns.
+    pub fn up_sampling2d(self, size: usize) -> Self {
+        self.layer(Arrange::UpSampling2d { size: [size; 2] })
+    }
+
+    /// Each step of a sequence `size` times.
+    pub fn up_sampling1d(self, size: usize) -> Self {
+        self.layer(Arrange::UpSampling1d { size })
+    }
+
+    /// A vector as each of `n` steps.
+    pub fn repeat_vector(self, n: usize) -> Self {
+        self.layer(Arrange::RepeatVector { n })
     }
 
     pub fn dense(self, units: usize, activation: Activation) -> Self {

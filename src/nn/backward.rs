@@ -84,6 +84,25 @@ impl Shard<'_> {
                 });
                 self.workspace.convolution = scratch;
             }
+            Op::Conv2dTranspose { geometry, kernel, bias } => {
+                let mut scratch = take(&mut self.workspace.convolution);
+                let x = &self.workspace.values[step.inputs[0].value];
+                // Of the convolution that is transposed, `dy` is the input and `x` the gradient.
+                gradient.of(kernel, first, |dw| {
+                    let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
+                    conv2d::kernel_gradient(pass, dw, &dy_and_room, x);
+                });
+                gradient.of_bias(bias.as_ref(), first, |db| {
+                    column_sums(isa, db, samples, geometry.input_cells(), Plain(dy));
+                });
+                let kernel = &self.parameters[kernel.range.start..];
+                self.input_gradient(step, 0, |_, dx| {
+                    let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
+                    let parameters = conv2d::Parameters { kernel, bias: None };
+                    conv2d::forward(pass, dx, &dy_and_room, parameters, conv2d::Behind::default());
+                });
+                self.workspace.convolution = scratch;
+            }
             Op::Dense { geometry, rows, kernel, bias } => {
                 let x = self.value(step.inputs[0].value);
                 match step.of_batch {

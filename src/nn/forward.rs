@@ -106,6 +106,12 @@ impl Shard<'_> {
                 self.workspace.convolution = scratch;
                 self.workspace.winners[index] = winners;
             }
+            Op::Conv2dTranspose { geometry, bias, .. } => {
+                let x = self.value(step.inputs[0].value);
+                let arranged = &self.prepared.arranged[index];
+                let bias = bias.as_ref().map(|bias| &parameters[bias.range.clone()]);
+                conv2d::transposed(isa, y, x, arranged, bias, samples, geometry);
+            }
             Op::Dense { geometry, rows, kernel, bias } => {
                 let parameters = dense::Parameters {
                     kernel: &parameters[kernel.range.start..],

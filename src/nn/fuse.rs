@@ -21,7 +21,7 @@ pub(super) fn fuse(
         fold_normalizations(graph, steps, lengths, named);
     }
     fuse_poolings(graph, steps, lengths, named);
-    prepare_input_gradients(graph, steps);
+    prepare_input_gradients(steps);
 }
 
 /// Makes one step of a layer without activation and an activation behind it which alone reads it.
@@ -121,14 +121,10 @@ fn fusible(
     pooling: usize,
     named: &[usize],
 ) -> Option<(usize, conv2d::Geometry)> {
-    let spec = |step: &Step| {
-        let node = &graph.nodes()[step.node];
-        (&graph.layers()[node.layer].spec, graph.shape(*node.inputs.first().expect("one input")))
-    };
-    let (LayerSpec::Pool2d(pool), image) = spec(&steps[pooling]) else { return None };
+    let (LayerSpec::Pool2d(pool), image) = &steps[pooling].part else { return None };
     let value = steps[pooling].inputs[0].value;
     let convolution = steps[..pooling].iter().position(|step| step.output == value)?;
-    let (LayerSpec::Conv2d(conv), input) = spec(&steps[convolution]) else { return None };
+    let (LayerSpec::Conv2d(conv), input) = &steps[convolution].part else { return None };
     let readers = steps.iter().flat_map(|step| &step.inputs).filter(|input| input.value == value);
     let step = &steps[convolution];
     let bare = steps[pooling].activation == Activation::Linear;
@@ -144,14 +140,12 @@ fn fusible(
 }
 
 /// Prepares the convolutions that pass a gradient on to what they read.
-fn prepare_input_gradients(graph: &Graph, steps: &mut [Step]) {
+fn prepare_input_gradients(steps: &mut [Step]) {
     for step in steps.iter_mut().filter(|step| step.backward && step.inputs[0].backward) {
-        let node = &graph.nodes()[step.node];
-        let spec = &graph.layers()[node.layer].spec;
-        if let (Op::Conv2d { geometry, .. }, LayerSpec::Conv2d(conv)) = (&mut step.op, spec)
+        if let (Op::Conv2d { geometry, .. }, (LayerSpec::Conv2d(conv), input)) =
+            (&mut step.op, &step.part)
             && !geometry.is_pooled()
         {
-            let input = graph.shape(node.inputs[0]);
             **geometry = conv2d::Geometry::with_input_gradient(conv, input);
         }
     }

@@ -409,6 +409,16 @@ proptest! {
     }
 
     #[test]
+    fn sequences(case in cases(graphs::sequences()), seed: u64) {
+        assert_case(&case, seed)?;
+    }
+
+    #[test]
+    fn derived_convolutions(case in cases(graphs::derived_convolutions()), seed: u64) {
+        assert_case(&case, seed)?;
+    }
+
+    #[test]
     fn arranges(case in cases(graphs::arranges()), seed: u64) {
         assert_case(&case, seed)?;
     }

@@ -1,6 +1,7 @@
 //! What is done at each node, worked out once per graph: buffers, geometries, who adds to whose
 //! gradient.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::fuse::fuse;
@@ -44,6 +45,8 @@ pub(super) struct OutputPlan {
 pub(super) struct Step {
     /// Keys random numbers.
     pub(super) node: usize,
+    /// The layer applied, or the part of it that this step is, and the shape that it takes.
+    pub(super) part: (LayerSpec, Shape),
     pub(super) op: Op,
     pub(super) inputs: Vec<Input>,
     /// The buffer of the result.
@@ -89,11 +92,31 @@ pub(super) struct Input {
 /// What a step computes, before its activation.
 #[derive(Debug)]
 pub(super) enum Op {
-    Conv2d { geometry: Box<conv2d::Geometry>, kernel: Weights, bias: Option<Weights> },
-    Dense { geometry: dense::Geometry, rows: usize, kernel: Weights, bias: Option<Weights> },
+    Conv2d {
+        geometry: Box<conv2d::Geometry>,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
+    /// Of the convolution that is transposed.
+    Conv2dTranspose {
+        geometry: Box<conv2d::Geometry>,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
+    Dense {
+        geometry: dense::Geometry,
+        rows: usize,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
     Pool2d(Box<pool2d::Geometry>),
-    GlobalPool2d { kind: PoolKind, geometry: global_pool2d::Geometry },
-    Dropout { rate: f64 },
+    GlobalPool2d {
+        kind: PoolKind,
+        geometry: global_pool2d::Geometry,
+    },
+    Dropout {
+        rate: f64,
+    },
     BatchNormalization(Norm),
     Activation,
     Arrange(Arrangement),
@@ -143,42 +166,60 @@ impl Plan {
                 value_of.push(value_of[input.0]);
                 continue;
             }
-            let output = lengths.len();
-            lengths.push(shape.elements());
-            value_of.push(output);
-            let shapes: Vec<&Shape> = applied.inputs.iter().map(|&id| graph.shape(id)).collect();
-            let weights = LayerWeights::new(graph, layout, applied.layer);
-            let Some(op) = operation(&layer.spec, &shapes, shape, &weights, layer.trainable) else {
-                needs_gradient.push(false);
-                continue;
-            };
-            let inputs: Vec<Input> = (applied.inputs.iter())
+            let mut inputs: Vec<Input> = (applied.inputs.iter())
                 .map(|id| value_of[id.0])
                 .map(|value| Input { value, backward: needs_gradient[value], accumulate: false })
                 .collect();
-            let backward = weights.any_trained() || inputs.iter().any(|input| input.backward);
-            needs_gradient.push(backward);
-            let activation = layer.spec.activation();
-            steps.push(Step {
-                node,
-                op,
-                inputs,
-                output,
-                norm: None,
-                activation,
-                width: shape.dims().last().copied().unwrap_or(1),
-                keep_before: losses.is_some() && activation::needs_input(activation),
-                fused_with_loss: false,
-                backward: backward && losses.is_some(),
-                first_for_parameters: true,
-                of_batch: None,
-            });
+            let shapes: Vec<&Shape> = applied.inputs.iter().map(|&id| graph.shape(id)).collect();
+            let weights = LayerWeights::new(graph, layout, applied.layer);
+            let parts = shapes.first().map(|input| layer.spec.parts(input));
+            let parts = parts.map_or_else(Vec::new, |parts| parts.expect("checked with the graph"));
+            if parts.is_empty() {
+                // An input of the graph.
+                lengths.push(shape.elements());
+                needs_gradient.push(false);
+            }
+            let ends = parts.iter().skip(1).map(|(_, input)| input).chain([shape]);
+            for (number, (part, end)) in parts.iter().zip(ends).enumerate() {
+                let (spec, input) = part;
+                let output = lengths.len();
+                lengths.push(end.elements());
+                let kernel = match (&layer.spec, number) {
+                    (LayerSpec::SeparableConv2d(_), 0) => "depthwise_kernel",
+                    (LayerSpec::SeparableConv2d(_), _) => "pointwise_kernel",
+                    _ => "kernel",
+                };
+                let applied = Applied { inputs: &shapes, output: shape, weights: &weights, kernel };
+                let op = operation(spec, input, &applied, layer.trainable);
+                let trained = op.parameters().any(|weights| weights.trained);
+                let backward = trained || inputs.iter().any(|input| input.backward);
+                needs_gradient.push(backward);
+                let activation = spec.activation();
+                let step = Step {
+                    node,
+                    part: part.clone(),
+                    op,
+                    inputs,
+                    output,
+                    norm: None,
+                    activation,
+                    width: end.dims().last().copied().unwrap_or(1),
+                    keep_before: losses.is_some() && activation::needs_input(activation),
+                    fused_with_loss: false,
+                    backward: backward && losses.is_some(),
+                    first_for_parameters: true,
+                    of_batch: None,
+                };
+                steps.push(step);
+                inputs = vec![Input { value: output, backward, accumulate: false }];
+            }
+            value_of.push(lengths.len() - 1);
         }
         let named: Vec<usize> = graph.outputs().iter().map(|id| value_of[id.node.0]).collect();
         fuse(graph, &mut steps, &mut lengths, &named, losses.is_some());
         let inputs = graph.inputs().iter().map(|id| value_of[id.0]).collect();
         let outputs = plan_outputs(graph, &value_of, &mut steps, losses);
-        mark_first_writers(graph, &mut steps, &outputs, lengths.len());
+        mark_first_writers(&mut steps, &outputs, lengths.len());
         number_of_batch(graph, &mut steps);
         let barriers = steps.iter().enumerate().filter(|(_, step)| step.is_barrier());
         let barriers = barriers.map(|(index, _)| index).collect();
@@ -204,7 +245,7 @@ impl Plan {
 
     pub(super) fn convolutions(&self) -> impl Iterator<Item = &conv2d::Geometry> {
         self.steps.iter().filter_map(|step| match &step.op {
-            Op::Conv2d { geometry, .. } => Some(&**geometry),
+            Op::Conv2d { geometry, .. } | Op::Conv2dTranspose { geometry, .. } => Some(&**geometry),
             _ => None,
         })
     }
@@ -227,10 +268,17 @@ impl Step {
 }
 
 impl Op {
+    /// Whether it reads the kernel in the order of an input gradient on the way forward.
+    pub(super) fn is_transposed(&self) -> bool {
+        matches!(self, Self::Conv2dTranspose { .. })
+    }
+
     /// Values of the kernel as the input gradient reads it.
     pub(super) fn arranged_length(&self) -> usize {
         match self {
-            Self::Conv2d { geometry, .. } => geometry.arranged_length(),
+            Self::Conv2d { geometry, .. } | Self::Conv2dTranspose { geometry, .. } => {
+                geometry.arranged_length()
+            }
             Self::Dense { geometry, .. } => geometry.arranged_length(),
             _ => 0,
         }
@@ -238,9 +286,9 @@ impl Op {
 
     fn parameters(&self) -> impl Iterator<Item = &Weights> {
         let (first, second) = match self {
-            Self::Conv2d { kernel, bias, .. } | Self::Dense { kernel, bias, .. } => {
-                (Some(kernel), bias.as_ref())
-            }
+            Self::Conv2d { kernel, bias, .. }
+            | Self::Conv2dTranspose { kernel, bias, .. }
+            | Self::Dense { kernel, bias, .. } => (Some(kernel), bias.as_ref()),
             Self::BatchNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
             Self::Pool2d(_)
             | Self::GlobalPool2d { .. }
@@ -297,36 +345,52 @@ impl<'a> LayerWeights<'a> {
     fn get(&self, name: &str) -> Weights {
         self.find(name).expect("the layer has this parameter")
     }
-
-    fn any_trained(&self) -> bool {
-        self.0.iter().any(|(_, weights)| weights.trained)
-    }
 }
 
-/// What a layer computes; nothing for those that only name or rename a value.
-fn operation(
-    spec: &LayerSpec,
-    inputs: &[&Shape],
-    output: &Shape,
-    weights: &LayerWeights<'_>,
-    trainable: bool,
-) -> Option<Op> {
-    let input = *inputs.first()?;
+/// What a layer is applied to, and with what.
+struct Applied<'a> {
+    inputs: &'a [&'a Shape],
+    output: &'a Shape,
+    weights: &'a LayerWeights<'a>,
+    /// The name of the kernel, if there is one.
+    kernel: &'static str,
+}
+
+/// What a layer, or a part of one, computes of an `input` of this shape.
+fn operation(spec: &LayerSpec, input: &Shape, applied: &Applied<'_>, trainable: bool) -> Op {
+    let Applied { inputs, output, weights, kernel } = *applied;
     let image = || input.as_image().expect("checked with the graph");
-    Some(match spec {
-        LayerSpec::Input(_) | LayerSpec::Flatten | LayerSpec::Reshape(_) => return None,
+    let bias = |used: bool| used.then(|| weights.get("bias"));
+    match spec {
+        LayerSpec::Input(_) | LayerSpec::Flatten | LayerSpec::Reshape(_) => {
+            unreachable!("it only names or renames a value")
+        }
+        LayerSpec::Conv1d(_)
+        | LayerSpec::DepthwiseConv2d(_)
+        | LayerSpec::SeparableConv2d(_)
+        | LayerSpec::Pool1d(_)
+        | LayerSpec::GlobalPool1d(_) => unreachable!("it is made of others"),
         LayerSpec::Conv2d(conv) => Op::Conv2d {
             geometry: Box::new(conv2d::Geometry::new(conv, input)),
-            kernel: weights.get("kernel"),
-            bias: weights.find("bias"),
+            kernel: weights.get(kernel),
+            bias: bias(conv.use_bias),
         },
+        LayerSpec::Conv2dTranspose(conv) => {
+            let (transposed, output) = conv.transposed(input).expect("checked with the graph");
+            let geometry = conv2d::Geometry::with_input_gradient(&transposed, &output);
+            Op::Conv2dTranspose {
+                geometry: Box::new(geometry),
+                kernel: weights.get(kernel),
+                bias: bias(conv.use_bias),
+            }
+        }
         LayerSpec::Dense(dense) => {
             let inputs = input.dims().last().copied().expect("checked with the graph");
             Op::Dense {
                 geometry: dense::Geometry::new(inputs, dense.units),
                 rows: input.elements() / inputs,
-                kernel: weights.get("kernel"),
-                bias: weights.find("bias"),
+                kernel: weights.get(kernel),
+                bias: bias(dense.use_bias),
             }
         }
         LayerSpec::Pool2d(pool) => Op::Pool2d(Box::new(pool2d::Geometry::new(pool, input))),
@@ -375,7 +439,7 @@ fn operation(
             });
             Op::Concatenate(slots.collect())
         }
-    })
+    }
 }
 
 /// Decides for each output whether its loss and the activation before it are computed as one: where
@@ -442,18 +506,18 @@ fn number_of_batch(graph: &Graph, steps: &mut [Step]) {
 }
 
 /// Marks, in the order of the way back, who writes a gradient first and who adds to it.
-fn mark_first_writers(graph: &Graph, steps: &mut [Step], outputs: &[OutputPlan], values: usize) {
+fn mark_first_writers(steps: &mut [Step], outputs: &[OutputPlan], values: usize) {
     let mut written = vec![false; values];
     for output in outputs {
         written[output.value] = true;
     }
-    let mut layers_written = vec![false; graph.layers().len()];
+    let mut parameters = BTreeSet::new();
     for step in steps.iter_mut().rev() {
         // A value that leads to no loss would have no gradient; the graph's rules exclude it.
         for input in step.inputs.iter_mut().filter(|input| input.backward) {
             input.accumulate = std::mem::replace(&mut written[input.value], true);
         }
-        let layer = graph.nodes()[step.node].layer;
-        step.first_for_parameters = !std::mem::replace(&mut layers_written[layer], true);
+        step.first_for_parameters =
+            step.op.parameters().all(|weights| parameters.insert(weights.range.start));
     }
 }

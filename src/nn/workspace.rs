@@ -106,7 +106,7 @@ impl Workspace {
 /// for normalisations by the batch where the shards wait for each other.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// Per step: the kernel as the input gradient reads it.
+    /// Per step: the kernel as the input gradient, or a transposed convolution, reads it.
     pub(super) arranged: Vec<Aligned>,
     /// Per step: how a normalisation scales.
     pub(super) scalings: Vec<Scaling>,
@@ -117,7 +117,8 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub(super) fn new(plan: &Plan, training: bool) -> Self {
         let arranged = plan.steps.iter().map(|step| {
-            let wanted = training && step.inputs.first().is_some_and(|input| input.backward);
+            let back = training && step.inputs.first().is_some_and(|input| input.backward);
+            let wanted = back || step.op.is_transposed();
             Aligned::zeros(if wanted { step.op.arranged_length() } else { 0 })
         });
         let channels = |step: &Step| step.norm().map_or(0, |norm| norm.channels);
@@ -142,7 +143,8 @@ impl Prepared {
             }
             match &step.op {
                 _ if arranged.is_empty() => {}
-                Op::Conv2d { geometry, kernel, .. } => {
+                Op::Conv2d { geometry, kernel, .. }
+                | Op::Conv2dTranspose { geometry, kernel, .. } => {
                     conv2d::arrange_kernel(arranged, &parameters[kernel.range.clone()], geometry);
                 }
                 Op::Dense { geometry, kernel, .. } => {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::numbers::{bytes, grouped};
 use super::table::{Align, Charset, Table, plain};
-use crate::model::{Conv2d, Graph, LayerSpec, NodeId};
+use crate::model::{Graph, LayerSpec, NodeId};
 use crate::nn::Model;
 use crate::tensor::Shape;
 
@@ -106,21 +106,33 @@ fn elements(shape: &Shape) -> u64 {
     shape.checked_elements().map_or(u64::MAX, |elements| elements as u64)
 }
 
-/// As many as the output has elements, times the inputs that each of them sums over.
+/// For each element that a layer gives, those that it sums over; of a transposed convolution, for each
+/// that it takes, those that it is added to.
 fn macs(graph: &Graph, index: usize) -> u64 {
-    let channels = || {
-        let input = graph.nodes()[index].inputs.first().map(|&input| graph.shape(input));
-        input.and_then(|shape| shape.dims().last()).map_or(0, |&channels| channels as u64)
-    };
-    let summed = match &graph.layer_of(NodeId(index)).spec {
-        LayerSpec::Conv2d(Conv2d { kernel: [height, width], groups, .. }) => {
-            let window = (*height as u64).saturating_mul(*width as u64);
-            window.saturating_mul(channels() / *groups as u64)
+    let node = &graph.nodes()[index];
+    let Some(input) = node.inputs.first().map(|&input| graph.shape(input)) else { return 0 };
+    let (all, output) = (elements(input), elements(graph.shape(NodeId(index))));
+    let channels = input.dims().last().map_or(0, |&channels| channels as u64);
+    let product = |factors: &[u64]| factors.iter().copied().fold(1, u64::saturating_mul);
+    let area = |[height, width]: [usize; 2]| product(&[height as u64, width as u64]);
+    match &graph.layer_of(NodeId(index)).spec {
+        LayerSpec::Conv1d(conv) => {
+            product(&[conv.kernel as u64, channels / conv.groups as u64, output])
         }
-        LayerSpec::Dense(_) => channels(),
+        LayerSpec::Conv2d(conv) => {
+            product(&[area(conv.kernel), channels / conv.groups as u64, output])
+        }
+        LayerSpec::DepthwiseConv2d(conv) => product(&[area(conv.kernel), output]),
+        LayerSpec::SeparableConv2d(conv) => {
+            let cells = output / conv.filters as u64;
+            let between = product(&[channels, conv.depth_multiplier as u64]);
+            let each = area(conv.kernel).saturating_add(conv.filters as u64);
+            product(&[cells, between, each])
+        }
+        LayerSpec::Conv2dTranspose(conv) => product(&[area(conv.kernel), conv.filters as u64, all]),
+        LayerSpec::Dense(_) => product(&[channels, output]),
         _ => 0,
-    };
-    summed.saturating_mul(elements(graph.shape(NodeId(index))))
+    }
 }
 
 fn is_chain(graph: &Graph) -> bool {
@@ -191,7 +203,7 @@ impl fmt::Display for Summary {
 mod tests {
     use super::*;
     use crate::model::{
-        Activation, BatchNormalization, Dense, GraphBuilder, Merge, Padding, Sequential,
+        Activation, BatchNormalization, Conv2d, Dense, GraphBuilder, Merge, Padding, Sequential,
     };
 
     fn mnist() -> Graph {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use keepnet::Shape;
 use keepnet::bytes::atomic;
-use keepnet::model::{Activation, Conv2d, Dense, Graph, LayerSpec, Output};
+use keepnet::model::{Activation, Graph, Output};
 use keepnet::report::numbers::percent;
 use keepnet::report::{Align, Charset, Table};
 use keepnet::wire::npy;
@@ -208,12 +208,7 @@ impl OutputReport<'_> {
 
 /// Whether the values of `output` are probabilities that sum to 1.
 pub(crate) fn is_softmax(graph: &Graph, output: &Output) -> bool {
-    matches!(
-        graph.layer_of(output.node).spec,
-        LayerSpec::Activation(Activation::Softmax)
-            | LayerSpec::Dense(Dense { activation: Activation::Softmax, .. })
-            | LayerSpec::Conv2d(Conv2d { activation: Activation::Softmax, .. })
-    )
+    graph.layer_of(output.node).spec.activation() == Activation::Softmax
 }
 
 /// The index of the element that stands at `place` in row-major order.

@@ -7,8 +7,9 @@ use super::json::Real;
 use super::tensors::MAX_RANK;
 use crate::format::error::Fault;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Initializer,
-    LayerSpec, Merge, Padding, Pool2d, PoolKind, Rescaling,
+    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Initializer, LayerSpec, Merge, Padding,
+    Padding1d, Pool1d, Pool2d, PoolKind, Rescaling, SeparableConv2d,
 };
 use crate::tensor::Shape;
 
@@ -123,6 +124,83 @@ pub(super) enum SpecJson {
     RepeatVector {
         n: usize,
     },
+    Conv1d {
+        filters: usize,
+        kernel: usize,
+        strides: usize,
+        padding: Padding1dJson,
+        dilation: usize,
+        groups: usize,
+        use_bias: bool,
+        activation: ActivationJson,
+        kernel_initializer: InitializerJson,
+        bias_initializer: InitializerJson,
+        kernel_l2: Real,
+    },
+    MaxPool1d {
+        pool: usize,
+        strides: usize,
+        padding: Padding1dJson,
+    },
+    AveragePool1d {
+        pool: usize,
+        strides: usize,
+        padding: Padding1dJson,
+    },
+    GlobalMaxPool1d {
+        keep_dims: bool,
+    },
+    GlobalAveragePool1d {
+        keep_dims: bool,
+    },
+    DepthwiseConv2d {
+        depth_multiplier: usize,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        padding: PaddingJson,
+        dilation: [usize; 2],
+        use_bias: bool,
+        activation: ActivationJson,
+        kernel_initializer: InitializerJson,
+        bias_initializer: InitializerJson,
+        kernel_l2: Real,
+    },
+    SeparableConv2d {
+        filters: usize,
+        depth_multiplier: usize,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        padding: PaddingJson,
+        dilation: [usize; 2],
+        use_bias: bool,
+        activation: ActivationJson,
+        depthwise_initializer: InitializerJson,
+        pointwise_initializer: InitializerJson,
+        bias_initializer: InitializerJson,
+        depthwise_l2: Real,
+        pointwise_l2: Real,
+    },
+    Conv2dTranspose {
+        filters: usize,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        padding: PaddingJson,
+        output_padding: Option<[usize; 2]>,
+        dilation: [usize; 2],
+        use_bias: bool,
+        activation: ActivationJson,
+        kernel_initializer: InitializerJson,
+        bias_initializer: InitializerJson,
+        kernel_l2: Real,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Padding1dJson {
+    Valid,
+    Same,
+    Causal,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -235,6 +313,119 @@ impl From<&LayerSpec> for SpecJson {
             &LayerSpec::Rescaling(Rescaling { scale, offset }) => {
                 Self::Rescaling { scale: Real(scale), offset: Real(offset) }
             }
+            &LayerSpec::Conv1d(Conv1d {
+                filters,
+                kernel,
+                strides,
+                padding,
+                dilation,
+                groups,
+                use_bias,
+                activation,
+                kernel_initializer,
+                bias_initializer,
+                kernel_l2,
+            }) => Self::Conv1d {
+                filters,
+                kernel,
+                strides,
+                padding: padding.into(),
+                dilation,
+                groups,
+                use_bias,
+                activation: activation.into(),
+                kernel_initializer: kernel_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                kernel_l2: Real(kernel_l2),
+            },
+            &LayerSpec::DepthwiseConv2d(DepthwiseConv2d {
+                depth_multiplier,
+                kernel,
+                strides,
+                padding,
+                dilation,
+                use_bias,
+                activation,
+                kernel_initializer,
+                bias_initializer,
+                kernel_l2,
+            }) => Self::DepthwiseConv2d {
+                depth_multiplier,
+                kernel,
+                strides,
+                padding: padding.into(),
+                dilation,
+                use_bias,
+                activation: activation.into(),
+                kernel_initializer: kernel_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                kernel_l2: Real(kernel_l2),
+            },
+            &LayerSpec::SeparableConv2d(SeparableConv2d {
+                filters,
+                depth_multiplier,
+                kernel,
+                strides,
+                padding,
+                dilation,
+                use_bias,
+                activation,
+                depthwise_initializer,
+                pointwise_initializer,
+                bias_initializer,
+                depthwise_l2,
+                pointwise_l2,
+            }) => Self::SeparableConv2d {
+                filters,
+                depth_multiplier,
+                kernel,
+                strides,
+                padding: padding.into(),
+                dilation,
+                use_bias,
+                activation: activation.into(),
+                depthwise_initializer: depthwise_initializer.into(),
+                pointwise_initializer: pointwise_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                depthwise_l2: Real(depthwise_l2),
+                pointwise_l2: Real(pointwise_l2),
+            },
+            &LayerSpec::Conv2dTranspose(Conv2dTranspose {
+                filters,
+                kernel,
+                strides,
+                padding,
+                output_padding,
+                dilation,
+                use_bias,
+                activation,
+                kernel_initializer,
+                bias_initializer,
+                kernel_l2,
+            }) => Self::Conv2dTranspose {
+                filters,
+                kernel,
+                strides,
+                padding: padding.into(),
+                output_padding,
+                dilation,
+                use_bias,
+                activation: activation.into(),
+                kernel_initializer: kernel_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                kernel_l2: Real(kernel_l2),
+            },
+            &LayerSpec::Pool1d(Pool1d { kind, pool, strides, padding }) => {
+                let padding = padding.into();
+                match kind {
+                    PoolKind::Max => Self::MaxPool1d { pool, strides, padding },
+                    PoolKind::Average => Self::AveragePool1d { pool, strides, padding },
+                }
+            }
+            &LayerSpec::GlobalPool1d(GlobalPool1d { kind, keep_dims }) => match kind {
+                PoolKind::Max => Self::GlobalMaxPool1d { keep_dims },
+                PoolKind::Average => Self::GlobalAveragePool1d { keep_dims },
+            },
             &LayerSpec::Merge(merge) => match merge {
                 Merge::Add => Self::Add,
                 Merge::Subtract => Self::Subtract,
@@ -298,7 +489,15 @@ impl SpecJson {
             | Self::ZeroPadding1d { .. }
             | Self::UpSampling1d { .. }
             | Self::UpSampling2d { .. }
-            | Self::RepeatVector { .. } => 2,
+            | Self::RepeatVector { .. }
+            | Self::Conv1d { .. }
+            | Self::MaxPool1d { .. }
+            | Self::AveragePool1d { .. }
+            | Self::GlobalMaxPool1d { .. }
+            | Self::GlobalAveragePool1d { .. }
+            | Self::DepthwiseConv2d { .. }
+            | Self::SeparableConv2d { .. }
+            | Self::Conv2dTranspose { .. } => 2,
         }
     }
 
@@ -402,6 +601,126 @@ impl SpecJson {
             Self::UpSampling1d { size } => Arrange::UpSampling1d { size }.into(),
             Self::UpSampling2d { size } => Arrange::UpSampling2d { size }.into(),
             Self::RepeatVector { n } => Arrange::RepeatVector { n }.into(),
+            Self::Conv1d {
+                filters,
+                kernel,
+                strides,
+                padding,
+                dilation,
+                groups,
+                use_bias,
+                activation,
+                kernel_initializer,
+                bias_initializer,
+                kernel_l2: Real(kernel_l2),
+            } => LayerSpec::Conv1d(Conv1d {
+                filters,
+                kernel,
+                strides,
+                padding: padding.into(),
+                dilation,
+                groups,
+                use_bias,
+                activation: activation.into(),
+                kernel_initializer: kernel_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                kernel_l2,
+            }),
+            Self::DepthwiseConv2d {
+                depth_multiplier,
+                kernel,
+                strides,
+                padding,
+                dilation,
+                use_bias,
+                activation,
+                kernel_initializer,
+                bias_initializer,
+                kernel_l2: Real(kernel_l2),
+            } => LayerSpec::DepthwiseConv2d(DepthwiseConv2d {
+                depth_multiplier,
+                kernel,
+                strides,
+                padding: padding.into(),
+                dilation,
+                use_bias,
+                activation: activation.into(),
+                kernel_initializer: kernel_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                kernel_l2,
+            }),
+            Self::SeparableConv2d {
+                filters,
+                depth_multiplier,
+                kernel,
+                strides,
+                padding,
+                dilation,
+                use_bias,
+                activation,
+                depthwise_initializer,
+                pointwise_initializer,
+                bias_initializer,
+                depthwise_l2: Real(depthwise_l2),
+                pointwise_l2: Real(pointwise_l2),
+            } => LayerSpec::SeparableConv2d(SeparableConv2d {
+                filters,
+                depth_multiplier,
+                kernel,
+                strides,
+                padding: padding.into(),
+                dilation,
+                use_bias,
+                activation: activation.into(),
+                depthwise_initializer: depthwise_initializer.into(),
+                pointwise_initializer: pointwise_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                depthwise_l2,
+                pointwise_l2,
+            }),
+            Self::Conv2dTranspose {
+                filters,
+                kernel,
+                strides,
+                padding,
+                output_padding,
+                dilation,
+                use_bias,
+                activation,
+                kernel_initializer,
+                bias_initializer,
+                kernel_l2: Real(kernel_l2),
+            } => LayerSpec::Conv2dTranspose(Conv2dTranspose {
+                filters,
+                kernel,
+                strides,
+                padding: padding.into(),
+                output_padding,
+                dilation,
+                use_bias,
+                activation: activation.into(),
+                kernel_initializer: kernel_initializer.into(),
+                bias_initializer: bias_initializer.into(),
+                kernel_l2,
+            }),
+            Self::MaxPool1d { pool, strides, padding } => LayerSpec::Pool1d(Pool1d {
+                kind: PoolKind::Max,
+                pool,
+                strides,
+                padding: padding.into(),
+            }),
+            Self::AveragePool1d { pool, strides, padding } => LayerSpec::Pool1d(Pool1d {
+                kind: PoolKind::Average,
+                pool,
+                strides,
+                padding: padding.into(),
+            }),
+            Self::GlobalMaxPool1d { keep_dims } => {
+                LayerSpec::GlobalPool1d(GlobalPool1d { kind: PoolKind::Max, keep_dims })
+            }
+            Self::GlobalAveragePool1d { keep_dims } => {
+                LayerSpec::GlobalPool1d(GlobalPool1d { kind: PoolKind::Average, keep_dims })
+            }
         })
     }
 }
@@ -467,6 +786,7 @@ macro_rules! twins {
 }
 
 twins! {
+    Padding1d = Padding1dJson { Valid, Same, Causal }
     Padding = PaddingJson { Valid, Same, Explicit { top, bottom, left, right } }
     Activation = ActivationJson {
         Linear,

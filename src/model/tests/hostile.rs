@@ -100,7 +100,68 @@ fn merge() -> impl Strategy<Value = Merge> {
     ]
 }
 
+/// The same window for every layer that has one, of two axes or of one.
+fn windowed() -> impl Strategy<Value = LayerSpec> {
+    let padding1d = select(vec![Padding1d::Valid, Padding1d::Same, Padding1d::Causal]);
+    let more = prop_oneof![Just(None), pair().prop_map(Some)];
+    (0..4_usize, conv2d(), size(), padding1d, more).prop_map(
+        |(which, conv, depth_multiplier, padding, output_padding)| match which {
+            0 => Conv1d {
+                kernel: conv.kernel[0],
+                strides: conv.strides[0],
+                padding,
+                dilation: conv.dilation[0],
+                groups: conv.groups,
+                ..Conv1d::new(conv.filters, 1)
+            }
+            .into(),
+            1 => DepthwiseConv2d {
+                depth_multiplier,
+                kernel: conv.kernel,
+                strides: conv.strides,
+                padding: conv.padding,
+                dilation: conv.dilation,
+                ..DepthwiseConv2d::new(1)
+            }
+            .into(),
+            2 => SeparableConv2d {
+                depth_multiplier,
+                kernel: conv.kernel,
+                strides: conv.strides,
+                padding: conv.padding,
+                dilation: conv.dilation,
+                ..SeparableConv2d::new(conv.filters, 1)
+            }
+            .into(),
+            _ => Conv2dTranspose {
+                kernel: conv.kernel,
+                strides: conv.strides,
+                padding: conv.padding,
+                output_padding,
+                dilation: conv.dilation,
+                ..Conv2dTranspose::new(conv.filters, 1)
+            }
+            .into(),
+        },
+    )
+}
+
 fn spec() -> impl Strategy<Value = LayerSpec> {
+    let kind = || select(vec![PoolKind::Max, PoolKind::Average]);
+    let padding1d = select(vec![Padding1d::Valid, Padding1d::Same, Padding1d::Causal]);
+    prop_oneof![
+        2 => windowed(),
+        1 => (kind(), size(), size(), padding1d)
+            .prop_map(|(kind, pool, strides, padding)| {
+                Pool1d { kind, pool, strides, padding }.into()
+            }),
+        1 => (kind(), any::<bool>())
+            .prop_map(|(kind, keep_dims)| GlobalPool1d { kind, keep_dims }.into()),
+        8 => plain_spec(),
+    ]
+}
+
+fn plain_spec() -> impl Strategy<Value = LayerSpec> {
     let kind = || select(vec![PoolKind::Max, PoolKind::Average]);
     prop_oneof![
         shape().prop_map(LayerSpec::Input),

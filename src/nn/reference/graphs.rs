@@ -6,8 +6,10 @@ use proptest::sample::{Index, select};
 
 use super::{Case, Mode, Problem};
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Graph,
-    GraphBuilder, LayerSpec, Loss, Merge, NodeId, Padding, Pool2d, PoolKind, Rescaling, Sequential,
+    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss,
+    Merge, NodeId, Padding, Padding1d, Pool1d, Pool2d, PoolKind, Rescaling, SeparableConv2d,
+    Sequential,
 };
 use crate::tensor::Shape;
 
@@ -175,6 +177,105 @@ fn batch_normalization() -> impl Strategy<Value = BatchNormalization> {
     )
 }
 
+fn depthwise_conv2d() -> impl Strategy<Value = DepthwiseConv2d> {
+    let window = (pair(1..=4), pair(1..=3), padding(), pair(1..=3));
+    (1..4_usize, window, activation(), any::<bool>()).prop_map(
+        |(depth_multiplier, (kernel, strides, padding, dilation), activation, use_bias)| {
+            DepthwiseConv2d {
+                depth_multiplier,
+                kernel,
+                strides,
+                padding,
+                dilation,
+                use_bias,
+                activation,
+                ..DepthwiseConv2d::new(1)
+            }
+        },
+    )
+}
+
+fn separable_conv2d() -> impl Strategy<Value = SeparableConv2d> {
+    (depthwise_conv2d(), select(vec![1_usize, 2, 5, 16, 17])).prop_map(|(conv, filters)| {
+        SeparableConv2d {
+            depth_multiplier: conv.depth_multiplier,
+            kernel: conv.kernel,
+            strides: conv.strides,
+            padding: conv.padding,
+            dilation: conv.dilation,
+            use_bias: conv.use_bias,
+            activation: conv.activation,
+            ..SeparableConv2d::new(filters, 1)
+        }
+    })
+}
+
+fn conv2d_transpose() -> impl Strategy<Value = Conv2dTranspose> {
+    let output_padding = prop_oneof![2 => Just(None), 1 => pair(0..=2).prop_map(Some)];
+    (conv2d(1), output_padding).prop_map(|(conv, output_padding)| Conv2dTranspose {
+        filters: conv.filters,
+        kernel: conv.kernel,
+        strides: conv.strides,
+        padding: conv.padding,
+        output_padding,
+        dilation: conv.dilation,
+        use_bias: conv.use_bias,
+        activation: conv.activation,
+        ..Conv2dTranspose::new(1, 1)
+    })
+}
+
+fn padding1d() -> impl Strategy<Value = Padding1d> {
+    select(vec![Padding1d::Valid, Padding1d::Same, Padding1d::Causal])
+}
+
+/// A layer that takes one sequence of a number of channels that 3 divides.
+fn sequential() -> impl Strategy<Value = LayerSpec> {
+    let conv = (conv2d(1), padding1d(), select(vec![1_usize, 3]));
+    let conv = conv.prop_map(|(conv, padding, groups)| Conv1d {
+        kernel: conv.kernel[1],
+        strides: conv.strides[1],
+        padding,
+        dilation: conv.dilation[1],
+        groups,
+        use_bias: conv.use_bias,
+        activation: conv.activation,
+        ..Conv1d::new(groups * conv.filters, 1)
+    });
+    let pool = (pool2d(), padding1d()).prop_map(|(pool, padding)| Pool1d {
+        kind: pool.kind,
+        pool: pool.pool[1],
+        strides: pool.strides[1],
+        padding,
+    });
+    let global = global_pool2d()
+        .prop_map(|GlobalPool2d { kind, keep_dims }| GlobalPool1d { kind, keep_dims });
+    prop_oneof![
+        3 => conv.prop_map(LayerSpec::from),
+        2 => pool.prop_map(LayerSpec::from),
+        1 => global.prop_map(LayerSpec::from),
+    ]
+}
+
+/// One layer that works on sequences.
+pub(crate) fn sequences() -> impl Strategy<Value = Graph> {
+    (size(), select(vec![3_usize, 6, 18]), sequential())
+        .prop_filter_map("a window inside the sequence", |(steps, channels, spec)| {
+            single(Shape::sequence(steps, channels), spec)
+        })
+}
+
+/// One convolution that is made of others, or transposed.
+pub(crate) fn derived_convolutions() -> impl Strategy<Value = Graph> {
+    let spec = prop_oneof![
+        1 => depthwise_conv2d().prop_map(LayerSpec::from),
+        1 => separable_conv2d().prop_map(LayerSpec::from),
+        2 => conv2d_transpose().prop_map(LayerSpec::from),
+    ];
+    (small_image(), spec)
+        .prop_filter_map("a window inside the image", |(shape, spec)| single(shape, spec))
+}
+
 /// A layer of any kind that takes one input of any shape.
 fn shapeless() -> impl Strategy<Value = LayerSpec> {
     prop_oneof![
@@ -228,6 +329,9 @@ fn visual() -> impl Strategy<Value = LayerSpec> {
         2 => select(vec![1_usize, 2, 3]).prop_flat_map(conv2d).prop_map(LayerSpec::from),
         2 => pool2d().prop_map(LayerSpec::from),
         1 => global_pool2d().prop_map(LayerSpec::from),
+        1 => depthwise_conv2d().prop_map(LayerSpec::from),
+        1 => separable_conv2d().prop_map(LayerSpec::from),
+        1 => conv2d_transpose().prop_map(LayerSpec::from),
         2 => arrange(3).prop_map(LayerSpec::from),
     ]
 }
@@ -273,6 +377,8 @@ pub(crate) fn single_layers() -> impl Strategy<Value = Graph> {
         3 => (shape(), shapeless()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
         1 => (image(), visual()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
         1 => reshape,
+        2 => sequences(),
+        2 => derived_convolutions(),
         1 => arranges(),
         1 => merges(),
     ]

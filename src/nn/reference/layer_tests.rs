@@ -7,8 +7,9 @@ use super::activations::{activate, erf};
 use super::losses::{Target, loss, penalty};
 use super::*;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, GraphBuilder,
-    Loss, Merge, Padding, Pool2d, PoolKind, Rescaling, Sequential,
+    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, GraphBuilder, Loss, Merge, Padding,
+    Padding1d, Pool1d, Pool2d, PoolKind, Rescaling, SeparableConv2d, Sequential,
 };
 use crate::tensor::Shape;
 
@@ -175,6 +176,60 @@ fn conv2d_channels_groups_and_bias() {
     let depthwise = Conv2d { groups: 2, use_bias: false, ..Conv2d::new(4, 1) };
     let depthwise = layer(depthwise, [1, 1, 2], &[&[2., 3., 5., 7.]], &[1., 10.]);
     assert_close(&depthwise, &[2., 3., 50., 70.]);
+}
+
+#[test]
+fn conv1d() {
+    let conv = |padding, strides| {
+        let use_bias = false;
+        let conv = Conv1d { padding, strides, use_bias, ..Conv1d::new(1, 2) };
+        layer(conv, [4, 1], &[&[1., 10.]], &NINE[..4])
+    };
+    assert_close(&conv(Padding1d::Valid, 1), &[21., 32., 43.]);
+    assert_close(&conv(Padding1d::Same, 1), &[21., 32., 43., 4.]);
+    assert_close(&conv(Padding1d::Causal, 1), &[10., 21., 32., 43.]);
+    assert_close(&conv(Padding1d::Causal, 2), &[10., 32.]);
+    let pool = |padding| Pool1d { padding, ..Pool1d::average(2) };
+    assert_close(&layer(pool(Padding1d::Valid), [3, 1], &[], &NINE[..3]), &[1.5]);
+    assert_close(&layer(pool(Padding1d::Same), [3, 1], &[], &NINE[..3]), &[1.5, 3.]);
+    let whole = GlobalPool1d { kind: PoolKind::Max, keep_dims: false };
+    assert_close(&layer(whole, [2, 2], &[], &[1., 5., 3., 4.]), &[3., 5.]);
+}
+
+#[test]
+fn conv2d_made_of_others() {
+    // The grouped convolution of the test above.
+    let depthwise = DepthwiseConv2d { depth_multiplier: 2, ..DepthwiseConv2d::new(1) };
+    let (kernel, bias): (&[f64], &[f64]) = (&[2., 3., 5., 7.], &[1., 0., 0., 0.]);
+    let filtered = layer(depthwise, [1, 1, 2], &[kernel, bias], &[1., 10.]);
+    assert_close(&filtered, &[3., 3., 50., 70.]);
+    let separable = SeparableConv2d { depth_multiplier: 2, ..SeparableConv2d::new(1, 1) };
+    let own: [&[f64]; 3] = [kernel, &[1., 10., 0., 1.], &[0.5]];
+    assert_close(&layer(separable, [1, 1, 2], &own, &[1., 10.]), &[2. + 30. + 70. + 0.5]);
+}
+
+/// Each value adds the kernel 1, 10, 100 to the result.
+#[test]
+fn conv2d_transpose() {
+    let transposed = |strides, padding, output_padding: Option<usize>| {
+        let conv = Conv2dTranspose {
+            kernel: [1, 3],
+            strides: [1, strides],
+            padding,
+            output_padding: output_padding.map(|cells| [0, cells]),
+            use_bias: false,
+            ..Conv2dTranspose::new(1, 1)
+        };
+        layer(conv, [1, 2, 1], &[&[1., 10., 100.]], &[1., 2.])
+    };
+    assert_close(&transposed(1, Padding::Valid, None), &[1., 12., 120., 200.]);
+    assert_close(&transposed(1, Padding::Same, None), &[12., 120.]);
+    assert_close(&transposed(2, Padding::Valid, None), &[1., 10., 102., 20., 200.]);
+    assert_close(&transposed(2, Padding::Valid, Some(1)), &[1., 10., 102., 20., 200., 0.]);
+    assert_close(&transposed(2, Padding::Same, None), &[1., 10., 102., 20.]);
+    assert_close(&transposed(4, Padding::Valid, None), &[1., 10., 100., 0., 2., 20., 200., 0.]);
+    let padding = Padding::Explicit { top: 0, bottom: 0, left: 1, right: 1 };
+    assert_close(&transposed(2, padding, None), &[10., 102., 20.]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use ndarray::{Array4, ArrayD, ArrayViewD, Axis, Ix2, Ix4, concatenate};
 
 use super::activations::activate;
 use crate::model::{
-    Arrange, BatchNormalization, Conv2d, LayerSpec, Merge, Padding, Pool2d, PoolKind,
+    Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, LayerSpec,
+    Merge, Padding, Padding1d, Pool1d, Pool2d, PoolKind,
 };
 
 /// A layer's parameters, by name.
@@ -17,7 +18,34 @@ pub(super) fn stateless(spec: &LayerSpec, inputs: &[&ArrayD<f64>], own: &Own) ->
     let x = inputs[0];
     let batch = x.shape()[0];
     match spec {
+        LayerSpec::Conv1d(conv) => activate(conv.activation, &conv1d(conv, x, own)),
         LayerSpec::Conv2d(conv) => activate(conv.activation, &conv2d(conv, x, own)),
+        LayerSpec::DepthwiseConv2d(conv) => {
+            let result = depthwise(conv.depth_multiplier, conv, &own["kernel"], x);
+            activate(conv.activation, &biased(result, own))
+        }
+        LayerSpec::SeparableConv2d(conv) => {
+            let window = DepthwiseConv2d {
+                kernel: conv.kernel,
+                strides: conv.strides,
+                padding: conv.padding,
+                dilation: conv.dilation,
+                ..DepthwiseConv2d::new(1)
+            };
+            let kernel = &own["depthwise_kernel"];
+            let between = depthwise(conv.depth_multiplier, &window, kernel, x);
+            let result = pointwise(&own["pointwise_kernel"], &between);
+            activate(conv.activation, &biased(result, own))
+        }
+        LayerSpec::Conv2dTranspose(conv) => {
+            activate(conv.activation, &biased(conv2d_transpose(conv, x, &own["kernel"]), own))
+        }
+        LayerSpec::Pool1d(pool) => pool1d(pool, x),
+        LayerSpec::GlobalPool1d(pool) => {
+            let whole = Pool1d::new(pool.kind, x.shape()[1]);
+            let pooled = pool1d(&whole, x);
+            if pool.keep_dims { pooled } else { pooled.index_axis_move(Axis(1), 0) }
+        }
         LayerSpec::Pool2d(pool) => pool2d(pool, x),
         LayerSpec::GlobalPool2d(pool) => {
             let (channels, whole) = (x.shape()[3], [x.shape()[1], x.shape()[2]]);
@@ -145,6 +173,136 @@ fn conv2d(conv: &Conv2d, x: &ArrayD<f64>, own: &Own) -> ArrayD<f64> {
     result.into_dyn()
 }
 
+/// How windows move along a sequence.
+fn sweep(steps: usize, kernel: usize, stride: usize, dilation: usize, padding: Padding1d) -> Sweep {
+    let sides = match padding {
+        Padding1d::Valid => Some((0, 0)),
+        Padding1d::Same => None,
+        Padding1d::Causal => Some(((kernel - 1) * dilation, 0)),
+    };
+    Sweep::new(steps, kernel, stride, dilation, sides)
+}
+
+fn conv1d(conv: &Conv1d, x: &ArrayD<f64>, own: &Own) -> ArrayD<f64> {
+    let &[batch, steps, channels] = x.shape() else { panic!("three axes") };
+    let (group_channels, group_filters) = (channels / conv.groups, conv.filters / conv.groups);
+    let sweep = sweep(steps, conv.kernel, conv.strides, conv.dilation, conv.padding);
+    let shape = [batch, sweep.outputs, conv.filters];
+    ArrayD::from_shape_fn(&shape[..], |at| {
+        let first = at[2] / group_filters * group_channels;
+        let mut sum = own.get("bias").map_or(0.0, |bias| bias[[at[2]]]);
+        for tap in 0..conv.kernel {
+            let Some(step) = sweep.cell(at[1], tap) else { continue };
+            for channel in 0..group_channels {
+                sum += x[[at[0], step, first + channel]] * own["kernel"][[tap, channel, at[2]]];
+            }
+        }
+        sum
+    })
+}
+
+fn pool1d(pool: &Pool1d, x: &ArrayD<f64>) -> ArrayD<f64> {
+    let &[batch, steps, channels] = x.shape() else { panic!("three axes") };
+    let sweep = sweep(steps, pool.pool, pool.strides, 1, pool.padding);
+    let shape = [batch, sweep.outputs, channels];
+    ArrayD::from_shape_fn(&shape[..], |at| {
+        let steps = (0..pool.pool).filter_map(|tap| sweep.cell(at[1], tap));
+        let cells: Vec<f64> = steps.map(|step| x[[at[0], step, at[2]]]).collect();
+        pooled(pool.kind, cells)
+    })
+}
+
+/// Each channel by `multiplier` filters of its own, without bias.
+fn depthwise(
+    multiplier: usize,
+    window: &DepthwiseConv2d,
+    kernel: &ArrayD<f64>,
+    x: &ArrayD<f64>,
+) -> ArrayD<f64> {
+    let (x, DepthwiseConv2d { kernel: [height, width], .. }) = (image(x), window);
+    let [rows, columns] =
+        Sweep::both(&x, window.kernel, window.strides, window.dilation, window.padding);
+    let shape = (x.shape()[0], rows.outputs, columns.outputs, x.shape()[3] * multiplier);
+    let result = Array4::from_shape_fn(shape, |(sample, row, column, filter)| {
+        let (channel, number) = (filter / multiplier, filter % multiplier);
+        let mut sum = 0.0;
+        for (i, j) in (0..*height).flat_map(|i| (0..*width).map(move |j| (i, j))) {
+            if let (Some(y), Some(z)) = (rows.cell(row, i), columns.cell(column, j)) {
+                sum += x[[sample, y, z, channel]] * kernel[[i, j, channel, number]];
+            }
+        }
+        sum
+    });
+    result.into_dyn()
+}
+
+/// A dense layer at each pixel, without bias; the kernel has shape (1, 1, channels, filters).
+fn pointwise(kernel: &ArrayD<f64>, x: &ArrayD<f64>) -> ArrayD<f64> {
+    let (x, channels) = (image(x), kernel.shape()[2]);
+    let shape = (x.shape()[0], x.shape()[1], x.shape()[2], kernel.shape()[3]);
+    let result = Array4::from_shape_fn(shape, |(sample, row, column, filter)| {
+        let products =
+            (0..channels).map(|c| x[[sample, row, column, c]] * kernel[[0, 0, c, filter]]);
+        products.sum()
+    });
+    result.into_dyn()
+}
+
+/// Each pixel adds the kernel, times its value, to the result: first where no padding is, from which
+/// the padding's cells are then cut. The kernel has shape (height, width, filters, channels).
+fn conv2d_transpose(conv: &Conv2dTranspose, x: &ArrayD<f64>, kernel: &ArrayD<f64>) -> ArrayD<f64> {
+    let x = image(x);
+    // Per axis: cells of the result, and cells cut off before it.
+    let [rows, columns] = [0, 1].map(|axis| {
+        let (size, stride) = (x.shape()[1 + axis], conv.strides[axis]);
+        let extent = (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
+        let full = (size - 1) * stride + extent;
+        let more = conv.output_padding.map(|more| more[axis]);
+        match conv.padding {
+            Padding::Valid => (more.map_or(full.max(size * stride), |more| full + more), 0),
+            Padding::Same => {
+                let cells = more.map_or(size * stride, |more| full - extent + extent % 2 + more);
+                // As the convolution pads it.
+                (cells, full.saturating_sub(cells) / 2)
+            }
+            Padding::Explicit { top, bottom, left, right } => {
+                let (before, after) = [(top, bottom), (left, right)][axis];
+                (full + more.unwrap_or(0) - before - after, before)
+            }
+        }
+    });
+    let mut result = Array4::zeros((x.shape()[0], rows.0, columns.0, conv.filters));
+    for ((sample, row, column, channel), &value) in x.indexed_iter() {
+        for (i, j) in (0..conv.kernel[0]).flat_map(|i| (0..conv.kernel[1]).map(move |j| (i, j))) {
+            let row = (row * conv.strides[0] + i * conv.dilation[0]).checked_sub(rows.1);
+            let column = (column * conv.strides[1] + j * conv.dilation[1]).checked_sub(columns.1);
+            let (Some(row), Some(column)) = (row, column) else { continue };
+            if row < rows.0 && column < columns.0 {
+                for filter in 0..conv.filters {
+                    let weight = kernel[[i, j, filter, channel]];
+                    result[[sample, row, column, filter]] += value * weight;
+                }
+            }
+        }
+    }
+    result.into_dyn()
+}
+
+/// With a bias for each filter, if the layer has one.
+fn biased(result: ArrayD<f64>, own: &Own) -> ArrayD<f64> {
+    match own.get("bias") {
+        Some(bias) => result + bias,
+        None => result,
+    }
+}
+
+fn pooled(kind: PoolKind, cells: Vec<f64>) -> f64 {
+    match kind {
+        PoolKind::Average => cells.iter().sum::<f64>() / cells.len() as f64,
+        PoolKind::Max => cells.into_iter().reduce(larger).expect("a pool holds a real cell"),
+    }
+}
+
 fn pool2d(pool: &Pool2d, x: &ArrayD<f64>) -> ArrayD<f64> {
     let x = image(x);
     let [rows, columns] = Sweep::both(&x, pool.pool, pool.strides, [1; 2], pool.padding);
@@ -158,10 +316,7 @@ fn pool2d(pool: &Pool2d, x: &ArrayD<f64>) -> ArrayD<f64> {
                 }
             }
         }
-        match pool.kind {
-            PoolKind::Average => cells.iter().sum::<f64>() / cells.len() as f64,
-            PoolKind::Max => cells.into_iter().reduce(larger).expect("a pool holds a real cell"),
-        }
+        pooled(pool.kind, cells)
     });
     result.into_dyn()
 }

@@ -155,6 +155,11 @@ impl Geometry {
         self.y_length / self.filters
     }
 
+    /// Cells of the input per sample.
+    pub(crate) fn input_cells(&self) -> usize {
+        self.x_length / self.channels
+    }
+
     /// Words that tell the winners of a sample, where the result is pooled.
     pub(crate) fn winners(&self) -> usize {
         let windows = self.pooled.as_ref().map_or(0, |pooled| pooled.gather.cells().len() / WINDOW);

@@ -129,33 +129,64 @@ pub(crate) fn input_gradient(
     arranged: &[f32],
 ) {
     let Pass { isa, geometry: g, samples, .. } = pass;
+    if !g.is_depthwise() {
+        for group in 0..g.groups {
+            gather_gradient(isa, dx, dy, arranged, None, samples, g, group);
+        }
+        return;
+    }
     for gather in &g.input_gradient {
         let x = Source { values: dy, samples, length: g.y_length, offset: 0, gather };
-        if g.is_depthwise() {
-            let (y, y_length, channels) = (&mut *dx, g.x_length, g.channels);
-            DepthwiseForward { y, y_length, x, kernel, init: None, channels }.run(isa);
-            continue;
+        let (y, y_length, channels) = (&mut *dx, g.x_length, g.channels);
+        DepthwiseForward { y, y_length, x, kernel, init: None, channels }.run(isa);
+    }
+}
+
+/// `y` (n, ih, iw, ci) of `x` (n, oh, ow, co) and `bias` (ci): what [`input_gradient`] of a convolution
+/// of one group makes of `x`, from the bias on.
+pub(crate) fn transposed(
+    isa: Isa,
+    y: &mut [f32],
+    x: &[f32],
+    arranged: &[f32],
+    bias: Option<&[f32]>,
+    samples: usize,
+    geometry: &Geometry,
+) {
+    gather_gradient(isa, y, x, arranged, bias, samples, geometry, 0);
+}
+
+/// The channels of `dx` that belong to one group, from `init` on.
+#[allow(clippy::too_many_arguments, reason = "two callers, both above")]
+fn gather_gradient(
+    isa: Isa,
+    dx: &mut [f32],
+    dy: &[f32],
+    arranged: &[f32],
+    init: Option<&[f32]>,
+    samples: usize,
+    geometry: &Geometry,
+    group: usize,
+) {
+    let g = geometry;
+    let (filters, stride) = (group * g.group_filters, g.taps * g.group_channels);
+    for gather in &g.input_gradient {
+        GatherMatmul {
+            y: &mut *dx,
+            y_length: g.x_length,
+            y_offset: group * g.group_channels,
+            x: Source { values: dy, samples, length: g.y_length, offset: filters, gather },
+            w: Weights {
+                values: arranged,
+                start: filters * stride,
+                tap_stride: g.group_channels,
+                stride,
+            },
+            init,
+            columns: g.group_channels,
+            finish: Finish::Store,
         }
-        for group in 0..g.groups {
-            let filters = group * g.group_filters;
-            let stride = g.taps * g.group_channels;
-            GatherMatmul {
-                y: &mut *dx,
-                y_length: g.x_length,
-                y_offset: group * g.group_channels,
-                x: Source { offset: filters, ..x },
-                w: Weights {
-                    values: arranged,
-                    start: filters * stride,
-                    tap_stride: g.group_channels,
-                    stride,
-                },
-                init: None,
-                columns: g.group_channels,
-                finish: Finish::Store,
-            }
-            .run(isa);
-        }
+        .run(isa);
     }
 }
 
