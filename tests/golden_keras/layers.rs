@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use keepnet::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dense, GlobalPool2d, LayerSpec, Padding,
-    Pool2d, PoolKind,
+    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, GlobalPool1d, GlobalPool2d, LayerSpec, Merge, Padding, Padding1d, Pool1d,
+    Pool2d, PoolKind, SeparableConv2d,
 };
 use serde_json::Value;
 
 use crate::read::{assert_close, json, list, number, numbers, shape, tensor, text, whole};
-use crate::step::Probed;
+use crate::step::{Probed, input_name};
 use crate::{OUTPUT, VARIABLE};
 
 /// Height, width; Keras' default where the key is left out.
 fn pair(layer: &Value, key: &str) -> [usize; 2] {
     match layer.get(key) {
-        Some(value) => [whole(&value[0]), whole(&value[1])],
-        None => [1, 1],
+        Some(value) if value.is_array() => [whole(&value[0]), whole(&value[1])],
+        _ => [1, 1],
     }
 }
 
@@ -28,38 +29,111 @@ fn padding(layer: &Value) -> Padding {
     }
 }
 
-/// The layer that Keras' class and arguments mean, for inputs of so many channels.
-fn spec(layer: &Value, channels: usize) -> LayerSpec {
+fn padding1d(layer: &Value) -> Padding1d {
+    match layer.get("padding").map(text) {
+        None | Some("valid") => Padding1d::Valid,
+        Some("same") => Padding1d::Same,
+        Some("causal") => Padding1d::Causal,
+        Some(other) => panic!("padding {other}"),
+    }
+}
+
+/// Before and after, of two axes.
+fn sides(value: &Value) -> [usize; 4] {
+    [&value[0][0], &value[0][1], &value[1][0], &value[1][1]].map(whole)
+}
+
+/// The layer that moves values which Keras' class and arguments mean.
+fn arrange(layer: &Value) -> Arrange {
+    match text(&layer["class"]) {
+        "Permute" => Arrange::Permute { dims: list(&layer["dims"]).iter().map(whole).collect() },
+        "Cropping1D" => Arrange::Cropping1d(pair(layer, "cropping")),
+        "Cropping2D" => Arrange::Cropping2d(sides(&layer["cropping"])),
+        "ZeroPadding1D" => Arrange::ZeroPadding1d(pair(layer, "padding")),
+        "ZeroPadding2D" => Arrange::ZeroPadding2d(sides(&layer["padding"])),
+        "UpSampling1D" => Arrange::UpSampling1d { size: whole(&layer["size"]) },
+        "UpSampling2D" => Arrange::UpSampling2d { size: pair(layer, "size") },
+        "RepeatVector" => Arrange::RepeatVector { n: whole(&layer["n"]) },
+        other => panic!("no layer of class {other}"),
+    }
+}
+
+/// The layer that Keras' class and arguments mean.
+fn spec(layer: &Value) -> LayerSpec {
     let flag = |key: &str| layer.get(key).and_then(Value::as_bool).unwrap_or(true);
     let count = |key: &str| layer.get(key).map_or(1, whole);
-    let conv = |filters: usize, groups: usize| {
-        LayerSpec::from(Conv2d {
-            kernel: pair(layer, "kernel_size"),
-            strides: pair(layer, "strides"),
-            padding: padding(layer),
-            dilation: pair(layer, "dilation_rate"),
-            groups,
-            use_bias: flag("use_bias"),
-            ..Conv2d::new(filters, 1)
-        })
-    };
+    let (kernel, strides) = (pair(layer, "kernel_size"), pair(layer, "strides"));
+    let (dilation, use_bias) = (pair(layer, "dilation_rate"), flag("use_bias"));
+    let depth_multiplier = count("depth_multiplier");
     let pool = |kind| {
-        let (pool, strides) = (pair(layer, "pool_size"), pair(layer, "strides"));
+        let pool = pair(layer, "pool_size");
         LayerSpec::from(Pool2d { kind, pool, strides, padding: padding(layer) })
     };
+    let pool1d = |kind| {
+        let (pool, strides) = (count("pool_size"), count("strides"));
+        LayerSpec::from(Pool1d { kind, pool, strides, padding: padding1d(layer) })
+    };
     let global = |kind| LayerSpec::from(GlobalPool2d { kind, keep_dims: false });
+    let global1d = |kind| LayerSpec::from(GlobalPool1d { kind, keep_dims: false });
     match text(&layer["class"]) {
-        "Conv2D" => conv(count("filters"), count("groups")),
-        "DepthwiseConv2D" => conv(channels * count("depth_multiplier"), channels),
+        "Conv1D" => Conv1d {
+            kernel: count("kernel_size"),
+            strides: count("strides"),
+            padding: padding1d(layer),
+            dilation: count("dilation_rate"),
+            groups: count("groups"),
+            use_bias,
+            ..Conv1d::new(count("filters"), 1)
+        }
+        .into(),
+        "Conv2D" => Conv2d {
+            kernel,
+            strides,
+            padding: padding(layer),
+            dilation,
+            groups: count("groups"),
+            use_bias,
+            ..Conv2d::new(count("filters"), 1)
+        }
+        .into(),
+        "DepthwiseConv2D" => DepthwiseConv2d {
+            depth_multiplier,
+            kernel,
+            strides,
+            padding: padding(layer),
+            dilation,
+            use_bias,
+            ..DepthwiseConv2d::new(1)
+        }
+        .into(),
+        "SeparableConv2D" => SeparableConv2d {
+            depth_multiplier,
+            kernel,
+            strides,
+            padding: padding(layer),
+            dilation,
+            use_bias,
+            ..SeparableConv2d::new(count("filters"), 1)
+        }
+        .into(),
+        "Conv2DTranspose" => Conv2dTranspose {
+            kernel,
+            strides,
+            padding: padding(layer),
+            output_padding: layer.get("output_padding").map(|_| pair(layer, "output_padding")),
+            dilation,
+            use_bias,
+            ..Conv2dTranspose::new(count("filters"), 1)
+        }
+        .into(),
+        "MaxPooling1D" => pool1d(PoolKind::Max),
+        "AveragePooling1D" => pool1d(PoolKind::Average),
+        "GlobalMaxPooling1D" => global1d(PoolKind::Max),
+        "GlobalAveragePooling1D" => global1d(PoolKind::Average),
         "MaxPooling2D" => pool(PoolKind::Max),
         "AveragePooling2D" => pool(PoolKind::Average),
         "GlobalMaxPooling2D" => global(PoolKind::Max),
         "GlobalAveragePooling2D" => global(PoolKind::Average),
-        "ZeroPadding2D" => {
-            let [rows, columns] = [&layer["padding"][0], &layer["padding"][1]];
-            let sides = [&rows[0], &rows[1], &columns[0], &columns[1]];
-            LayerSpec::from(Arrange::ZeroPadding2d(sides.map(whole)))
-        }
         "Dense" => Dense::new(count("units")).into(),
         "BatchNormalization" => BatchNormalization {
             momentum: number(&layer["momentum"]),
@@ -68,14 +142,14 @@ fn spec(layer: &Value, channels: usize) -> LayerSpec {
             scale: flag("scale"),
         }
         .into(),
-        other => panic!("no layer of class {other}"),
+        _ => arrange(layer).into(),
     }
 }
 
 fn check(case: &Value) {
     let name = text(&case["name"]);
     let dims = shape(&case["input"]);
-    let spec = spec(&case["layer"], dims[dims.len() - 1]);
+    let spec = spec(&case["layer"]);
     let normalizes = matches!(spec, LayerSpec::BatchNormalization(_));
     let by_batch = case["training"].as_bool() == Some(true);
     let probed = Probed::new(&dims, spec);
@@ -125,6 +199,48 @@ fn single_layers() {
     let cases = list(&file["cases"]);
     assert_eq!(cases.len(), 41);
     cases.iter().for_each(check);
+}
+
+#[test]
+fn more_layers() {
+    let file = json("more_layers.float32.json");
+    let cases = list(&file["cases"]);
+    assert_eq!(cases.len(), 36);
+    cases.iter().for_each(check);
+}
+
+fn check_merge(case: &Value) {
+    let name = text(&case["name"]);
+    let merge = match text(&case["layer"]["class"]) {
+        "Subtract" => Merge::Subtract,
+        "Multiply" => Merge::Multiply,
+        "Average" => Merge::Average,
+        "Maximum" => Merge::Maximum,
+        "Minimum" => Merge::Minimum,
+        other => panic!("no layer of class {other}"),
+    };
+    let inputs = list(&case["inputs"]);
+    let probed = Probed::of_several(&shape(&inputs[0]), inputs.len(), merge);
+    let names: Vec<String> =
+        (0..inputs.len()).map(|number| format!("{}/kernel", input_name(number))).collect();
+    let parameters: BTreeMap<&str, Vec<f32>> =
+        names.iter().map(String::as_str).zip(inputs.iter().map(tensor)).collect();
+    let output = probed.output(&mut probed.model(&parameters));
+    assert_close(name, &output, &numbers(&case["output"]["values"]), OUTPUT);
+    let dy = tensor(&case["output_gradient"]);
+    let gradients = probed.gradients(&mut probed.model(&parameters), &output, &dy);
+    for (input, expected) in names.iter().zip(list(&case["gradients"])) {
+        let what = format!("{name}, gradient of {input}");
+        assert_close(&what, &gradients[input], &numbers(&expected["values"]), VARIABLE);
+    }
+}
+
+#[test]
+fn merges() {
+    let file = json("more_layers.float32.json");
+    let cases = list(&file["merges"]);
+    assert_eq!(cases.len(), 11);
+    cases.iter().for_each(check_merge);
 }
 
 fn activation(settings: &Value) -> Activation {

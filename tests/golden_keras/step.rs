@@ -60,9 +60,18 @@ pub(crate) struct Probed {
 impl Probed {
     /// The layer under test gets the name `it`; `dims` are those of the whole batch of inputs.
     pub(crate) fn new(dims: &[usize], spec: impl Into<LayerSpec>) -> Self {
+        Self::of_several(dims, 1, spec)
+    }
+
+    /// A layer that takes several inputs of these dimensions, which go by the names `x`, `x_1`, ….
+    pub(crate) fn of_several(dims: &[usize], count: usize, spec: impl Into<LayerSpec>) -> Self {
         let (samples, spec) = (dims[0], spec.into());
-        let alone = keepnet::Sequential::new(&dims[1..]).layer(spec.clone());
-        let alone = alone.graph().expect("a layer that takes its input");
+        let mut alone = GraphBuilder::new();
+        let inputs: Vec<_> =
+            (0..count).map(|number| alone.input(&input_name(number), &dims[1..])).collect();
+        let it = alone.add(spec.clone(), &inputs);
+        alone.output("it", it);
+        let alone = alone.build("alone").expect("a layer that takes its inputs");
         let output = alone.shape(alone.outputs()[0].node).clone();
         let mut builder = GraphBuilder::new();
         let unit_vectors = builder.input("unit_vectors", [samples]);
@@ -71,8 +80,10 @@ impl Probed {
             let flat = builder.named(name, dense, &[unit_vectors]);
             builder.add(LayerSpec::Reshape(shape.clone()), &[flat])
         };
-        let (x, y) = (rows("x", &Shape::from(&dims[1..])), rows("y", &output));
-        let it = builder.named("it", spec, &[x]);
+        let inputs: Vec<_> =
+            (0..count).map(|number| rows(&input_name(number), &Shape::from(&dims[1..]))).collect();
+        let y = rows("y", &output);
+        let it = builder.named("it", spec, &inputs);
         let sum = builder.add(Merge::Add, &[it, y]);
         builder.output("sum", sum);
         Self { graph: builder.build("probed").expect("shapes that fit"), samples, output }
@@ -126,6 +137,11 @@ impl Probed {
         let weight = self.elements() as f64 / (2.0 * K);
         gradients(model, &data, Loss::MeanSquaredError, weight).1
     }
+}
+
+/// The name of an input's layer.
+pub(crate) fn input_name(number: usize) -> String {
+    if number == 0 { "x".to_owned() } else { format!("x_{number}") }
 }
 
 /// `count` samples, each a unit vector.

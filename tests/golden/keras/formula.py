@@ -60,7 +60,7 @@ def parameter(t, name, shape):
     Kernels have the power of two nearest to the width of Glorot's uniform distribution.
     """
     match name:
-        case "kernel":
+        case "kernel" | "depthwise_kernel" | "pointwise_kernel":
             receptive = math.prod(shape[:-2])
             fans = receptive * (shape[-2] + shape[-1])
             width = 2 * math.sqrt(6 / fans)

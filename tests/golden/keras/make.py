@@ -27,6 +27,7 @@ import tensorflow  # noqa: E402
 import formula  # noqa: E402
 import function_cases  # noqa: E402
 import layer_cases  # noqa: E402
+import more_layer_cases  # noqa: E402
 import networks  # noqa: E402
 import optimizer_cases  # noqa: E402
 import training_cases  # noqa: E402
@@ -61,6 +62,10 @@ contents = {
     "w1": lambda: networks.w1_record(arguments.jit_compile),
     "resnet": lambda: networks.resnet_record(arguments.jit_compile),
     "layers": lambda: {"cases": layer_cases.record()},
+    "more_layers": lambda: {
+        "cases": more_layer_cases.record(),
+        "merges": more_layer_cases.merges(),
+    },
     "activations": function_cases.activations,
     "losses": lambda: {"cases": function_cases.losses()},
     "optimizers": optimizer_cases.record,
