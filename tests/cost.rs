@@ -156,6 +156,18 @@ fn heavy() -> Vec<Graph> {
         chain([64, 64, 3], pool(PoolKind::Average, [40, 33], [1, 1], Padding::Valid).into()),
         chain([700, 1, 1], pool(PoolKind::Max, [700, 1], [1, 1], Padding::Same).into()),
         chain([90, 90, 2], LayerSpec::from(Arrange::ZeroPadding2d([9; 4]))),
+        chain([90, 80, 3], Arrange::Permute { dims: vec![2, 1, 3] }.into()),
+        chain([50, 60, 7], Arrange::Permute { dims: vec![3, 2, 1] }.into()),
+        chain([90, 80, 1], Arrange::Cropping2d([3, 0, 1, 2]).into()),
+        chain([60, 50, 1], Arrange::UpSampling2d { size: [2, 3] }.into()),
+        chain(
+            [96, 80, 2],
+            SeparableConv2d { depth_multiplier: 9, ..SeparableConv2d::new(1, 3) }.into(),
+        ),
+        chain(
+            [60, 50, 2],
+            Conv2dTranspose { strides: [2, 3], ..Conv2dTranspose::new(2, 4) }.into(),
+        ),
     ]
 }
 

@@ -1,10 +1,10 @@
 //! Models of any graph through bytes and back; weights from one model into another; frozen layers.
 
 use keepnet::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dataset, Dense, Dropout, FitOptions,
-    GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss, Merge, Mismatch, Model, ModelError, NodeId,
-    Optimizer, Padding, Pool2d, PoolKind, Rescaling, Samples, SaveOptions, Sequential, Shape,
-    Targets,
+    Activation, Arrange, BatchNormalization, Conv2d, Conv2dTranspose, Dataset, Dense,
+    DepthwiseConv2d, Dropout, FitOptions, GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss,
+    Merge, Mismatch, Model, ModelError, NodeId, Optimizer, Padding, Pool2d, PoolKind, Rescaling,
+    Samples, SaveOptions, SeparableConv2d, Sequential, Shape, Targets,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -70,6 +70,9 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
         1 => Just(Arrange::Permute { dims: vec![2, 1, 3] }.into()),
         1 => Just(Arrange::UpSampling2d { size: [1, 2] }.into()),
         1 => Just(Arrange::RepeatVector { n: 2 }.into()),
+        1 => Just(SeparableConv2d { depth_multiplier: 2, ..SeparableConv2d::new(3, 2) }.into()),
+        1 => Just(DepthwiseConv2d { depth_multiplier: 2, ..DepthwiseConv2d::new(2) }.into()),
+        1 => Just(Conv2dTranspose { strides: [2, 1], ..Conv2dTranspose::new(2, 3) }.into()),
     ]
 }
 

@@ -71,6 +71,14 @@ fn f_42_schemas() {
         let schema = "\"schema\": 3,\n  \"anything\": [null]";
         let newer = container().replacing(id, "\"schema\": 1", schema);
         assert_says(&refusal(&newer), &["schema", "newer keepnet"]);
+        // What came with schema 2 makes the file one of schema 2, and is refused in one of schema 1.
+        let later = "{\n      \"permute\": {\n        \"dims\": [2, 3, 1]\n      }\n    }\n";
+        let graph = keepnet::Sequential::new(Shape::image(2, 3, 1)).permute([2, 3, 1]).flatten();
+        let file = to_bytes(&keepnet::Checkpoint::new(graph.graph().unwrap(), Vec::new())).unwrap();
+        assert_eq!(architecture(&file)["schema"], 2);
+        assert!(read(&file).is_ok());
+        let early = container().replacing(id, "\"flatten\"\n", later);
+        assert_says(&damage(&early), &["the schema of these layers should be 2, but is 1"]);
         // A schema that says more than is needed.
         let greater = container().replacing(id, "\"schema\": 1", "\"schema\": 2");
         assert_says(&damage(&greater), &["the schema of these layers should be 1, but is 2"]);

@@ -16,7 +16,7 @@ SECTIONS = "architecture compile optimizer training history metadata proof index
 CRITICAL, TEXTS = {"architecture", "index", "tensors"}, {"compile", "optimizer", "training", "history", "metadata", "proof"}
 ROLES = {"slot": "optimizer", "proof_output": "proof", "best": "training"}
 START, BEFORE, AFTER = b'{\n  "format": "keepnet directory",\n', b',\n  "sha256": "', b'"\n}\n'
-TABLE = range(256)
+KERNELS, TABLE = "conv1d conv2d depthwise_conv2d conv2d_transpose dense".split(), range(256)
 for _ in range(8): TABLE = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in TABLE]
 class Refused(Exception): pass
 def must(holds, rule):
@@ -67,8 +67,8 @@ class Records:
 def parameters(layer):
     """Names of the parameters of a layer, and whether they are trained."""
     kind, settings = (layer["spec"], {}) if isinstance(layer["spec"], str) else next(iter(layer["spec"].items()))
-    names = {"conv2d": ["kernel", "bias"], "dense": ["kernel", "bias"],
-             "batch_normalization": ["gamma", "beta", "moving_mean", "moving_variance"]}.get(kind, [])
+    names = {"batch_normalization": ["gamma", "beta", "moving_mean", "moving_variance"], **dict.fromkeys(KERNELS, ["kernel", "bias"]),
+             "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"]}.get(kind, [])
     switch = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
     return [(f"{layer['name']}/{name}", layer["trainable"] and not name.startswith("moving"))
             for name in names if settings.get(switch.get(name), True)]

@@ -183,6 +183,15 @@ pub fn specs() -> impl Strategy<Value = LayerSpec> {
         (pool_kind(), any::<bool>()).prop_map(|(kind, keep_dims)| {
             LayerSpec::GlobalPool2d(GlobalPool2d { kind, keep_dims })
         }),
+        derived_convolutions(),
+        (pool_kind(), 1..4_usize, 1..4_usize, paddings1d()).prop_map(
+            |(kind, pool, strides, padding)| {
+                LayerSpec::Pool1d(Pool1d { kind, pool, strides, padding })
+            }
+        ),
+        (pool_kind(), any::<bool>()).prop_map(|(kind, keep_dims)| {
+            LayerSpec::GlobalPool1d(GlobalPool1d { kind, keep_dims })
+        }),
         Just(LayerSpec::Flatten),
         vec(1..9_usize, 0..4).prop_map(|dims| LayerSpec::Reshape(dims.into())),
         (0.0..1.0).prop_map(|rate| LayerSpec::Dropout(Dropout { rate })),
@@ -191,6 +200,88 @@ pub fn specs() -> impl Strategy<Value = LayerSpec> {
         (finite(), finite())
             .prop_map(|(scale, offset)| LayerSpec::Rescaling(Rescaling { scale, offset })),
     ]
+}
+
+/// Every setting of the convolutions of one axis, made of others, or transposed.
+fn derived_convolutions() -> impl Strategy<Value = LayerSpec> {
+    let pair = || [1..4_usize, 1..4_usize];
+    let l2 = || prop_oneof![Just(0.0), 0.0..1.0];
+    let window = (pair(), pair(), paddings(), pair(), paddings1d());
+    let settings = (any::<bool>(), activations(), [initializers(), initializers(), initializers()]);
+    let more = prop_oneof![Just(None), [0..3_usize, 0..3_usize].prop_map(Some)];
+    (0..4_usize, 1..5_usize, 1..3_usize, window, settings, [l2(), l2()], more).prop_map(
+        |(
+            which,
+            filters,
+            multiplier,
+            window,
+            settings,
+            [kernel_l2, pointwise_l2],
+            output_padding,
+        )| {
+            let (kernel, strides, padding, dilation, padding1d) = window;
+            let (use_bias, activation, [kernel_initializer, bias_initializer, third]) = settings;
+            match which {
+                0 => LayerSpec::Conv1d(Conv1d {
+                    filters: filters * multiplier,
+                    kernel: kernel[0],
+                    strides: strides[0],
+                    padding: padding1d,
+                    dilation: dilation[0],
+                    groups: multiplier,
+                    use_bias,
+                    activation,
+                    kernel_initializer,
+                    bias_initializer,
+                    kernel_l2,
+                }),
+                1 => LayerSpec::DepthwiseConv2d(DepthwiseConv2d {
+                    depth_multiplier: multiplier,
+                    kernel,
+                    strides,
+                    padding,
+                    dilation,
+                    use_bias,
+                    activation,
+                    kernel_initializer,
+                    bias_initializer,
+                    kernel_l2,
+                }),
+                2 => LayerSpec::SeparableConv2d(SeparableConv2d {
+                    filters,
+                    depth_multiplier: multiplier,
+                    kernel,
+                    strides,
+                    padding,
+                    dilation,
+                    use_bias,
+                    activation,
+                    depthwise_initializer: kernel_initializer,
+                    pointwise_initializer: third,
+                    bias_initializer,
+                    depthwise_l2: kernel_l2,
+                    pointwise_l2,
+                }),
+                _ => LayerSpec::Conv2dTranspose(Conv2dTranspose {
+                    filters,
+                    kernel,
+                    strides,
+                    padding,
+                    output_padding,
+                    dilation,
+                    use_bias,
+                    activation,
+                    kernel_initializer,
+                    bias_initializer,
+                    kernel_l2,
+                }),
+            }
+        },
+    )
+}
+
+fn paddings1d() -> impl Strategy<Value = Padding1d> {
+    select(vec![Padding1d::Valid, Padding1d::Same, Padding1d::Causal])
 }
 
 fn arranges() -> impl Strategy<Value = Arrange> {
