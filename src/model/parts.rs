@@ -16,7 +16,7 @@ impl LayerSpec {
     /// The layers that this one applies to an input of shape `input`, one after the other; it alone if
     /// it is made of no others. The error is the rule that is broken.
     pub(crate) fn parts(&self, input: &Shape) -> Result<Vec<Part>, Rule> {
-        let on_image = |spec: LayerSpec| Ok(vec![(spec, image_of_sequence(input)?)]);
+        let on_image = |spec: Self| Ok(vec![(spec, image_of_sequence(input)?)]);
         match self {
             Self::Conv1d(conv) => on_image(conv.on_images().into()),
             Self::Pool1d(pool) => on_image(pool.on_images().into()),
@@ -25,7 +25,7 @@ impl LayerSpec {
             }
             Self::DepthwiseConv2d(conv) => Ok(vec![(conv.grouped(input)?.into(), input.clone())]),
             Self::SeparableConv2d(conv) => {
-                let depthwise = LayerSpec::from(conv.depthwise().grouped(input)?);
+                let depthwise = Self::from(conv.depthwise().grouped(input)?);
                 let between = single(&depthwise, input)?;
                 Ok(vec![(depthwise, input.clone()), (conv.pointwise().into(), between)])
             }

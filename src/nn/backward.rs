@@ -84,7 +84,7 @@ impl Shard<'_> {
                 });
                 self.workspace.convolution = scratch;
             }
-            Op::Conv2dTranspose { geometry, kernel, bias } => {
+            Op::Transposed { geometry, kernel, bias } => {
                 let mut scratch = take(&mut self.workspace.convolution);
                 let x = &self.workspace.values[step.inputs[0].value];
                 // Of the convolution that is transposed, `dy` is the input and `x` the gradient.

@@ -106,11 +106,14 @@ impl Shard<'_> {
                 self.workspace.convolution = scratch;
                 self.workspace.winners[index] = winners;
             }
-            Op::Conv2dTranspose { geometry, bias, .. } => {
+            Op::Transposed { geometry, bias, .. } => {
+                let mut scratch = take(&mut self.workspace.convolution);
                 let x = self.value(step.inputs[0].value);
                 let arranged = &self.prepared.arranged[index];
                 let bias = bias.as_ref().map(|bias| &parameters[bias.range.clone()]);
-                conv2d::transposed(isa, y, x, arranged, bias, samples, geometry);
+                let pass = conv2d::Pass { isa, geometry, samples, scratch: &mut scratch };
+                conv2d::transposed(pass, y, x, arranged, bias);
+                self.workspace.convolution = scratch;
             }
             Op::Dense { geometry, rows, kernel, bias } => {
                 let parameters = dense::Parameters {

@@ -89,34 +89,16 @@ pub(super) struct Input {
     pub(super) accumulate: bool,
 }
 
-/// What a step computes, before its activation.
+/// What a step computes, before its activation. A transposed convolution has the geometry of the
+/// convolution that it transposes.
 #[derive(Debug)]
 pub(super) enum Op {
-    Conv2d {
-        geometry: Box<conv2d::Geometry>,
-        kernel: Weights,
-        bias: Option<Weights>,
-    },
-    /// Of the convolution that is transposed.
-    Conv2dTranspose {
-        geometry: Box<conv2d::Geometry>,
-        kernel: Weights,
-        bias: Option<Weights>,
-    },
-    Dense {
-        geometry: dense::Geometry,
-        rows: usize,
-        kernel: Weights,
-        bias: Option<Weights>,
-    },
+    Conv2d { geometry: Box<conv2d::Geometry>, kernel: Weights, bias: Option<Weights> },
+    Transposed { geometry: Box<conv2d::Geometry>, kernel: Weights, bias: Option<Weights> },
+    Dense { geometry: dense::Geometry, rows: usize, kernel: Weights, bias: Option<Weights> },
     Pool2d(Box<pool2d::Geometry>),
-    GlobalPool2d {
-        kind: PoolKind,
-        geometry: global_pool2d::Geometry,
-    },
-    Dropout {
-        rate: f64,
-    },
+    GlobalPool2d { kind: PoolKind, geometry: global_pool2d::Geometry },
+    Dropout { rate: f64 },
     BatchNormalization(Norm),
     Activation,
     Arrange(Arrangement),
@@ -245,7 +227,7 @@ impl Plan {
 
     pub(super) fn convolutions(&self) -> impl Iterator<Item = &conv2d::Geometry> {
         self.steps.iter().filter_map(|step| match &step.op {
-            Op::Conv2d { geometry, .. } | Op::Conv2dTranspose { geometry, .. } => Some(&**geometry),
+            Op::Conv2d { geometry, .. } | Op::Transposed { geometry, .. } => Some(&**geometry),
             _ => None,
         })
     }
@@ -270,13 +252,13 @@ impl Step {
 impl Op {
     /// Whether it reads the kernel in the order of an input gradient on the way forward.
     pub(super) fn is_transposed(&self) -> bool {
-        matches!(self, Self::Conv2dTranspose { .. })
+        matches!(self, Self::Transposed { .. })
     }
 
     /// Values of the kernel as the input gradient reads it.
     pub(super) fn arranged_length(&self) -> usize {
         match self {
-            Self::Conv2d { geometry, .. } | Self::Conv2dTranspose { geometry, .. } => {
+            Self::Conv2d { geometry, .. } | Self::Transposed { geometry, .. } => {
                 geometry.arranged_length()
             }
             Self::Dense { geometry, .. } => geometry.arranged_length(),
@@ -287,7 +269,7 @@ impl Op {
     fn parameters(&self) -> impl Iterator<Item = &Weights> {
         let (first, second) = match self {
             Self::Conv2d { kernel, bias, .. }
-            | Self::Conv2dTranspose { kernel, bias, .. }
+            | Self::Transposed { kernel, bias, .. }
             | Self::Dense { kernel, bias, .. } => (Some(kernel), bias.as_ref()),
             Self::BatchNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
             Self::Pool2d(_)
@@ -378,7 +360,7 @@ fn operation(spec: &LayerSpec, input: &Shape, applied: &Applied<'_>, trainable: 
         LayerSpec::Conv2dTranspose(conv) => {
             let (transposed, output) = conv.transposed(input).expect("checked with the graph");
             let geometry = conv2d::Geometry::with_input_gradient(&transposed, &output);
-            Op::Conv2dTranspose {
+            Op::Transposed {
                 geometry: Box::new(geometry),
                 kernel: weights.get(kernel),
                 bias: bias(conv.use_bias),

@@ -143,8 +143,7 @@ impl Prepared {
             }
             match &step.op {
                 _ if arranged.is_empty() => {}
-                Op::Conv2d { geometry, kernel, .. }
-                | Op::Conv2dTranspose { geometry, kernel, .. } => {
+                Op::Conv2d { geometry, kernel, .. } | Op::Transposed { geometry, kernel, .. } => {
                     conv2d::arrange_kernel(arranged, &parameters[kernel.range.clone()], geometry);
                 }
                 Op::Dense { geometry, kernel, .. } => {

@@ -150,6 +150,14 @@ fn check_convolution(conv: &Conv2d, input: &Shape, samples: usize, fill: Fill<'_
         let mut dx = vec![f32::NAN; dx_expected.len()];
         conv2d::input_gradient(pass!(), &mut dx, &dy, &kernel, &arranged);
         assert_same_bits(&dx, &dx_expected, &("input gradient", case));
+        if conv.groups == 1 {
+            // From a bias of zero on it is the same; without taps, it is the bias.
+            for bias in [None, Some(&vec![0.0; twin.channels][..])] {
+                dx.fill(f32::NAN);
+                conv2d::transposed(pass!(), &mut dx, &dy, &arranged, bias);
+                assert_same_bits(&dx, &dx_expected, &("transposed", case));
+            }
+        }
         let mut dw = vec![f32::NAN; dw_expected.len()];
         conv2d::kernel_gradient(pass!(), &mut dw, &x, &dy);
         assert_same_bits(&dw, &dw_expected, &("kernel gradient", case));

@@ -141,6 +141,18 @@ impl Formatter for Canonical {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::format) struct Real(pub(in crate::format) f64);
 
+impl From<f64> for Real {
+    fn from(value: f64) -> Self {
+        Self(value)
+    }
+}
+
+impl From<Real> for f64 {
+    fn from(Real(value): Real) -> Self {
+        value
+    }
+}
+
 const NAN: u64 = 0x7FF8_0000_0000_0000;
 
 impl Serialize for Real {

@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::ContentError;
+use super::convolutions::{
+    Conv1dJson, Conv2dTransposeJson, DepthwiseConv2dJson, Padding1dJson, SeparableConv2dJson,
+};
 use super::json::Real;
 use super::tensors::MAX_RANK;
 use crate::format::error::Fault;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
-    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Initializer, LayerSpec, Merge, Padding,
-    Padding1d, Pool1d, Pool2d, PoolKind, Rescaling, SeparableConv2d,
+    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool1d, GlobalPool2d,
+    Initializer, LayerSpec, Merge, Padding, Pool1d, Pool2d, PoolKind, Rescaling,
 };
 use crate::tensor::Shape;
 
@@ -124,19 +126,7 @@ pub(super) enum SpecJson {
     RepeatVector {
         n: usize,
     },
-    Conv1d {
-        filters: usize,
-        kernel: usize,
-        strides: usize,
-        padding: Padding1dJson,
-        dilation: usize,
-        groups: usize,
-        use_bias: bool,
-        activation: ActivationJson,
-        kernel_initializer: InitializerJson,
-        bias_initializer: InitializerJson,
-        kernel_l2: Real,
-    },
+    Conv1d(Conv1dJson),
     MaxPool1d {
         pool: usize,
         strides: usize,
@@ -153,54 +143,9 @@ pub(super) enum SpecJson {
     GlobalAveragePool1d {
         keep_dims: bool,
     },
-    DepthwiseConv2d {
-        depth_multiplier: usize,
-        kernel: [usize; 2],
-        strides: [usize; 2],
-        padding: PaddingJson,
-        dilation: [usize; 2],
-        use_bias: bool,
-        activation: ActivationJson,
-        kernel_initializer: InitializerJson,
-        bias_initializer: InitializerJson,
-        kernel_l2: Real,
-    },
-    SeparableConv2d {
-        filters: usize,
-        depth_multiplier: usize,
-        kernel: [usize; 2],
-        strides: [usize; 2],
-        padding: PaddingJson,
-        dilation: [usize; 2],
-        use_bias: bool,
-        activation: ActivationJson,
-        depthwise_initializer: InitializerJson,
-        pointwise_initializer: InitializerJson,
-        bias_initializer: InitializerJson,
-        depthwise_l2: Real,
-        pointwise_l2: Real,
-    },
-    Conv2dTranspose {
-        filters: usize,
-        kernel: [usize; 2],
-        strides: [usize; 2],
-        padding: PaddingJson,
-        output_padding: Option<[usize; 2]>,
-        dilation: [usize; 2],
-        use_bias: bool,
-        activation: ActivationJson,
-        kernel_initializer: InitializerJson,
-        bias_initializer: InitializerJson,
-        kernel_l2: Real,
-    },
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Padding1dJson {
-    Valid,
-    Same,
-    Causal,
+    DepthwiseConv2d(DepthwiseConv2dJson),
+    SeparableConv2d(SeparableConv2dJson),
+    Conv2dTranspose(Conv2dTransposeJson),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -313,108 +258,10 @@ impl From<&LayerSpec> for SpecJson {
             &LayerSpec::Rescaling(Rescaling { scale, offset }) => {
                 Self::Rescaling { scale: Real(scale), offset: Real(offset) }
             }
-            &LayerSpec::Conv1d(Conv1d {
-                filters,
-                kernel,
-                strides,
-                padding,
-                dilation,
-                groups,
-                use_bias,
-                activation,
-                kernel_initializer,
-                bias_initializer,
-                kernel_l2,
-            }) => Self::Conv1d {
-                filters,
-                kernel,
-                strides,
-                padding: padding.into(),
-                dilation,
-                groups,
-                use_bias,
-                activation: activation.into(),
-                kernel_initializer: kernel_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                kernel_l2: Real(kernel_l2),
-            },
-            &LayerSpec::DepthwiseConv2d(DepthwiseConv2d {
-                depth_multiplier,
-                kernel,
-                strides,
-                padding,
-                dilation,
-                use_bias,
-                activation,
-                kernel_initializer,
-                bias_initializer,
-                kernel_l2,
-            }) => Self::DepthwiseConv2d {
-                depth_multiplier,
-                kernel,
-                strides,
-                padding: padding.into(),
-                dilation,
-                use_bias,
-                activation: activation.into(),
-                kernel_initializer: kernel_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                kernel_l2: Real(kernel_l2),
-            },
-            &LayerSpec::SeparableConv2d(SeparableConv2d {
-                filters,
-                depth_multiplier,
-                kernel,
-                strides,
-                padding,
-                dilation,
-                use_bias,
-                activation,
-                depthwise_initializer,
-                pointwise_initializer,
-                bias_initializer,
-                depthwise_l2,
-                pointwise_l2,
-            }) => Self::SeparableConv2d {
-                filters,
-                depth_multiplier,
-                kernel,
-                strides,
-                padding: padding.into(),
-                dilation,
-                use_bias,
-                activation: activation.into(),
-                depthwise_initializer: depthwise_initializer.into(),
-                pointwise_initializer: pointwise_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                depthwise_l2: Real(depthwise_l2),
-                pointwise_l2: Real(pointwise_l2),
-            },
-            &LayerSpec::Conv2dTranspose(Conv2dTranspose {
-                filters,
-                kernel,
-                strides,
-                padding,
-                output_padding,
-                dilation,
-                use_bias,
-                activation,
-                kernel_initializer,
-                bias_initializer,
-                kernel_l2,
-            }) => Self::Conv2dTranspose {
-                filters,
-                kernel,
-                strides,
-                padding: padding.into(),
-                output_padding,
-                dilation,
-                use_bias,
-                activation: activation.into(),
-                kernel_initializer: kernel_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                kernel_l2: Real(kernel_l2),
-            },
+            LayerSpec::Conv1d(conv) => Self::Conv1d(conv.into()),
+            LayerSpec::DepthwiseConv2d(conv) => Self::DepthwiseConv2d(conv.into()),
+            LayerSpec::SeparableConv2d(conv) => Self::SeparableConv2d(conv.into()),
+            LayerSpec::Conv2dTranspose(conv) => Self::Conv2dTranspose(conv.into()),
             &LayerSpec::Pool1d(Pool1d { kind, pool, strides, padding }) => {
                 let padding = padding.into();
                 match kind {
@@ -478,6 +325,12 @@ impl SpecJson {
             | Self::Rescaling { .. }
             | Self::Add
             | Self::Concatenate { .. } => 1,
+            Self::Conv1d(Conv1dJson { activation, .. })
+            | Self::DepthwiseConv2d(DepthwiseConv2dJson { activation, .. })
+            | Self::SeparableConv2d(SeparableConv2dJson { activation, .. })
+            | Self::Conv2dTranspose(Conv2dTransposeJson { activation, .. }) => {
+                activation.schema().max(2)
+            }
             Self::Subtract
             | Self::Multiply
             | Self::Average
@@ -490,14 +343,10 @@ impl SpecJson {
             | Self::UpSampling1d { .. }
             | Self::UpSampling2d { .. }
             | Self::RepeatVector { .. }
-            | Self::Conv1d { .. }
             | Self::MaxPool1d { .. }
             | Self::AveragePool1d { .. }
             | Self::GlobalMaxPool1d { .. }
-            | Self::GlobalAveragePool1d { .. }
-            | Self::DepthwiseConv2d { .. }
-            | Self::SeparableConv2d { .. }
-            | Self::Conv2dTranspose { .. } => 2,
+            | Self::GlobalAveragePool1d { .. } => 2,
         }
     }
 
@@ -601,108 +450,10 @@ impl SpecJson {
             Self::UpSampling1d { size } => Arrange::UpSampling1d { size }.into(),
             Self::UpSampling2d { size } => Arrange::UpSampling2d { size }.into(),
             Self::RepeatVector { n } => Arrange::RepeatVector { n }.into(),
-            Self::Conv1d {
-                filters,
-                kernel,
-                strides,
-                padding,
-                dilation,
-                groups,
-                use_bias,
-                activation,
-                kernel_initializer,
-                bias_initializer,
-                kernel_l2: Real(kernel_l2),
-            } => LayerSpec::Conv1d(Conv1d {
-                filters,
-                kernel,
-                strides,
-                padding: padding.into(),
-                dilation,
-                groups,
-                use_bias,
-                activation: activation.into(),
-                kernel_initializer: kernel_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                kernel_l2,
-            }),
-            Self::DepthwiseConv2d {
-                depth_multiplier,
-                kernel,
-                strides,
-                padding,
-                dilation,
-                use_bias,
-                activation,
-                kernel_initializer,
-                bias_initializer,
-                kernel_l2: Real(kernel_l2),
-            } => LayerSpec::DepthwiseConv2d(DepthwiseConv2d {
-                depth_multiplier,
-                kernel,
-                strides,
-                padding: padding.into(),
-                dilation,
-                use_bias,
-                activation: activation.into(),
-                kernel_initializer: kernel_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                kernel_l2,
-            }),
-            Self::SeparableConv2d {
-                filters,
-                depth_multiplier,
-                kernel,
-                strides,
-                padding,
-                dilation,
-                use_bias,
-                activation,
-                depthwise_initializer,
-                pointwise_initializer,
-                bias_initializer,
-                depthwise_l2: Real(depthwise_l2),
-                pointwise_l2: Real(pointwise_l2),
-            } => LayerSpec::SeparableConv2d(SeparableConv2d {
-                filters,
-                depth_multiplier,
-                kernel,
-                strides,
-                padding: padding.into(),
-                dilation,
-                use_bias,
-                activation: activation.into(),
-                depthwise_initializer: depthwise_initializer.into(),
-                pointwise_initializer: pointwise_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                depthwise_l2,
-                pointwise_l2,
-            }),
-            Self::Conv2dTranspose {
-                filters,
-                kernel,
-                strides,
-                padding,
-                output_padding,
-                dilation,
-                use_bias,
-                activation,
-                kernel_initializer,
-                bias_initializer,
-                kernel_l2: Real(kernel_l2),
-            } => LayerSpec::Conv2dTranspose(Conv2dTranspose {
-                filters,
-                kernel,
-                strides,
-                padding: padding.into(),
-                output_padding,
-                dilation,
-                use_bias,
-                activation: activation.into(),
-                kernel_initializer: kernel_initializer.into(),
-                bias_initializer: bias_initializer.into(),
-                kernel_l2,
-            }),
+            Self::Conv1d(conv) => LayerSpec::Conv1d(conv.into()),
+            Self::DepthwiseConv2d(conv) => LayerSpec::DepthwiseConv2d(conv.into()),
+            Self::SeparableConv2d(conv) => LayerSpec::SeparableConv2d(conv.into()),
+            Self::Conv2dTranspose(conv) => LayerSpec::Conv2dTranspose(conv.into()),
             Self::MaxPool1d { pool, strides, padding } => LayerSpec::Pool1d(Pool1d {
                 kind: PoolKind::Max,
                 pool,
@@ -786,7 +537,6 @@ macro_rules! twins {
 }
 
 twins! {
-    Padding1d = Padding1dJson { Valid, Same, Causal }
     Padding = PaddingJson { Valid, Same, Explicit { top, bottom, left, right } }
     Activation = ActivationJson {
         Linear,

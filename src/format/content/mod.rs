@@ -3,6 +3,7 @@
 
 mod architecture;
 mod compile;
+mod convolutions;
 mod error;
 pub(super) mod json;
 mod layers;

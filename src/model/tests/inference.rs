@@ -268,12 +268,76 @@ fn elementwise_layers_refuse() {
 }
 
 #[test]
-fn zero_padding2d() {
-    assert_gives(LayerSpec::from(Arrange::ZeroPadding2d([1, 2, 3, 4])), [5, 6, 7], [8, 13, 7]);
+fn arranges() {
+    assert_gives(Arrange::ZeroPadding2d([1, 2, 3, 4]), [5, 6, 7], [8, 13, 7]);
+    assert_gives(Arrange::ZeroPadding1d([1, 2]), [5, 6], [8, 6]);
+    assert_gives(Arrange::Cropping2d([1, 2, 0, 5]), [5, 6, 7], [2, 1, 7]);
+    assert_gives(Arrange::Cropping1d([1, 3]), [5, 6], [1, 6]);
+    assert_gives(Arrange::Permute { dims: vec![3, 1, 2] }, [5, 6, 7], [7, 5, 6]);
+    assert_gives(Arrange::UpSampling1d { size: 3 }, [5, 6], [15, 6]);
+    assert_gives(Arrange::UpSampling2d { size: [2, 3] }, [5, 6, 7], [10, 18, 7]);
+    assert_gives(Arrange::RepeatVector { n: 3 }, [5], [3, 5]);
+    let cannot = |kind, input, rule| {
+        format!("layer `it` ({kind}) cannot take an input of shape {input}: {rule}")
+    };
+    let too_large = cannot("zero_padding2d", "5×6×7", "the padding is too large");
+    assert_refuses(Arrange::ZeroPadding2d([usize::MAX, 0, 0, 0]), [5, 6, 7], &too_large);
+    let nothing_left = cannot("cropping1d", "5×6", "of 5 cells, 2 and 3 are cut off");
+    assert_refuses(Arrange::Cropping1d([2, 3]), [5, 6], &nothing_left);
+    let axes = cannot("permute", "5×6", "it takes 3 axes");
+    assert_refuses(Arrange::Permute { dims: vec![3, 1, 2] }, [5, 6], &axes);
+    let vectors = cannot("repeat_vector", "5×6", "it takes vectors");
+    assert_refuses(Arrange::RepeatVector { n: 3 }, [5, 6], &vectors);
+    let twice = "layer `it` (permute): dims must be the numbers from 1 on, not [1, 1]";
+    assert_refuses(Arrange::Permute { dims: vec![1, 1] }, [5, 6], twice);
+    let none = "layer `it` (up_sampling2d): the size must be 1 or more";
+    assert_refuses(Arrange::UpSampling2d { size: [1, 0] }, [5, 6, 7], none);
+}
+
+#[test]
+fn sequences() {
+    let causal = Conv1d { padding: Padding1d::Causal, strides: 2, ..Conv1d::new(8, 3) };
+    assert_gives(causal, [9, 4], [5, 8]);
+    let same = Conv1d { padding: Padding1d::Same, strides: 2, ..Conv1d::new(8, 3) };
+    assert_gives(same, [9, 4], [5, 8]);
+    let grouped = Conv1d { groups: 2, ..Conv1d::new(8, 3) };
+    assert_gives(grouped.clone(), [9, 4], [7, 8]);
+    assert_needs(grouped, [9, 4], &[("kernel", &[3, 2, 8]), ("bias", &[8])]);
+    assert_gives(Pool1d::max(2), [9, 4], [4, 4]);
+    assert_gives(GlobalPool1d { kind: PoolKind::Max, keep_dims: true }, [9, 4], [1, 4]);
+    assert_gives(GlobalPool1d { kind: PoolKind::Max, keep_dims: false }, [9, 4], [4]);
+    let message = "layer `it` (conv1d) cannot take an input of shape 5×6×7: it takes sequences: \
+                   steps, channels";
+    assert_refuses(Conv1d::new(8, 3), [5, 6, 7], message);
+}
+
+#[test]
+fn derived_convolutions() {
+    let depthwise = DepthwiseConv2d { depth_multiplier: 2, ..DepthwiseConv2d::new(3) };
+    assert_gives(depthwise.clone(), [5, 6, 7], [3, 4, 14]);
+    assert_needs(depthwise, [5, 6, 7], &[("kernel", &[3, 3, 7, 2]), ("bias", &[14])]);
+    let separable = SeparableConv2d { depth_multiplier: 2, ..SeparableConv2d::new(8, 3) };
+    assert_gives(separable.clone(), [5, 6, 7], [3, 4, 8]);
+    let (depthwise, pointwise): (&[usize], &[usize]) = (&[3, 3, 7, 2], &[1, 1, 14, 8]);
+    let needed = [("depthwise_kernel", depthwise), ("pointwise_kernel", pointwise), ("bias", &[8])];
+    assert_needs(separable, [5, 6, 7], &needed);
+    let transpose = Conv2dTranspose { strides: [2, 2], ..Conv2dTranspose::new(8, 3) };
+    assert_gives(transpose.clone(), [5, 6, 7], [11, 13, 8]);
+    assert_needs(transpose.clone(), [5, 6, 7], &[("kernel", &[3, 3, 8, 7]), ("bias", &[8])]);
+    let same = Conv2dTranspose { padding: Padding::Same, ..transpose };
+    assert_gives(same.clone(), [5, 6, 7], [10, 12, 8]);
+    let more = Conv2dTranspose { output_padding: Some([0, 1]), ..same };
+    assert_gives(more, [5, 6, 7], [9, 12, 8]);
+    let message = "layer `it` (conv2d_transpose) cannot take an input of shape 5×6×7: the \
+                   convolution of the result, 13×15, would give 6×7: the output_padding must be \
+                   less than the stride, and with `same` padding make up for an even kernel";
+    let more = Conv2dTranspose { output_padding: Some([2, 2]), ..transpose };
+    assert_refuses(more, [5, 6, 7], message);
+    let none = "layer `it` (depthwise_conv2d): depth_multiplier must be 1 or more";
     assert_refuses(
-        LayerSpec::from(Arrange::ZeroPadding2d([usize::MAX, 0, 0, 0])),
+        DepthwiseConv2d { depth_multiplier: 0, ..DepthwiseConv2d::new(3) },
         [5, 6, 7],
-        "layer `it` (zero_padding2d) cannot take an input of shape 5×6×7: the padding is too large",
+        none,
     );
 }
 

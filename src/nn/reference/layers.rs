@@ -259,7 +259,7 @@ fn conv2d_transpose(conv: &Conv2dTranspose, x: &ArrayD<f64>, kernel: &ArrayD<f64
         let full = (size - 1) * stride + extent;
         let more = conv.output_padding.map(|more| more[axis]);
         match conv.padding {
-            Padding::Valid => (more.map_or(full.max(size * stride), |more| full + more), 0),
+            Padding::Valid => (more.map_or_else(|| full.max(size * stride), |more| full + more), 0),
             Padding::Same => {
                 let cells = more.map_or(size * stride, |more| full - extent + extent % 2 + more);
                 // As the convolution pads it.

@@ -130,9 +130,7 @@ pub(crate) fn input_gradient(
 ) {
     let Pass { isa, geometry: g, samples, .. } = pass;
     if !g.is_depthwise() {
-        for group in 0..g.groups {
-            gather_gradient(isa, dx, dy, arranged, None, samples, g, group);
-        }
+        (0..g.groups).for_each(|group| gather_gradient(&pass, dx, dy, arranged, None, group));
         return;
     }
     for gather in &g.input_gradient {
@@ -143,32 +141,27 @@ pub(crate) fn input_gradient(
 }
 
 /// `y` (n, ih, iw, ci) of `x` (n, oh, ow, co) and `bias` (ci): what [`input_gradient`] of a convolution
-/// of one group makes of `x`, from the bias on.
+/// of one group makes of `x`, but from the bias on.
 pub(crate) fn transposed(
-    isa: Isa,
+    pass: Pass<'_>,
     y: &mut [f32],
     x: &[f32],
     arranged: &[f32],
     bias: Option<&[f32]>,
-    samples: usize,
-    geometry: &Geometry,
 ) {
-    gather_gradient(isa, y, x, arranged, bias, samples, geometry, 0);
+    gather_gradient(&pass, y, x, arranged, bias, 0);
 }
 
 /// The channels of `dx` that belong to one group, from `init` on.
-#[allow(clippy::too_many_arguments, reason = "two callers, both above")]
 fn gather_gradient(
-    isa: Isa,
+    pass: &Pass<'_>,
     dx: &mut [f32],
     dy: &[f32],
     arranged: &[f32],
     init: Option<&[f32]>,
-    samples: usize,
-    geometry: &Geometry,
     group: usize,
 ) {
-    let g = geometry;
+    let Pass { isa, geometry: g, samples, .. } = *pass;
     let (filters, stride) = (group * g.group_filters, g.taps * g.group_channels);
     for gather in &g.input_gradient {
         GatherMatmul {
