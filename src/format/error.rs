@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::content::ContentError;
+use super::keras::KerasError;
 use super::kind::{Format, Kind};
 use crate::bytes::atomic::AtomicError;
 use crate::bytes::{BudgetError, Digest, ReadError};
@@ -25,6 +26,8 @@ pub enum FormatError {
     Damaged { part: String, offset: u64, fault: Box<Fault> },
     #[error("this is not a model saved by keepnet but {found}")]
     OtherKind { found: Kind },
+    #[error(transparent)]
+    Keras(#[from] KerasError),
     #[error("this is the {found} form of a model, not the {expected} form")]
     OtherForm { expected: Format, found: Format },
     #[error(
@@ -62,6 +65,8 @@ pub enum FormatError {
          directory (ending in `/` or without an extension)"
     )]
     Extension { extension: String },
+    #[error("this is a model of Keras, which has no {what}; `keepnet convert` makes one that has")]
+    OfKeras { what: &'static str },
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
     #[error(transparent)]
@@ -119,8 +124,10 @@ impl FormatError {
         match self {
             Self::At { source, .. } => source.is_corrupt(),
             Self::Damaged { .. } => true,
+            Self::Keras(error) => error.is_corrupt(),
             Self::OtherKind { .. }
             | Self::OtherForm { .. }
+            | Self::OfKeras { .. }
             | Self::Version { .. }
             | Self::UnknownSection { .. }
             | Self::WouldLose { .. }

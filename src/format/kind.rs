@@ -7,6 +7,7 @@ use super::FormatError;
 use super::directory::MANIFEST;
 use super::error::Fault;
 use super::file::SIGNATURE;
+use super::keras;
 use crate::bytes::fs::{self, Fs, RealFs};
 
 /// A form in which models are saved.
@@ -18,6 +19,10 @@ pub enum Format {
     File,
     /// A directory of NumPy arrays and a manifest; `docs/DIRECTORY.md`.
     Directory,
+    /// A `.keras` archive of Keras, or its members in a directory.
+    Keras,
+    /// An `.h5` file of a whole model of Keras.
+    Hdf5,
 }
 
 impl std::fmt::Display for Format {
@@ -25,6 +30,8 @@ impl std::fmt::Display for Format {
         f.write_str(match self {
             Self::File => "file",
             Self::Directory => "directory",
+            Self::Keras => "Keras",
+            Self::Hdf5 => "HDF5",
         })
     }
 }
@@ -95,6 +102,8 @@ impl Format {
             let holds = |name: &str| fs.stat_name(&directory, name.as_ref()).is_ok();
             let found = if holds(MANIFEST) {
                 return Ok(Self::Directory);
+            } else if holds(keras::CONFIG) {
+                return Ok(Self::Keras);
             } else if holds("saved_model.pb") {
                 Kind::SavedModel
             } else {
@@ -107,8 +116,11 @@ impl Format {
         }
         let mut start = Vec::new();
         opened.take(START as u64).read_to_end(&mut start).map_err(io)?;
-        check_signature(&start).map_err(|error| error.at(path))?;
-        Ok(Self::File)
+        match Kind::of(&start) {
+            Kind::Zip => Ok(Self::Keras),
+            Kind::Hdf5 => Ok(Self::Hdf5),
+            _ => check_signature(&start).map(|()| Self::File).map_err(|error| error.at(path)),
+        }
     }
 }
 

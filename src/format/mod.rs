@@ -34,6 +34,7 @@ mod directory;
 mod error;
 mod file;
 mod inspection;
+pub mod keras;
 mod kind;
 mod limits;
 mod options;
@@ -96,6 +97,7 @@ pub(crate) fn save_on<F: Fs>(
     let saved = match format {
         Format::File => file::save(fs, checkpoint, path),
         Format::Directory => directory::save(fs, checkpoint, path).map(|()| None),
+        Format::Keras | Format::Hdf5 => Err(FormatError::OfKeras { what: "writer yet" }),
     };
     saved.map_err(|error| error.at(path))
 }
@@ -113,7 +115,34 @@ pub(crate) fn load_on<F: Fs>(
     path: &Path,
     limits: &Limits,
 ) -> Result<Checkpoint<'static>, FormatError> {
-    with_parsed(fs, path, None, limits, |_, parsed| Ok(parsed.checkpoint))
+    load_reported_on(fs, path, limits).map(|(checkpoint, _)| checkpoint)
+}
+
+/// Loads what stands at `path` and tells what became of it, if another program than keepnet wrote it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_reported(
+    path: &Path,
+    limits: &Limits,
+) -> Result<(Checkpoint<'static>, Option<keras::Report>), FormatError> {
+    load_reported_on(&RealFs, path, limits)
+}
+
+fn load_reported_on<F: Fs>(
+    fs: &F,
+    path: &Path,
+    limits: &Limits,
+) -> Result<(Checkpoint<'static>, Option<keras::Report>), FormatError> {
+    match Format::detect_on(fs, path)? {
+        Format::File | Format::Directory => {
+            with_parsed(fs, path, None, limits, |_, parsed| Ok((parsed.checkpoint, None)))
+        }
+        form @ (Format::Keras | Format::Hdf5) => {
+            let loaded = keras::load_on(fs, path, form, limits).map_err(|error| error.at(path))?;
+            Ok((loaded.checkpoint, Some(loaded.report)))
+        }
+    }
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by
@@ -183,6 +212,7 @@ fn with_parsed<F: Fs, T>(
     let parsed = match found {
         Format::File => file::read(fs, path, limits, budget),
         Format::Directory => directory::parse(fs, path, limits, budget),
+        Format::Keras | Format::Hdf5 => Err(FormatError::OfKeras { what: "checksums to inspect" }),
     };
     then(found, parsed.map_err(|error| error.at(path))?)
 }

@@ -162,7 +162,7 @@ impl Window2d {
 }
 
 /// The shape that `layer` gives for `inputs`.
-pub(super) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, GraphError> {
+pub(crate) fn output_shape(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, GraphError> {
     let kind = layer.spec.kind();
     let spec = &layer.spec;
     let shape = match (spec, inputs) {

@@ -28,8 +28,8 @@ pub use compile::{
 pub use cost::Cost;
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
-pub(crate) use infer::concatenate_axis;
 pub use infer::{Parameter, Window2d};
+pub(crate) use infer::{concatenate_axis, output_shape};
 pub use initializer::Initializer;
 pub use layer::{
     BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout,

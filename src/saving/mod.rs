@@ -6,7 +6,7 @@ mod mapped;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::format::{self, Format, Limits, SaveOptions};
+use crate::format::{self, Format, Limits, SaveOptions, keras};
 use crate::model::Checkpoint;
 use crate::nn::{Model, SHARD, Verification};
 
@@ -69,6 +69,19 @@ impl Model {
     pub fn load_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, Error> {
         let path = path.as_ref();
         within(format::load(path, limits)?, limits, Some(path))
+    }
+
+    /// Loads, and tells what became of the model if another program than keepnet has saved it.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with).
+    pub fn load_reported(
+        path: impl AsRef<Path>,
+        limits: &Limits,
+    ) -> Result<(Self, Option<keras::Report>), Error> {
+        let path = path.as_ref();
+        let (checkpoint, report) = format::load_reported(path, limits)?;
+        Ok((within(checkpoint, limits, Some(path))?, report))
     }
 
     /// Loads from the bytes of a `.knet` file.

@@ -1,4 +1,4 @@
-//! Foreign syntax (IDX, npy, …): bytes to arrays and back. Knows no layer.
+//! Foreign syntax (IDX, npy, ZIP, …): bytes to arrays and back. Knows no layer.
 
 // What is parsed here may be hostile.
 #![cfg_attr(
@@ -13,6 +13,8 @@
 )]
 
 pub(crate) mod gzip;
+pub mod hdf5;
 pub mod idx;
 pub mod npy;
 pub mod png;
+pub(crate) mod zip;

@@ -1,0 +1,313 @@
+//! A network of Keras as a graph: models inside it become part of it, layers keep their order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::error::KerasError;
+use super::json::brief;
+use super::layers::{Dialect, Lowering};
+use super::network::{Argument, Body, Call, Layer, Network};
+use super::operators;
+use super::report::Notice;
+use crate::model::{self, Graph, LayerSpec, Node, NodeId, Output, output_shape};
+use crate::tensor::Shape;
+
+/// A graph, and what of it each layer of Keras became.
+pub(super) struct Built<'j> {
+    pub(super) graph: Graph,
+    pub(super) layers: Vec<BuiltLayer<'j>>,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// A layer of Keras, in the order of its model.
+#[derive(Debug)]
+pub(super) struct BuiltLayer<'j> {
+    pub(super) class: &'j str,
+    pub(super) name: &'j str,
+    pub(super) is: Became<'j>,
+}
+
+#[derive(Debug)]
+pub(super) enum Became<'j> {
+    Input,
+    /// Those layers of the graph, none until it is applied.
+    Layers(Vec<usize>),
+    Model(Vec<BuiltLayer<'j>>),
+}
+
+/// Builds the graph of `network`, of at most so many nodes.
+pub(super) fn build<'j>(
+    network: &Network<'j>,
+    dialect: Dialect,
+    max_nodes: u64,
+) -> Result<Built<'j>, KerasError> {
+    let lowering = Lowering { dialect, notices: Vec::new() };
+    let mut builder = Builder {
+        lowering,
+        max_nodes,
+        layers: Vec::new(),
+        nodes: Vec::new(),
+        shapes: Vec::new(),
+        inputs: Vec::new(),
+        names: BTreeSet::new(),
+    };
+    let mut layers = Vec::new();
+    let scope = Scope { prefix: String::new(), trainable: true };
+    let results = builder.apply(network, &mut layers, &scope, None)?;
+    let outputs = builder.outputs(&results);
+    let Builder { lowering, layers: specs, nodes, inputs, .. } = builder;
+    let graph = Graph::new(network.name, specs, nodes, inputs, outputs)?;
+    Ok(Built { graph, layers, notices: lowering.notices })
+}
+
+struct Builder {
+    lowering: Lowering,
+    max_nodes: u64,
+    layers: Vec<model::Layer>,
+    nodes: Vec<Node>,
+    /// Of the results of the nodes.
+    shapes: Vec<Shape>,
+    inputs: Vec<NodeId>,
+    names: BTreeSet<String>,
+}
+
+/// The models around a layer.
+struct Scope {
+    prefix: String,
+    trainable: bool,
+}
+
+impl Builder {
+    /// Applies a model to `arguments`, or to inputs of its own. `built` is empty when it is applied for
+    /// the first time.
+    fn apply<'j>(
+        &mut self,
+        network: &Network<'j>,
+        built: &mut Vec<BuiltLayer<'j>>,
+        scope: &Scope,
+        arguments: Option<&[NodeId]>,
+    ) -> Result<Vec<NodeId>, KerasError> {
+        if built.is_empty() {
+            built.extend(network.layers.iter().map(BuiltLayer::unbuilt));
+        }
+        let mut results: Vec<Vec<NodeId>> = vec![Vec::new(); network.calls.len()];
+        for index in order(network)? {
+            let Some(call) = network.calls.get(index) else { continue };
+            let (Some(layer), Some(built)) =
+                (network.layers.get(call.layer), built.get_mut(call.layer))
+            else {
+                continue;
+            };
+            let given = inputs_of(call, layer, &results)?;
+            let found = match (&layer.body, &mut built.is) {
+                (Body::Input(shape), _) => {
+                    let place = network.inputs.iter().position(|&input| input == index);
+                    match (arguments, place) {
+                        (Some(arguments), Some(place)) => {
+                            let found = arguments.get(place).copied();
+                            vec![found.ok_or_else(|| missing_input(layer, place))?]
+                        }
+                        _ => vec![self.input(layer, *shape)?],
+                    }
+                }
+                (Body::Model(inner), Became::Model(built)) => {
+                    if built.is_empty() {
+                        let model = inner.name.to_owned();
+                        self.lowering.notices.push(Notice::Flattened { model });
+                    }
+                    let inner_scope = Scope {
+                        prefix: format!("{}{}/", scope.prefix, inner.name),
+                        trainable: scope.trainable && layer.trainable,
+                    };
+                    self.apply(inner, built, &inner_scope, Some(&given))?
+                }
+                (Body::Layer, Became::Layers(own)) => {
+                    vec![self.layer(layer, call, own, scope, &given)?]
+                }
+                (Body::Model(_) | Body::Layer, _) => continue,
+            };
+            if let Some(results) = results.get_mut(index) {
+                *results = found;
+            }
+        }
+        let found = network.outputs.iter().map(|output| {
+            results.get(output.call).and_then(|results| results.get(output.result)).copied()
+        });
+        found
+            .collect::<Option<_>>()
+            .ok_or_else(|| KerasError::Circle { model: network.name.to_owned() })
+    }
+
+    fn input(&mut self, layer: &Layer<'_>, shape: Option<&Value>) -> Result<NodeId, KerasError> {
+        let name = layer.settings.name().unwrap_or("input");
+        let shape = shape.ok_or(KerasError::NoInput)?;
+        let open = || KerasError::OpenShape { layer: name.to_owned(), found: brief(shape) };
+        let dims = shape.as_array().and_then(|dims| dims.get(1..)).ok_or_else(open)?;
+        let dims = dims.iter().map(super::json::count).collect::<Option<Vec<_>>>();
+        let spec = LayerSpec::Input(Shape::new(dims.ok_or_else(open)?));
+        let index = self.add_layer(name.to_owned(), spec, true);
+        let node = self.add_node(index, &[])?;
+        self.inputs.push(node);
+        Ok(node)
+    }
+
+    /// Applies a layer, for the first time or once more.
+    fn layer(
+        &mut self,
+        layer: &Layer<'_>,
+        call: &Call,
+        own: &mut Vec<usize>,
+        scope: &Scope,
+        inputs: &[NodeId],
+    ) -> Result<NodeId, KerasError> {
+        let first = inputs.first().copied();
+        let fault = || layer.settings.fault("inbound_nodes", "what the layer is applied to");
+        let first = first.ok_or_else(fault)?;
+        if own.is_empty() {
+            let shape = self.shapes.get(first.0).cloned().ok_or_else(fault)?;
+            let specs = match operators::lower(layer, call)? {
+                Some(specs) => specs,
+                None => self.lowering.lower(layer.settings, &shape)?,
+            };
+            let name = format!("{}{}", scope.prefix, layer.settings.name().unwrap_or_default());
+            let trainable = scope.trainable && layer.trainable;
+            for (place, spec) in specs.into_iter().enumerate() {
+                let name = match place {
+                    0 => name.clone(),
+                    _ => format!("{name}/{}", spec.kind()),
+                };
+                own.push(self.add_layer(name, spec, trainable));
+            }
+        }
+        let mut inputs = inputs.to_vec();
+        for &index in own.iter() {
+            inputs = vec![self.add_node(index, &inputs)?];
+        }
+        inputs.first().copied().ok_or_else(fault)
+    }
+
+    fn add_layer(&mut self, name: String, spec: LayerSpec, trainable: bool) -> usize {
+        let mut free = name.clone();
+        let mut number = 0_u64;
+        while !self.names.insert(free.clone()) {
+            number += 1;
+            free = format!("{name}_{number}");
+        }
+        self.layers.push(model::Layer { name: free, spec, trainable });
+        self.layers.len() - 1
+    }
+
+    fn add_node(&mut self, layer: usize, inputs: &[NodeId]) -> Result<NodeId, KerasError> {
+        if self.nodes.len() as u64 >= self.max_nodes {
+            return Err(KerasError::TooManyNodes { limit: self.max_nodes });
+        }
+        let shapes: Vec<&Shape> = inputs.iter().filter_map(|id| self.shapes.get(id.0)).collect();
+        if let Some(layer) = self.layers.get(layer) {
+            let shape = output_shape(layer, &shapes)?;
+            self.shapes.push(shape);
+        }
+        self.nodes.push(Node { layer, inputs: inputs.to_vec() });
+        Ok(NodeId(self.nodes.len() - 1))
+    }
+
+    /// Named after the layers that give them, as Keras does.
+    fn outputs(&self, nodes: &[NodeId]) -> Vec<Output> {
+        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        let outputs = nodes.iter().map(|&node| {
+            let layer = self.nodes.get(node.0).and_then(|node| self.layers.get(node.layer));
+            let name = layer.map_or("output", |layer| layer.name.as_str());
+            let count = taken.entry(name).or_default();
+            *count += 1;
+            let name = if *count == 1 { name.to_owned() } else { format!("{name}_{count}") };
+            Output { name, node }
+        });
+        outputs.collect()
+    }
+}
+
+fn missing_input(layer: &Layer<'_>, place: usize) -> KerasError {
+    KerasError::Reference { owner: layer.settings.owner(), reference: format!("argument {place}") }
+}
+
+/// The nodes of the arguments of a call.
+fn inputs_of(
+    call: &Call,
+    layer: &Layer<'_>,
+    results: &[Vec<NodeId>],
+) -> Result<Vec<NodeId>, KerasError> {
+    let arguments = call.arguments.iter().chain(call.named.values());
+    let references = arguments.filter_map(|argument| match argument {
+        Argument::Result(reference) => Some(*reference),
+        _ => None,
+    });
+    let node = |reference: super::network::Reference| {
+        let found = results.get(reference.call).and_then(|results| results.get(reference.result));
+        found.copied().ok_or_else(|| KerasError::Reference {
+            owner: layer.settings.owner(),
+            reference: format!("result {}", reference.result),
+        })
+    };
+    references.map(node).collect()
+}
+
+/// The calls that lead to the outputs, each behind those whose results it takes; where there is a
+/// choice, in the order of the file.
+fn order(network: &Network<'_>) -> Result<Vec<usize>, KerasError> {
+    let sources = |call: usize| {
+        let arguments = network.calls.get(call).map(|call| (&call.arguments, &call.named));
+        let (listed, named) = arguments.unzip();
+        let listed = listed.into_iter().flatten();
+        let named = named.into_iter().flat_map(BTreeMap::values);
+        listed.chain(named).filter_map(|argument| match argument {
+            Argument::Result(reference) => Some(reference.call),
+            _ => None,
+        })
+    };
+    let mut needed = BTreeSet::new();
+    let mut open: Vec<usize> = network.outputs.iter().map(|output| output.call).collect();
+    open.extend(&network.inputs);
+    while let Some(call) = open.pop() {
+        if needed.insert(call) {
+            open.extend(sources(call));
+        }
+    }
+    let mut waiting: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut takers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for &call in &needed {
+        let sources: BTreeSet<usize> = sources(call).collect();
+        waiting.insert(call, sources.len());
+        for source in sources {
+            takers.entry(source).or_default().push(call);
+        }
+    }
+    let mut ready: BTreeSet<usize> =
+        waiting.iter().filter(|&(_, &count)| count == 0).map(|(&call, _)| call).collect();
+    let mut order = Vec::with_capacity(needed.len());
+    while let Some(call) = ready.pop_first() {
+        order.push(call);
+        for taker in takers.get(&call).into_iter().flatten() {
+            if let Some(count) = waiting.get_mut(taker) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.insert(*taker);
+                }
+            }
+        }
+    }
+    if order.len() < needed.len() {
+        return Err(KerasError::Circle { model: network.name.to_owned() });
+    }
+    Ok(order)
+}
+
+impl<'j> BuiltLayer<'j> {
+    fn unbuilt(layer: &Layer<'j>) -> Self {
+        let is = match &layer.body {
+            Body::Input(_) => Became::Input,
+            Body::Model(_) => Became::Model(Vec::new()),
+            Body::Layer => Became::Layers(Vec::new()),
+        };
+        Self { class: layer.settings.class(), name: layer.settings.name().unwrap_or_default(), is }
+    }
+}

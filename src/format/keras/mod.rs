@@ -1,0 +1,188 @@
+//! Models of Keras: `.keras` archives and their unpacked directories, `.h5` files of whole models.
+//!
+//! Whatever Keras of any age has written is brought into one description ([`network`]), which is then
+//! built as a [`Graph`](crate::model::Graph) ([`build`], [`layers`]). Numbers are found by the order of
+//! the layers, as Keras finds them ([`weights`], [`optimizer`]). Nothing in a file is ever executed.
+
+mod build;
+mod compile;
+mod error;
+mod json;
+mod layers;
+mod network;
+mod operators;
+mod optimizer;
+mod report;
+mod weights;
+
+use serde_json::Value;
+
+pub use error::{KerasError, Owner};
+pub use report::{Notice, Report};
+
+use std::io::Read;
+use std::path::Path;
+
+use super::{Format, FormatError, Kind, Limits};
+use crate::bytes::Budget;
+use crate::bytes::fs::{self, Fs};
+use crate::model::Checkpoint;
+use crate::wire::hdf5::{self, Group};
+use crate::wire::zip::Archive;
+use layers::Dialect;
+use network::Network;
+use weights::Weights;
+
+/// The members of a `.keras` file.
+pub(super) const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.weights.h5";
+const METADATA: &str = "metadata.json";
+
+/// A model, and what is to be told of it.
+pub(super) struct Loaded {
+    pub(super) checkpoint: Checkpoint<'static>,
+    pub(super) report: Report,
+}
+
+/// Loads what stands at `path`, in that form.
+pub(super) fn load_on<F: Fs>(
+    fs: &F,
+    path: &Path,
+    form: Format,
+    limits: &Limits,
+) -> Result<Loaded, FormatError> {
+    let budget = &mut Budget::new(limits.memory);
+    let io = |source| FormatError::Io { action: "read it", source };
+    let opened = fs.open_path(path).map_err(io)?;
+    if fs.stat(&opened).map_err(io)?.kind == fs::Kind::Directory {
+        let folder = fs::open_directory(fs, || fs.open_path(path)).map_err(io)?;
+        let [config, metadata, weights] = [CONFIG, METADATA, WEIGHTS].map(|name| {
+            fs.open(&folder, name.as_ref()).ok().map(|file| content(fs, file, budget)).transpose()
+        });
+        let config = config?.ok_or(KerasError::Missing { part: CONFIG })?;
+        let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
+        return Ok(read_parts(&config, metadata?.as_deref(), &weights, limits, budget)?);
+    }
+    let bytes = content(fs, opened, budget)?;
+    Ok(match form {
+        Format::Hdf5 => read_hdf5(&bytes, limits, budget)?,
+        _ => read_archive(&bytes, limits, budget)?,
+    })
+}
+
+fn content<F: Fs>(fs: &F, mut file: F::File, budget: &mut Budget) -> Result<Vec<u8>, FormatError> {
+    let io = |source| FormatError::Io { action: "read it", source };
+    let length = fs.stat(&file).map_err(io)?.length;
+    let mut bytes = budget.vec(length, "the file")?;
+    file.by_ref().take(length).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+/// Reads a `.keras` file.
+fn read_archive(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Loaded, FormatError> {
+    let archive = Archive::read(bytes).map_err(KerasError::from)?;
+    if !archive.has(CONFIG) {
+        return Err(FormatError::OtherKind { found: Kind::Zip });
+    }
+    Ok(read_members(&archive, limits, budget)?)
+}
+
+fn read_members(
+    archive: &Archive<'_>,
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<Loaded, KerasError> {
+    let config = archive.get(CONFIG, budget)?.ok_or(KerasError::Missing { part: CONFIG })?;
+    let weights = archive.get(WEIGHTS, budget)?.ok_or(KerasError::Missing { part: WEIGHTS })?;
+    let metadata = archive.get(METADATA, budget)?;
+    read_parts(&config, metadata.as_deref(), &weights, limits, budget)
+}
+
+/// Reads the members of a `.keras` file, wherever they stood.
+fn read_parts(
+    config: &[u8],
+    metadata: Option<&[u8]>,
+    weights: &[u8],
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<Loaded, KerasError> {
+    let metadata = metadata.map(|text| parse(text, METADATA, limits)).transpose()?;
+    let version = metadata.as_ref().and_then(|value| value.get("keras_version")?.as_str());
+    let config = parse(config, CONFIG, limits)?;
+    let root = hdf5::read(weights, budget)?;
+    let compile = config.get("compile_config").filter(|compile| !compile.is_null());
+    let parts = Parts { config: &config, compile, version, root: &root };
+    parts.load(limits, budget)
+}
+
+/// Reads an `.h5` file of a whole model.
+fn read_hdf5(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
+    const CONFIG: &str = "the attribute `model_config`";
+    const COMPILE: &str = "the attribute `training_config`";
+    let root = hdf5::read(bytes, budget)?;
+    let text = |name: &str| root.attributes.get(name).and_then(hdf5::Array::as_text);
+    let config = text("model_config").ok_or(KerasError::Missing { part: CONFIG })?;
+    let config = parse(config.as_bytes(), CONFIG, limits)?;
+    let compile = text("training_config").map(|text| parse(text.as_bytes(), COMPILE, limits));
+    let compile = compile.transpose()?;
+    let parts = Parts {
+        config: &config,
+        compile: compile.as_ref(),
+        version: text("keras_version"),
+        root: &root,
+    };
+    parts.load(limits, budget)
+}
+
+fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, KerasError> {
+    let (length, limit) = (text.len() as u64, limits.text);
+    if length > limit {
+        return Err(KerasError::TooLong { part, length, limit });
+    }
+    json::parse(text, part)
+}
+
+/// What both kinds of files hold.
+struct Parts<'p> {
+    config: &'p Value,
+    compile: Option<&'p Value>,
+    version: Option<&'p str>,
+    root: &'p Group<'p>,
+}
+
+impl Parts<'_> {
+    fn load(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
+        let dialect = match self.version {
+            Some(version) if version.starts_with(['1', '2']) => Dialect::Keras2,
+            _ => Dialect::Keras3,
+        };
+        let network = Network::parse(self.config)?;
+        let built = build::build(&network, dialect, limits.nodes)?;
+        let mut weights = Weights { graph: &built.graph, budget, notices: built.notices };
+        let stored = self.root.group("model_weights");
+        let tensors = match stored {
+            Some(group) => weights.by_name(group, &built.layers)?,
+            None => weights.by_class(self.root, &built.layers)?,
+        };
+        let trained = weights.trained(&built.layers);
+        let compile = self
+            .compile
+            .and_then(|config| compile::compile(config, &built.graph, &mut weights.notices));
+        let variables = match stored {
+            Some(_) => optimizer::by_name(self.root),
+            None => optimizer::by_number(self.root),
+        };
+        let optimizer = compile.as_ref().zip(variables).and_then(|(compile, variables)| {
+            let state = optimizer::state(&variables, &compile.optimizer, &trained, &mut weights);
+            state.map_err(|reason| weights.notices.push(Notice::NoOptimizerState { reason })).ok()
+        });
+        let report = Report {
+            writer: self.version.map(|version| format!("Keras {version}")),
+            optimizer_steps: optimizer.as_ref().map(|state| state.step),
+            notices: weights.notices,
+        };
+        let checkpoint =
+            Checkpoint { compile, optimizer, ..Checkpoint::new(built.graph.clone(), tensors) };
+        Ok(Loaded { checkpoint: checkpoint.into_owned(), report })
+    }
+}

@@ -1,0 +1,60 @@
+//! What became of a file of Keras when it was loaded.
+
+use std::fmt;
+
+use super::error::Owner;
+
+/// Something in a file that was not taken over as it stood. Predictions are the same all the same,
+/// unless it says otherwise.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The numbers of a weight were of another type than f32.
+    Converted { weight: String, from: &'static str },
+    /// A setting that keepnet does not have: it only matters for training.
+    NotCarried { owner: Owner, setting: String, found: String },
+    /// Keras lets this layer act in training only; keepnet never.
+    PassesThrough { owner: Owner },
+    /// A model inside the model became part of it.
+    Flattened { model: String },
+    /// The optimizer's state stays behind.
+    NoOptimizerState { reason: String },
+    /// The compile settings, or some of them, stay behind.
+    NotCompiled { reason: String },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Converted { weight, from } => write!(f, "`{weight}` was {from}, and is f32 now"),
+            Self::NotCarried { owner, setting, found } => {
+                write!(
+                    f,
+                    "`{setting}` of {owner} ({found}) is left out: it matters for training only"
+                )
+            }
+            Self::PassesThrough { owner } => {
+                write!(f, "{owner} changes nothing here: Keras lets it act in training only")
+            }
+            Self::Flattened { model } => {
+                write!(f, "the model `{model}` inside the model became part of it")
+            }
+            Self::NoOptimizerState { reason } => {
+                write!(f, "the optimizer starts anew: {reason}")
+            }
+            Self::NotCompiled { reason } => {
+                write!(f, "the model has to be compiled anew: {reason}")
+            }
+        }
+    }
+}
+
+/// What a file of Keras held.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Such as `Keras 3.15.1`, where the file tells.
+    pub writer: Option<String>,
+    /// Steps of the optimizer whose state was restored.
+    pub optimizer_steps: Option<u64>,
+    pub notices: Vec<Notice>,
+}

@@ -1,0 +1,302 @@
+//! Which numbers of an HDF5 file belong to which parameters.
+
+use std::collections::BTreeMap;
+
+use super::build::{Became, BuiltLayer};
+use super::error::KerasError;
+use super::report::Notice;
+use crate::bytes::Budget;
+use crate::model::{Graph, NamedTensor, Parameter};
+use crate::tensor::{DType, Tensor};
+use crate::wire::hdf5::{Array, Dataset, Group};
+
+/// Where weights of Keras are read from, and what is told of them.
+pub(super) struct Weights<'g, 'b> {
+    pub(super) graph: &'g Graph,
+    pub(super) budget: &'b mut Budget,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// Parameters in the order of the graph: numbers and where they stood.
+type Found<'f> = BTreeMap<usize, Tensor<'f>>;
+
+impl<'g> Weights<'g, '_> {
+    /// The weights of `model.weights.h5` and `.weights.h5`: a group for each layer, named after its
+    /// class and its place among those of its class.
+    pub(super) fn by_class<'f>(
+        &mut self,
+        root: &'f Group<'_>,
+        layers: &[BuiltLayer<'_>],
+    ) -> Result<Vec<NamedTensor<'f>>, KerasError> {
+        let mut found = Found::new();
+        self.model_by_class(root, layers, "", &mut found)?;
+        self.complete(found)
+    }
+
+    fn model_by_class<'f>(
+        &mut self,
+        group: &'f Group<'_>,
+        layers: &[BuiltLayer<'_>],
+        path: &str,
+        found: &mut Found<'f>,
+    ) -> Result<(), KerasError> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for layer in layers {
+            let class = snake_case(layer.class);
+            let count = counts.entry(class.clone()).or_default();
+            let name = if *count == 0 { class } else { format!("{class}_{count}") };
+            *count += 1;
+            // What the list of layers was called before Keras 2.14.
+            let place = ["layers", "_layer_checkpoint_dependencies"]
+                .into_iter()
+                .find_map(|list| Some((list, descend(group, &[list, &name])?)));
+            match &layer.is {
+                Became::Input => {}
+                Became::Layers(own) => {
+                    let expected = self.parameters(own);
+                    if expected.is_empty() {
+                        continue;
+                    }
+                    let missing = || KerasError::NoWeights {
+                        layer: layer.name.to_owned(),
+                        place: format!("{path}layers/{name}/vars"),
+                    };
+                    let (list, group) = place.ok_or_else(missing)?;
+                    let vars = descend(group, &["vars"]).ok_or_else(missing)?;
+                    let place = format!("{path}{list}/{name}/vars");
+                    let mut datasets = Vec::new();
+                    while let Some(dataset) = vars.dataset(&datasets.len().to_string()) {
+                        datasets.push(dataset);
+                    }
+                    self.take(layer.name, &expected, &datasets, &place, found)?;
+                }
+                Became::Model(inner) => {
+                    if let Some((list, group)) = place {
+                        let path = format!("{path}{list}/{name}/");
+                        self.model_by_class(group, inner, &path, found)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights of a whole model or of weights alone as Keras 1 and 2 wrote them: a group for each
+    /// layer of the outermost model, with the names of its weights in their order.
+    pub(super) fn by_name<'f>(
+        &mut self,
+        group: &'f Group<'_>,
+        layers: &[BuiltLayer<'_>],
+    ) -> Result<Vec<NamedTensor<'f>>, KerasError> {
+        let names = names(group, "layer_names")
+            .ok_or(KerasError::Missing { part: "the attribute `layer_names` of the weights" })?;
+        let mut stored = Vec::new();
+        for name in names {
+            let layer = group.group(&name);
+            let weights = layer.and_then(|layer| self::names(layer, "weight_names"));
+            let (Some(layer), Some(weights)) = (layer, weights) else {
+                let place = name.clone();
+                return Err(KerasError::NoWeights { layer: name, place });
+            };
+            if !weights.is_empty() {
+                stored.push((name, layer, weights));
+            }
+        }
+        let mut expected = Vec::new();
+        for layer in layers {
+            let parameters = self.parameters_of(layer);
+            if !parameters.is_empty() {
+                expected.push((layer, parameters));
+            }
+        }
+        if stored.len() != expected.len() {
+            return Err(KerasError::LayerCount { expected: expected.len(), found: stored.len() });
+        }
+        let mut found = Found::new();
+        for ((layer, parameters), (name, group, weights)) in expected.iter().zip(&stored) {
+            let missing = |weight: &String| KerasError::NoWeights {
+                layer: layer.name.to_owned(),
+                place: format!("{name}/{weight}"),
+            };
+            let datasets =
+                weights.iter().map(|weight| group.dataset(weight).ok_or_else(|| missing(weight)));
+            let datasets = datasets.collect::<Result<Vec<_>, _>>()?;
+            self.take(layer.name, parameters, &datasets, name, &mut found)?;
+        }
+        self.complete(found)
+    }
+
+    /// The parameters of some layers of the graph, in their order.
+    fn parameters(&self, own: &[usize]) -> Vec<usize> {
+        let of = |layer: &usize| {
+            let places = self.graph.parameters().iter().enumerate();
+            let layer = *layer;
+            places.filter(move |(_, parameter)| parameter.layer == layer).map(|(place, _)| place)
+        };
+        own.iter().flat_map(of).collect()
+    }
+
+    /// In the order in which Keras 2 stores them: those that training changes come first.
+    fn parameters_of(&self, layer: &BuiltLayer<'_>) -> Vec<usize> {
+        let all = self.in_order(layer);
+        match layer.is {
+            Became::Model(_) => {
+                let is_trained = |place: &usize| {
+                    let parameter = self.graph.parameters().get(*place);
+                    parameter.is_some_and(|parameter| self.graph.is_trained(parameter))
+                };
+                let (mut trained, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_trained);
+                trained.extend(others);
+                trained
+            }
+            _ => all,
+        }
+    }
+
+    fn in_order(&self, layer: &BuiltLayer<'_>) -> Vec<usize> {
+        match &layer.is {
+            Became::Input => Vec::new(),
+            Became::Layers(own) => self.parameters(own),
+            Became::Model(inner) => inner.iter().flat_map(|layer| self.in_order(layer)).collect(),
+        }
+    }
+
+    /// The parameters that an optimizer of Keras changes, in its order.
+    pub(super) fn trained(&self, layers: &[BuiltLayer<'_>]) -> Vec<&'g Parameter> {
+        let places = layers.iter().flat_map(|layer| self.in_order(layer));
+        let parameters = places.filter_map(|place| self.graph.parameters().get(place));
+        parameters.filter(|parameter| self.graph.is_trained(parameter)).collect()
+    }
+
+    fn take<'f>(
+        &mut self,
+        layer: &str,
+        expected: &[usize],
+        datasets: &[&'f Dataset<'_>],
+        place: &str,
+        found: &mut Found<'f>,
+    ) -> Result<(), KerasError> {
+        if datasets.len() != expected.len() {
+            return Err(KerasError::WeightCount {
+                layer: layer.to_owned(),
+                expected: expected.len(),
+                found: datasets.len(),
+                place: place.to_owned(),
+            });
+        }
+        for (&parameter, dataset) in expected.iter().zip(datasets) {
+            let Some(parameter_of) = self.graph.parameters().get(parameter) else { continue };
+            let tensor = self.tensor(parameter_of, dataset, place)?;
+            found.insert(parameter, tensor);
+        }
+        Ok(())
+    }
+
+    /// What is stored for a parameter, as f32.
+    pub(super) fn tensor<'f>(
+        &mut self,
+        parameter: &Parameter,
+        dataset: &'f Dataset<'_>,
+        place: &str,
+    ) -> Result<Tensor<'f>, KerasError> {
+        let weight = self.graph.tensor_name(parameter);
+        let Array::Numbers(tensor) = &dataset.array else {
+            let found = "no numbers".to_owned();
+            return Err(KerasError::WeightType { place: place.to_owned(), found });
+        };
+        if *tensor.shape() != parameter.shape {
+            return Err(KerasError::WeightShape {
+                weight,
+                expected: parameter.shape.clone(),
+                found: tensor.shape().to_string(),
+                place: place.to_owned(),
+            });
+        }
+        let from = tensor.dtype().name();
+        if tensor.dtype() != DType::F32 {
+            self.notices.push(Notice::Converted { weight, from });
+        }
+        let found = dataset.array.to_f32(self.budget)?;
+        let (place, from) = (place.to_owned(), from.to_owned());
+        found.ok_or(KerasError::WeightType { place, found: from })
+    }
+
+    /// All parameters of the graph.
+    fn complete<'f>(&self, mut found: Found<'f>) -> Result<Vec<NamedTensor<'f>>, KerasError> {
+        let parameters = self.graph.parameters().iter().enumerate();
+        let named = parameters.map(|(place, parameter)| {
+            let name = self.graph.tensor_name(parameter);
+            match found.remove(&place) {
+                Some(tensor) => Ok(NamedTensor { name, tensor }),
+                None => Err(KerasError::NoWeights { layer: name, place: "the file".to_owned() }),
+            }
+        });
+        named.collect()
+    }
+}
+
+/// A list of texts in an attribute, which Keras splits into `name0`, `name1`, … where it is long.
+pub(super) fn names(group: &Group<'_>, name: &str) -> Option<Vec<String>> {
+    if let Some(whole) = group.attributes.get(name) {
+        return Some(whole.as_texts()?.to_vec());
+    }
+    let parts = (0_u32..).map_while(|part| group.attributes.get(&format!("{name}{part}")));
+    let parts: Vec<_> = parts.map(Array::as_texts).collect::<Option<_>>()?;
+    (!parts.is_empty()).then(|| parts.concat())
+}
+
+/// The group below `group` at that path. Keras on Windows has written `a\b` for the names of some.
+fn descend<'g, 'a>(group: &'g Group<'a>, path: &[&str]) -> Option<&'g Group<'a>> {
+    if path.is_empty() {
+        return Some(group);
+    }
+    (1..=path.len()).find_map(|together| {
+        let (first, rest) = path.split_at_checked(together)?;
+        descend(group.group(&first.join("\\"))?, rest)
+    })
+}
+
+/// As Keras makes the name of a group from that of a class (`to_snake_case` in
+/// `keras.src.utils.naming`).
+fn snake_case(class: &str) -> String {
+    let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let at = |place: usize| letters.get(place).copied().unwrap_or_default();
+    let mut name = String::with_capacity(class.len() + 4);
+    for (place, &letter) in letters.iter().enumerate() {
+        let before = place.checked_sub(1).map(at).unwrap_or_default();
+        // (.)([A-Z][a-z]+), then ([a-z])([A-Z]).
+        let starts_word = letter.is_ascii_uppercase() && at(place + 1).is_ascii_lowercase();
+        let ends_word = letter.is_ascii_uppercase() && before.is_ascii_lowercase();
+        if place > 0 && (starts_word || ends_word) && before != '_' {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `keras.src.utils.naming.to_snake_case` of Keras 3.15.1 gives them.
+    #[test]
+    fn groups_are_named_after_classes_as_keras_does() {
+        for (class, name) in [
+            ("Conv2D", "conv2d"),
+            ("DepthwiseConv2D", "depthwise_conv2d"),
+            ("Conv2DTranspose", "conv2d_transpose"),
+            ("MaxPooling2D", "max_pooling2d"),
+            ("ReLU", "re_lu"),
+            ("LeakyReLU", "leaky_re_lu"),
+            ("PReLU", "p_re_lu"),
+            ("ELU", "elu"),
+            ("ZeroPadding2D", "zero_padding2d"),
+            ("BatchNormalization", "batch_normalization"),
+            ("InputLayer", "input_layer"),
+            ("Dense", "dense"),
+        ] {
+            assert_eq!(snake_case(class), name);
+        }
+    }
+}
