@@ -19,6 +19,8 @@ pub(super) fn compile(
     graph: &Graph,
     notices: &mut Vec<Notice>,
 ) -> Option<CompileSettings> {
+    // Keras 3 writes an empty object for a model that was never compiled.
+    config.as_object().filter(|config| config.values().any(|value| !value.is_null()))?;
     let settings = settings(config, graph, notices);
     let settings = settings.and_then(|settings| match settings.check(graph) {
         Ok(()) => Ok(settings),
@@ -253,8 +255,6 @@ fn collect_metrics(value: &Value, metrics: &mut Vec<Metric>, notices: &mut Vec<N
         "topkcategoricalaccuracy" | "sparsetopkcategoricalaccuracy" => {
             metrics.push(Metric::TopKAccuracy { k: k.unwrap_or(5) as usize });
         }
-        _ => {
-            notices.push(Notice::NotCompiled { reason: format!("keepnet has no metric `{name}`") })
-        }
+        _ => notices.push(Notice::NoMetric { name: name.to_owned() }),
     }
 }

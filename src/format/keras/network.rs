@@ -102,10 +102,10 @@ impl<'j> Network<'j> {
     ) -> Result<Self, KerasError> {
         let mut parsed =
             layers.iter().map(|layer| Layer::parse(layer, depth)).collect::<Result<Vec<_>, _>>()?;
-        if !parsed.first().is_some_and(|first| matches!(first.body, Body::Input(_))) {
-            let first = layers.first().and_then(Object::of);
-            let shape = first.and_then(|first| shape_of(first.config)).or(built);
-            parsed.insert(0, Layer::implied_input(shape, EMPTY.get_or_init(Map::new)));
+        let shape = input_shape(layers).or(built);
+        match parsed.first_mut().map(|first| &mut first.body) {
+            Some(Body::Input(known)) => *known = known.or(shape),
+            _ => parsed.insert(0, Layer::implied_input(shape, EMPTY.get_or_init(Map::new))),
         }
         let call = |layer: usize| {
             let before = layer.checked_sub(1).map(|call| Reference { call, result: 0 });
@@ -144,7 +144,7 @@ impl<'j> Network<'j> {
             }
             parsed.push(layer);
         }
-        let names = Names { calls_of };
+        let names = Names::new(calls_of, &parsed, layers, object.config);
         let mut calls = Vec::with_capacity(nodes.len());
         for (layer, node) in nodes {
             let owner = parsed.get(layer).map(|layer| layer.settings);
@@ -208,17 +208,52 @@ fn shape_of(config: &Map<String, Value>) -> Option<&Value> {
     shape("batch_shape").or_else(|| shape("batch_input_shape"))
 }
 
+/// The shape that the first layer of a Sequential says it takes, or was built for.
+fn input_shape(layers: &[Value]) -> Option<&Value> {
+    let is_input = |layer: &&Value| layer.get("class_name").is_some_and(|c| c == "InputLayer");
+    let first = layers.iter().find(|layer| !is_input(layer))?;
+    let config = first.get("config").and_then(Value::as_object);
+    let built = || first.pointer("/build_config/input_shape").filter(|shape| shape.is_array());
+    config.and_then(shape_of).or_else(built)
+}
+
 /// The calls of layers, by their names.
 struct Names<'j> {
     calls_of: BTreeMap<&'j str, Vec<usize>>,
+    /// What the first call of a layer is numbered, where it is not 0: Keras 2 counts the call by which a
+    /// model inside the model was made.
+    first: BTreeMap<&'j str, u64>,
 }
 
-impl Names<'_> {
+impl<'j> Names<'j> {
+    fn new(
+        calls_of: BTreeMap<&'j str, Vec<usize>>,
+        layers: &[Layer<'j>],
+        values: &[Value],
+        model: &Map<String, Value>,
+    ) -> Self {
+        let mut last = BTreeMap::new();
+        let nodes = values.iter().filter_map(|layer| layer.get("inbound_nodes"));
+        for value in nodes.chain(model.get("output_layers")) {
+            find_last_calls(value, &mut last);
+        }
+        let is_model = |layer: &&Layer<'_>| matches!(layer.body, Body::Model(_));
+        let first = layers.iter().filter(is_model).filter_map(|layer| {
+            let name = layer.settings.name()?;
+            let calls = calls_of.get(name)?.len() as u64;
+            Some((name, last.get(name)?.saturating_add(1).saturating_sub(calls)))
+        });
+        let first = first.collect();
+        Self { calls_of, first }
+    }
+
     /// `[layer, call, result, …]`
     fn reference(&self, value: &Value) -> Option<Reference> {
         let [layer, call, result, ..] = value.as_array()?.as_slice() else { return None };
-        let calls = self.calls_of.get(layer.as_str()?)?;
-        let call = calls.get(usize::try_from(call.as_u64()?).ok()?)?;
+        let name = layer.as_str()?;
+        let first = self.first.get(name).copied().unwrap_or_default();
+        let number = call.as_u64()?.checked_sub(first)?;
+        let call = self.calls_of.get(name)?.get(usize::try_from(number).ok()?)?;
         Some(Reference { call: *call, result: usize::try_from(result.as_u64()?).ok()? })
     }
 
@@ -330,6 +365,23 @@ impl Names<'_> {
         // Nested lists are as deep as the parser of JSON lets them be.
         collect_triples(config.get(key).ok_or_else(missing)?, &mut triples);
         triples.into_iter().map(|triple| self.found(triple, owner)).collect()
+    }
+}
+
+/// The largest number of a call of each layer that `value` refers to.
+fn find_last_calls<'v>(value: &'v Value, last: &mut BTreeMap<&'v str, u64>) {
+    match value {
+        Value::Array(values) => {
+            if let [Value::String(name), Value::Number(call), Value::Number(_), ..] =
+                values.as_slice()
+            {
+                let found = last.entry(name).or_default();
+                *found = (*found).max(call.as_u64().unwrap_or_default());
+            }
+            values.iter().for_each(|value| find_last_calls(value, last));
+        }
+        Value::Object(values) => values.values().for_each(|value| find_last_calls(value, last)),
+        _ => {}
     }
 }
 

@@ -37,9 +37,10 @@ pub(super) fn state<'f>(
     let slots = optimizer.slots();
     let needed = slots.len() * trained.len();
     let rest = without_rates(rest, needed);
-    // Keras 2 has kept a number of one element for each parameter where AMSGrad is not used.
+    // Keras 2 has kept something for each parameter where AMSGrad or momentum is not used.
     let unused = rest.get(needed..).unwrap_or_default();
-    let is_unused = |(_, dataset): &Variable<'_>| dataset.array.shape().elements() <= 1;
+    let is_unused =
+        |(_, dataset): &Variable<'_>| slots.is_empty() || dataset.array.shape().elements() <= 1;
     if rest.len() < needed || !unused.iter().all(is_unused) {
         return Err(format!("it has {needed} moments here, the file holds {}", rest.len()));
     }

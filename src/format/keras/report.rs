@@ -19,8 +19,10 @@ pub enum Notice {
     Flattened { model: String },
     /// The optimizer's state stays behind.
     NoOptimizerState { reason: String },
-    /// The compile settings, or some of them, stay behind.
+    /// The compile settings stay behind.
     NotCompiled { reason: String },
+    /// A metric that keepnet does not have.
+    NoMetric { name: String },
 }
 
 impl fmt::Display for Notice {
@@ -41,6 +43,9 @@ impl fmt::Display for Notice {
             }
             Self::NoOptimizerState { reason } => {
                 write!(f, "the optimizer starts anew: {reason}")
+            }
+            Self::NoMetric { name } => {
+                write!(f, "the metric `{name}` is left out: keepnet has none such")
             }
             Self::NotCompiled { reason } => {
                 write!(f, "the model has to be compiled anew: {reason}")

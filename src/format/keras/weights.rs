@@ -17,6 +17,9 @@ pub(super) struct Weights<'g, 'b> {
     pub(super) notices: Vec<Notice>,
 }
 
+/// What the group of a model's layers is called; the second one before Keras 2.14.
+const LISTS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
+
 /// Parameters in the order of the graph: numbers and where they stood.
 type Found<'f> = BTreeMap<usize, Tensor<'f>>;
 
@@ -29,15 +32,16 @@ impl<'g> Weights<'g, '_> {
         layers: &[BuiltLayer<'_>],
     ) -> Result<Vec<NamedTensor<'f>>, KerasError> {
         let mut found = Found::new();
-        self.model_by_class(root, layers, "", &mut found)?;
+        self.model_by_class(root, layers, &[], &mut found)?;
         self.complete(found)
     }
 
+    /// The weights of the layers of the model whose group stands at `path`.
     fn model_by_class<'f>(
         &mut self,
-        group: &'f Group<'_>,
+        root: &'f Group<'_>,
         layers: &[BuiltLayer<'_>],
-        path: &str,
+        path: &[&str],
         found: &mut Found<'f>,
     ) -> Result<(), KerasError> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -46,10 +50,9 @@ impl<'g> Weights<'g, '_> {
             let count = counts.entry(class.clone()).or_default();
             let name = if *count == 0 { class } else { format!("{class}_{count}") };
             *count += 1;
-            // What the list of layers was called before Keras 2.14.
-            let place = ["layers", "_layer_checkpoint_dependencies"]
-                .into_iter()
-                .find_map(|list| Some((list, descend(group, &[list, &name])?)));
+            let place = |list| [path, &[list, &name]].concat();
+            let list = LISTS.into_iter().find(|list| descend(root, &place(list)).is_some());
+            let place = place(list.unwrap_or(LISTS[0]));
             match &layer.is {
                 Became::Input => {}
                 Became::Layers(own) => {
@@ -57,25 +60,19 @@ impl<'g> Weights<'g, '_> {
                     if expected.is_empty() {
                         continue;
                     }
-                    let missing = || KerasError::NoWeights {
+                    let vars = [place.as_slice(), &["vars"]].concat();
+                    let place = vars.join("/");
+                    let vars = descend(root, &vars).ok_or_else(|| KerasError::NoWeights {
                         layer: layer.name.to_owned(),
-                        place: format!("{path}layers/{name}/vars"),
-                    };
-                    let (list, group) = place.ok_or_else(missing)?;
-                    let vars = descend(group, &["vars"]).ok_or_else(missing)?;
-                    let place = format!("{path}{list}/{name}/vars");
+                        place: place.clone(),
+                    })?;
                     let mut datasets = Vec::new();
                     while let Some(dataset) = vars.dataset(&datasets.len().to_string()) {
                         datasets.push(dataset);
                     }
                     self.take(layer.name, &expected, &datasets, &place, found)?;
                 }
-                Became::Model(inner) => {
-                    if let Some((list, group)) = place {
-                        let path = format!("{path}{list}/{name}/");
-                        self.model_by_class(group, inner, &path, found)?;
-                    }
-                }
+                Became::Model(inner) => self.model_by_class(root, inner, &place, found)?,
             }
         }
         Ok(())
@@ -200,25 +197,39 @@ impl<'g> Weights<'g, '_> {
         place: &str,
     ) -> Result<Tensor<'f>, KerasError> {
         let weight = self.graph.tensor_name(parameter);
-        let Array::Numbers(tensor) = &dataset.array else {
-            let found = "no numbers".to_owned();
-            return Err(KerasError::WeightType { place: place.to_owned(), found });
+        let found = match &dataset.array {
+            Array::Numbers(tensor) => tensor.dtype(),
+            // Keras does not say in `.h5` files what two bytes without a type are.
+            Array::Opaque { size: 2, .. } => DType::BF16,
+            _ => {
+                let found = "no numbers".to_owned();
+                return Err(KerasError::WeightType { place: place.to_owned(), found });
+            }
         };
-        if *tensor.shape() != parameter.shape {
+        if *dataset.array.shape() != parameter.shape {
             return Err(KerasError::WeightShape {
                 weight,
                 expected: parameter.shape.clone(),
-                found: tensor.shape().to_string(),
+                found: dataset.array.shape().to_string(),
                 place: place.to_owned(),
             });
         }
-        let from = tensor.dtype().name();
-        if tensor.dtype() != DType::F32 {
-            self.notices.push(Notice::Converted { weight, from });
+        if found != DType::F32 {
+            self.notices.push(Notice::Converted { weight, from: found.name() });
         }
-        let found = dataset.array.to_f32(self.budget)?;
-        let (place, from) = (place.to_owned(), from.to_owned());
-        found.ok_or(KerasError::WeightType { place, found: from })
+        let tensor = match &dataset.array {
+            Array::Opaque { shape, bytes, .. } => {
+                let halves =
+                    Tensor::new(DType::BF16, shape.clone(), &**bytes).map(Array::from).ok();
+                let tensor = halves.map(|halves| {
+                    Ok::<_, KerasError>(halves.to_f32(self.budget)?.map(Tensor::into_owned))
+                });
+                tensor.transpose()?.flatten()
+            }
+            array => array.to_f32(self.budget)?,
+        };
+        let found = found.name().to_owned();
+        tensor.ok_or_else(|| KerasError::WeightType { place: place.to_owned(), found })
     }
 
     /// All parameters of the graph.
