@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::broadcast::{common_shape, repeat};
 use super::error::KerasError;
 use super::json::brief;
 use super::layers::{Dialect, Lowering};
 use super::network::{Argument, Body, Call, Layer, Network};
 use super::operators;
 use super::report::Notice;
-use crate::model::{self, Graph, LayerSpec, Node, NodeId, Output, output_shape};
+use crate::model::{self, Graph, LayerSpec, Merge, Node, NodeId, Output, output_shape};
 use crate::tensor::Shape;
 
 /// A graph, and what of it each layer of Keras became.
@@ -172,19 +173,43 @@ impl Builder {
             };
             let name = format!("{}{}", scope.prefix, layer.settings.name().unwrap_or_default());
             let trainable = scope.trainable && layer.trainable;
+            // The layer itself has its name, whatever stands around it.
+            let itself = specs.iter().position(|spec| !matches!(spec, LayerSpec::Arrange(_)));
             for (place, spec) in specs.into_iter().enumerate() {
-                let name = match place {
-                    0 => name.clone(),
-                    _ => format!("{name}/{}", spec.kind()),
+                let name = match place == itself.unwrap_or(0) {
+                    true => name.clone(),
+                    false => format!("{name}/{}", spec.kind()),
                 };
                 own.push(self.add_layer(name, spec, trainable));
             }
         }
-        let mut inputs = inputs.to_vec();
+        let mut inputs = self.broadcast(own, inputs)?;
         for &index in own.iter() {
             inputs = vec![self.add_node(index, &inputs)?];
         }
         inputs.first().copied().ok_or_else(fault)
+    }
+
+    /// The inputs of a merging layer, brought to one shape.
+    fn broadcast(&mut self, own: &[usize], inputs: &[NodeId]) -> Result<Vec<NodeId>, KerasError> {
+        let first = own.first().and_then(|&layer| self.layers.get(layer));
+        let name = match first {
+            Some(layer) if merges_elements(&layer.spec) => layer.name.clone(),
+            _ => return Ok(inputs.to_vec()),
+        };
+        let shapes: Vec<&Shape> = inputs.iter().filter_map(|id| self.shapes.get(id.0)).collect();
+        let common = common_shape(&shapes);
+        let specs: Vec<_> = shapes.iter().map(|shape| repeat(shape, &common)).collect();
+        let mut nodes = Vec::with_capacity(inputs.len());
+        for (&input, specs) in inputs.iter().zip(specs) {
+            let mut node = input;
+            for spec in specs {
+                let layer = self.add_layer(format!("{name}/{}", spec.kind()), spec, true);
+                node = self.add_node(layer, &[node])?;
+            }
+            nodes.push(node);
+        }
+        Ok(nodes)
     }
 
     fn add_layer(&mut self, name: String, spec: LayerSpec, trainable: bool) -> usize {
@@ -224,6 +249,10 @@ impl Builder {
         });
         outputs.collect()
     }
+}
+
+fn merges_elements(spec: &LayerSpec) -> bool {
+    matches!(spec, LayerSpec::Merge(merge) if !matches!(merge, Merge::Concatenate { .. }))
 }
 
 fn missing_input(layer: &Layer<'_>, place: usize) -> KerasError {

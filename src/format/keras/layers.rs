@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::error::KerasError;
-use super::json::{Object, Settings, brief, real};
+use super::json::{Object, Settings, brief, count, real};
 use super::report::Notice;
 use crate::model::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Initializer, LayerSpec,
-    Merge, Padding, Pool2d, PoolKind, Rescaling,
+    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Initializer,
+    LayerSpec, Merge, Padding, Pool2d, PoolKind, Rescaling,
 };
 use crate::tensor::Shape;
 
@@ -35,6 +35,22 @@ impl Lowering {
         settings: Settings<'_>,
         input: &Shape,
     ) -> Result<Specs, KerasError> {
+        match settings.text("data_format")? {
+            None | Some("channels_last") => self.lower_channels_last(settings, input),
+            Some("channels_first") => {
+                let (first, rest) = input.dims().split_first().unwrap_or((&1, &[]));
+                let last = Shape::new([rest, &[*first]].concat());
+                Ok(channels_first(self.lower_channels_last(settings, &last)?, input.rank()))
+            }
+            Some(_) => Err(settings.fault("data_format", "`channels_last` or `channels_first`")),
+        }
+    }
+
+    fn lower_channels_last(
+        &mut self,
+        settings: Settings<'_>,
+        input: &Shape,
+    ) -> Result<Specs, KerasError> {
         let refused = || KerasError::Layer { owner: settings.owner() };
         let one = |spec: LayerSpec| Ok(vec![spec]);
         match settings.class() {
@@ -44,16 +60,13 @@ impl Lowering {
             "AveragePooling2D" => one(pool2d(settings, PoolKind::Average)?),
             "GlobalMaxPooling2D" => one(global_pool2d(settings, PoolKind::Max)?),
             "GlobalAveragePooling2D" => one(global_pool2d(settings, PoolKind::Average)?),
-            "Flatten" => {
-                channels_last(settings)?;
-                one(LayerSpec::Flatten)
-            }
+            "Flatten" => one(LayerSpec::Flatten),
             "Reshape" => one(LayerSpec::Reshape(target_shape(settings, input)?)),
             "Dropout" => {
                 settings.only("noise_shape", &Value::Null, "leave it out")?;
                 one(Dropout { rate: settings.real("rate", 0.5)? }.into())
             }
-            "BatchNormalization" => one(self.batch_normalization(settings, input)?),
+            "BatchNormalization" => self.batch_normalization(settings, input),
             "Activation" => Ok(as_layer(self.activation(settings, "activation")?)),
             "LeakyReLU" => {
                 let key = if settings.get("alpha").is_some() { "alpha" } else { "negative_slope" };
@@ -61,13 +74,45 @@ impl Lowering {
                 one(Activation::LeakyRelu { negative_slope }.into())
             }
             "ELU" => one(Activation::Elu { alpha: settings.real("alpha", 1.0)? }.into()),
-            "ZeroPadding2D" => {
-                channels_last(settings)?;
-                let [[top, bottom], [left, right]] = settings.sides("padding", [1, 1])?;
-                one(LayerSpec::ZeroPadding2d([top, bottom, left, right]))
+            "Permute" => {
+                let dims = settings.get("dims").and_then(Value::as_array);
+                let dims = dims.map(|dims| dims.iter().map(count).collect::<Option<Vec<_>>>());
+                let dims =
+                    dims.flatten().ok_or_else(|| settings.fault("dims", "axes from 1 on"))?;
+                one(Arrange::Permute { dims }.into())
             }
+            "Cropping1D" => {
+                let [sides] = settings.sides("cropping", [1, 1])?;
+                one(Arrange::Cropping1d(sides).into())
+            }
+            "Cropping2D" => {
+                let [[top, bottom], [left, right]] = settings.sides("cropping", [0, 0])?;
+                one(Arrange::Cropping2d([top, bottom, left, right]).into())
+            }
+            "ZeroPadding1D" => {
+                let [sides] = settings.sides("padding", [1, 1])?;
+                one(Arrange::ZeroPadding1d(sides).into())
+            }
+            "ZeroPadding2D" => {
+                let [[top, bottom], [left, right]] = settings.sides("padding", [1, 1])?;
+                one(Arrange::ZeroPadding2d([top, bottom, left, right]).into())
+            }
+            "UpSampling1D" => {
+                one(Arrange::UpSampling1d { size: settings.count_or("size", 2)? }.into())
+            }
+            "UpSampling2D" => {
+                let size = settings.counts("size", Some([2, 2]))?;
+                settings.only("interpolation", &json!("nearest"), "take `nearest`")?;
+                one(Arrange::UpSampling2d { size }.into())
+            }
+            "RepeatVector" => one(Arrange::RepeatVector { n: settings.count("n")? }.into()),
             "Rescaling" => one(rescaling(settings)?),
             "Add" => one(Merge::Add.into()),
+            "Subtract" => one(Merge::Subtract.into()),
+            "Multiply" => one(Merge::Multiply.into()),
+            "Average" => one(Merge::Average.into()),
+            "Maximum" => one(Merge::Maximum.into()),
+            "Minimum" => one(Merge::Minimum.into()),
             "Concatenate" => {
                 let axis = settings.axes("axis", -1)?;
                 let axis = axis.first().and_then(|&axis| i32::try_from(axis).ok());
@@ -87,7 +132,6 @@ impl Lowering {
     }
 
     fn conv2d(&mut self, settings: Settings<'_>) -> Result<Specs, KerasError> {
-        channels_last(settings)?;
         let (activation, behind) = own(self.activation(settings, "activation")?);
         let conv = Conv2d {
             filters: settings.count("filters")?,
@@ -122,12 +166,14 @@ impl Lowering {
         &mut self,
         settings: Settings<'_>,
         input: &Shape,
-    ) -> Result<LayerSpec, KerasError> {
-        let rank = input.rank() as i64;
-        match settings.axes("axis", -1)?.as_slice() {
-            [axis] if *axis == -1 || *axis == rank => {}
-            _ => return Err(settings.unsupported("axis", "normalise the last axis")),
-        }
+    ) -> Result<Specs, KerasError> {
+        let rank = input.rank();
+        let &[axis] = settings.axes("axis", -1)?.as_slice() else {
+            return Err(settings.unsupported("axis", "normalise along one axis"));
+        };
+        let axis = if axis < 0 { rank as i64 + 1 + axis } else { axis };
+        let axis = usize::try_from(axis).ok().filter(|axis| (1..=rank).contains(axis));
+        let axis = axis.ok_or_else(|| settings.fault("axis", "one of the input's axes"))?;
         settings.only("renorm", &json!(false), "train without it")?;
         for setting in
             ["gamma_regularizer", "beta_regularizer", "gamma_constraint", "beta_constraint"]
@@ -140,7 +186,7 @@ impl Lowering {
             center: settings.flag("center", true)?,
             scale: settings.flag("scale", true)?,
         };
-        Ok(spec.into())
+        Ok(along(axis, rank, spec.into()))
     }
 
     /// What a name, an object, or a layer in the place of a function stands for.
@@ -261,19 +307,41 @@ fn padding(settings: Settings<'_>) -> Result<Padding, KerasError> {
     }
 }
 
-fn channels_last(settings: Settings<'_>) -> Result<(), KerasError> {
-    settings.only("data_format", &json!("channels_last"), "save it with the channels last")
+/// Layers for channels that come first, made of those for channels that come last.
+fn channels_first(specs: Specs, rank: usize) -> Specs {
+    let keeps_rank = match specs.last() {
+        Some(LayerSpec::Flatten) => false,
+        Some(LayerSpec::GlobalPool2d(pool)) => pool.keep_dims,
+        _ => true,
+    };
+    let [to_last, back] = permutations(1, rank);
+    let back = keeps_rank.then_some(back);
+    [to_last].into_iter().chain(specs).chain(back).collect()
+}
+
+/// What makes an axis, counted from 1, the last one, and what puts it back.
+fn permutations(axis: usize, rank: usize) -> [LayerSpec; 2] {
+    let to_last = (1..axis).chain(axis + 1..=rank).chain([axis]).collect();
+    let back = (1..axis).chain([rank]).chain(axis..rank).collect();
+    [to_last, back].map(|dims| Arrange::Permute { dims }.into())
+}
+
+/// A layer that works along the last axis, made to work along another, counted from 1.
+fn along(axis: usize, rank: usize, spec: LayerSpec) -> Specs {
+    if axis == rank {
+        return vec![spec];
+    }
+    let [to_last, back] = permutations(axis, rank);
+    vec![to_last, spec, back]
 }
 
 fn pool2d(settings: Settings<'_>, kind: PoolKind) -> Result<LayerSpec, KerasError> {
-    channels_last(settings)?;
     let pool = settings.counts("pool_size", Some([2; 2]))?;
     let strides = settings.counts("strides", Some(pool))?;
     Ok(Pool2d { kind, pool, strides, padding: padding(settings)? }.into())
 }
 
 fn global_pool2d(settings: Settings<'_>, kind: PoolKind) -> Result<LayerSpec, KerasError> {
-    channels_last(settings)?;
     Ok(GlobalPool2d { kind, keep_dims: settings.flag("keepdims", false)? }.into())
 }
 

@@ -4,6 +4,7 @@
 //! built as a [`Graph`](crate::model::Graph) ([`build`], [`layers`]). Numbers are found by the order of
 //! the layers, as Keras finds them ([`weights`], [`optimizer`]). Nothing in a file is ever executed.
 
+mod broadcast;
 mod build;
 mod compile;
 mod error;
