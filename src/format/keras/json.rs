@@ -74,6 +74,12 @@ impl<'j> Settings<'j> {
         self.map.get(setting).filter(|value| !value.is_null())
     }
 
+    /// The name under which something stands, of those that it has had; the first if under none.
+    pub(super) fn first_of(&self, settings: [&'static str; 2]) -> &'static str {
+        let [now, before] = settings;
+        if self.get(now).is_none() && self.get(before).is_some() { before } else { now }
+    }
+
     pub(super) fn fault(&self, setting: &str, expected: &'static str) -> KerasError {
         let found = self.map.get(setting).map_or_else(|| "missing".to_owned(), brief);
         KerasError::Setting { owner: self.owner(), setting: setting.to_owned(), expected, found }

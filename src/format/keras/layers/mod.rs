@@ -1,13 +1,17 @@
 //! Each layer of Keras as layers of keepnet.
 
+mod activation;
+mod convolution;
+mod pooling;
+mod training;
+
 use serde_json::{Value, json};
 
 use super::error::KerasError;
-use super::json::{Object, Settings, brief, count, real};
+use super::json::{Settings, count};
 use super::report::Notice;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Initializer,
-    LayerSpec, Merge, Padding, Pool2d, PoolKind, Rescaling,
+    Activation, Arrange, BatchNormalization, Dense, Dropout, LayerSpec, Merge, PoolKind, Rescaling,
 };
 use crate::tensor::Shape;
 
@@ -54,12 +58,20 @@ impl Lowering {
         let refused = || KerasError::Layer { owner: settings.owner() };
         let one = |spec: LayerSpec| Ok(vec![spec]);
         match settings.class() {
+            "Conv1D" | "Convolution1D" => self.conv1d(settings),
             "Conv2D" | "Convolution2D" => self.conv2d(settings),
+            "DepthwiseConv2D" => self.depthwise_conv2d(settings),
+            "SeparableConv2D" | "SeparableConvolution2D" => self.separable_conv2d(settings),
+            "Conv2DTranspose" | "Convolution2DTranspose" => self.conv2d_transpose(settings),
             "Dense" => self.dense(settings),
-            "MaxPooling2D" => one(pool2d(settings, PoolKind::Max)?),
-            "AveragePooling2D" => one(pool2d(settings, PoolKind::Average)?),
-            "GlobalMaxPooling2D" => one(global_pool2d(settings, PoolKind::Max)?),
-            "GlobalAveragePooling2D" => one(global_pool2d(settings, PoolKind::Average)?),
+            "MaxPooling1D" => one(pooling::pool1d(settings, PoolKind::Max)?),
+            "MaxPooling2D" => one(pooling::pool2d(settings, PoolKind::Max)?),
+            "AveragePooling1D" => one(pooling::pool1d(settings, PoolKind::Average)?),
+            "AveragePooling2D" => one(pooling::pool2d(settings, PoolKind::Average)?),
+            "GlobalMaxPooling1D" => one(pooling::global1d(settings, PoolKind::Max)?),
+            "GlobalMaxPooling2D" => one(pooling::global2d(settings, PoolKind::Max)?),
+            "GlobalAveragePooling1D" => one(pooling::global1d(settings, PoolKind::Average)?),
+            "GlobalAveragePooling2D" => one(pooling::global2d(settings, PoolKind::Average)?),
             "Flatten" => one(LayerSpec::Flatten),
             "Reshape" => one(LayerSpec::Reshape(target_shape(settings, input)?)),
             "Dropout" => {
@@ -67,7 +79,7 @@ impl Lowering {
                 one(Dropout { rate: settings.real("rate", 0.5)? }.into())
             }
             "BatchNormalization" => self.batch_normalization(settings, input),
-            "Activation" => Ok(as_layer(self.activation(settings, "activation")?)),
+            "Activation" => one(self.activation(settings, "activation")?.into()),
             "LeakyReLU" => {
                 let key = if settings.get("alpha").is_some() { "alpha" } else { "negative_slope" };
                 let negative_slope = settings.real(key, 0.3)?;
@@ -131,35 +143,16 @@ impl Lowering {
         }
     }
 
-    fn conv2d(&mut self, settings: Settings<'_>) -> Result<Specs, KerasError> {
-        let (activation, behind) = own(self.activation(settings, "activation")?);
-        let conv = Conv2d {
-            filters: settings.count("filters")?,
-            kernel: settings.counts("kernel_size", None)?,
-            strides: settings.counts("strides", Some([1; 2]))?,
-            padding: padding(settings)?,
-            dilation: settings.counts("dilation_rate", Some([1; 2]))?,
-            groups: settings.count_or("groups", 1)?,
-            use_bias: settings.flag("use_bias", true)?,
-            activation,
-            kernel_initializer: self.initializer(settings, "kernel_initializer"),
-            bias_initializer: self.initializer(settings, "bias_initializer"),
-            kernel_l2: self.kernel_l2(settings, "kernel_regularizer"),
-        };
-        Ok([vec![conv.into()], behind].concat())
-    }
-
     fn dense(&mut self, settings: Settings<'_>) -> Result<Specs, KerasError> {
-        let (activation, behind) = own(self.activation(settings, "activation")?);
         let dense = Dense {
             units: settings.count("units")?,
             use_bias: settings.flag("use_bias", true)?,
-            activation,
+            activation: self.activation(settings, "activation")?,
             kernel_initializer: self.initializer(settings, "kernel_initializer"),
             bias_initializer: self.initializer(settings, "bias_initializer"),
-            kernel_l2: self.kernel_l2(settings, "kernel_regularizer"),
+            kernel_l2: self.l2(settings, "kernel_regularizer"),
         };
-        Ok([vec![dense.into()], behind].concat())
+        Ok(vec![dense.into()])
     }
 
     fn batch_normalization(
@@ -188,129 +181,13 @@ impl Lowering {
         };
         Ok(along(axis, rank, spec.into()))
     }
-
-    /// What a name, an object, or a layer in the place of a function stands for.
-    fn activation(
-        &mut self,
-        settings: Settings<'_>,
-        setting: &str,
-    ) -> Result<Activation, KerasError> {
-        let unknown = || {
-            settings.unsupported(setting, "take one that docs/INTEROP.md lists, and save it again")
-        };
-        let name = match settings.get(setting) {
-            None => return Ok(Activation::Linear),
-            Some(Value::String(name)) => name.as_str(),
-            Some(value) => {
-                let inner = value.get("config");
-                match (value.get("class_name").and_then(Value::as_str), inner) {
-                    (Some("function"), Some(Value::String(name))) => name.as_str(),
-                    (Some("LeakyReLU" | "ELU" | "Activation"), Some(_)) => {
-                        let object = Object::of(value).ok_or_else(unknown)?;
-                        let specs = self.lower(object.settings(), &Shape::vector(1))?;
-                        return match specs.as_slice() {
-                            [LayerSpec::Activation(activation)] => Ok(*activation),
-                            _ => Err(unknown()),
-                        };
-                    }
-                    (Some(name), _) => name,
-                    (None, _) => return Err(unknown()),
-                }
-            }
-        };
-        named_activation(name, self.dialect).ok_or_else(unknown)
-    }
-
-    fn initializer(&mut self, settings: Settings<'_>, setting: &str) -> Initializer {
-        let default = match setting {
-            "kernel_initializer" => Initializer::GlorotUniform,
-            _ => Initializer::Zeros,
-        };
-        let Some(value) = settings.get(setting) else { return default };
-        let class = value.as_str().or_else(|| value.get("class_name")?.as_str());
-        match class.unwrap_or_default() {
-            "GlorotUniform" | "glorot_uniform" => Initializer::GlorotUniform,
-            "GlorotNormal" | "glorot_normal" => Initializer::GlorotNormal,
-            "HeUniform" | "he_uniform" => Initializer::HeUniform,
-            "HeNormal" | "he_normal" => Initializer::HeNormal,
-            "Zeros" | "zeros" => Initializer::Zeros,
-            "Ones" | "ones" => Initializer::Ones,
-            // What Keras up to 2.2 wrote for the two of Glorot and of He.
-            "VarianceScaling" => variance_scaling(value).unwrap_or(default),
-            _ => {
-                self.not_carried(settings, setting);
-                default
-            }
-        }
-    }
-
-    /// The factor of an L2 regulariser. Others are told of.
-    fn kernel_l2(&mut self, settings: Settings<'_>, setting: &str) -> f64 {
-        for other in
-            ["bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint"]
-        {
-            self.not_carried(settings, other);
-        }
-        let Some(value) = settings.get(setting) else { return 0.0 };
-        let factor = |name| value.pointer("/config")?.get(name).and_then(real);
-        match (factor("l1").unwrap_or(0.0), factor("l2")) {
-            (0.0, Some(l2)) if l2 >= 0.0 && l2.is_finite() => l2,
-            _ => {
-                self.not_carried(settings, setting);
-                0.0
-            }
-        }
-    }
-
-    fn not_carried(&mut self, settings: Settings<'_>, setting: &str) {
-        if let Some(found) = settings.get(setting) {
-            let (owner, found) = (settings.owner(), brief(found));
-            self.notices.push(Notice::NotCarried { owner, setting: setting.to_owned(), found });
-        }
-    }
-}
-
-/// Keras' name of an elementwise function, or of softmax over the last axis.
-fn named_activation(name: &str, _dialect: Dialect) -> Option<Activation> {
-    Some(match name {
-        "linear" => Activation::Linear,
-        "relu" | "ReLU" => Activation::Relu,
-        "relu6" => Activation::Relu6,
-        "leaky_relu" => Activation::LeakyRelu { negative_slope: 0.2 },
-        "elu" => Activation::Elu { alpha: 1.0 },
-        "selu" => Activation::Selu,
-        "gelu" => Activation::Gelu,
-        "silu" | "swish" => Activation::Silu,
-        "sigmoid" => Activation::Sigmoid,
-        "tanh" => Activation::Tanh,
-        "softplus" => Activation::Softplus,
-        "softmax" | "Softmax" => Activation::Softmax,
-        _ => return None,
-    })
-}
-
-/// The activation that a convolution or dense layer has itself, and what stands behind it.
-fn own(activation: Activation) -> (Activation, Specs) {
-    (activation, Vec::new())
-}
-
-fn as_layer(activation: Activation) -> Specs {
-    vec![activation.into()]
-}
-
-fn padding(settings: Settings<'_>) -> Result<Padding, KerasError> {
-    let key = if settings.get("border_mode").is_some() { "border_mode" } else { "padding" };
-    match settings.text(key)?.unwrap_or("valid") {
-        "valid" => Ok(Padding::Valid),
-        "same" => Ok(Padding::Same),
-        _ => Err(settings.fault(key, "`valid` or `same`")),
-    }
 }
 
 /// Layers for channels that come first, made of those for channels that come last.
 fn channels_first(specs: Specs, rank: usize) -> Specs {
     let keeps_rank = match specs.last() {
         Some(LayerSpec::Flatten) => false,
+        Some(LayerSpec::GlobalPool1d(pool)) => pool.keep_dims,
         Some(LayerSpec::GlobalPool2d(pool)) => pool.keep_dims,
         _ => true,
     };
@@ -333,16 +210,6 @@ fn along(axis: usize, rank: usize, spec: LayerSpec) -> Specs {
     }
     let [to_last, back] = permutations(axis, rank);
     vec![to_last, spec, back]
-}
-
-fn pool2d(settings: Settings<'_>, kind: PoolKind) -> Result<LayerSpec, KerasError> {
-    let pool = settings.counts("pool_size", Some([2; 2]))?;
-    let strides = settings.counts("strides", Some(pool))?;
-    Ok(Pool2d { kind, pool, strides, padding: padding(settings)? }.into())
-}
-
-fn global_pool2d(settings: Settings<'_>, kind: PoolKind) -> Result<LayerSpec, KerasError> {
-    Ok(GlobalPool2d { kind, keep_dims: settings.flag("keepdims", false)? }.into())
 }
 
 /// One dimension may be -1: what is left.
@@ -368,17 +235,4 @@ fn target_shape(settings: Settings<'_>, input: &Shape) -> Result<Shape, KerasErr
 fn rescaling(settings: Settings<'_>) -> Result<LayerSpec, KerasError> {
     let (scale, offset) = (settings.real("scale", 1.0)?, settings.real("offset", 0.0)?);
     Ok(Rescaling { scale, offset }.into())
-}
-
-fn variance_scaling(value: &Value) -> Option<Initializer> {
-    let config = value.get("config")?;
-    let (scale, mode) = (config.get("scale").and_then(real)?, config.get("mode")?.as_str()?);
-    let uniform = config.get("distribution")?.as_str()? == "uniform";
-    match (mode, scale, uniform) {
-        ("fan_avg", 1.0, true) => Some(Initializer::GlorotUniform),
-        ("fan_avg", 1.0, false) => Some(Initializer::GlorotNormal),
-        ("fan_in", 2.0, true) => Some(Initializer::HeUniform),
-        ("fan_in", 2.0, false) => Some(Initializer::HeNormal),
-        _ => None,
-    }
 }

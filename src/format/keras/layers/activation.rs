@@ -1,0 +1,62 @@
+//! Activation functions: by name, as an object, as a layer in the place of one.
+
+use serde_json::Value;
+
+use super::{Dialect, Lowering};
+use crate::format::keras::error::KerasError;
+use crate::format::keras::json::{Object, Settings};
+use crate::model::{Activation, LayerSpec};
+use crate::tensor::Shape;
+
+impl Lowering {
+    /// What a name, an object, or a layer in the place of a function stands for.
+    pub(super) fn activation(
+        &mut self,
+        settings: Settings<'_>,
+        setting: &str,
+    ) -> Result<Activation, KerasError> {
+        let unknown = || {
+            settings.unsupported(setting, "take one that docs/INTEROP.md lists, and save it again")
+        };
+        let name = match settings.get(setting) {
+            None => return Ok(Activation::Linear),
+            Some(Value::String(name)) => name.as_str(),
+            Some(value) => {
+                let inner = value.get("config");
+                match (value.get("class_name").and_then(Value::as_str), inner) {
+                    (Some("function"), Some(Value::String(name))) => name.as_str(),
+                    (Some("LeakyReLU" | "ELU" | "Activation"), Some(_)) => {
+                        let object = Object::of(value).ok_or_else(unknown)?;
+                        let specs = self.lower(object.settings(), &Shape::vector(1))?;
+                        return match specs.as_slice() {
+                            [LayerSpec::Activation(activation)] => Ok(*activation),
+                            _ => Err(unknown()),
+                        };
+                    }
+                    (Some(name), _) => name,
+                    (None, _) => return Err(unknown()),
+                }
+            }
+        };
+        named_activation(name, self.dialect).ok_or_else(unknown)
+    }
+}
+
+/// Keras' name of an elementwise function, or of softmax over the last axis.
+fn named_activation(name: &str, _dialect: Dialect) -> Option<Activation> {
+    Some(match name {
+        "linear" => Activation::Linear,
+        "relu" | "ReLU" => Activation::Relu,
+        "relu6" => Activation::Relu6,
+        "leaky_relu" => Activation::LeakyRelu { negative_slope: 0.2 },
+        "elu" => Activation::Elu { alpha: 1.0 },
+        "selu" => Activation::Selu,
+        "gelu" => Activation::Gelu,
+        "silu" | "swish" => Activation::Silu,
+        "sigmoid" => Activation::Sigmoid,
+        "tanh" => Activation::Tanh,
+        "softplus" => Activation::Softplus,
+        "softmax" | "Softmax" => Activation::Softmax,
+        _ => return None,
+    })
+}
