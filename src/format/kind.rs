@@ -79,6 +79,7 @@ impl Format {
             _ if ends_in_separator || path.is_dir() => Ok(Self::Directory),
             None => Ok(Self::Directory),
             Some(extension) if extension.eq_ignore_ascii_case("knet") => Ok(Self::File),
+            Some(extension) if extension.eq_ignore_ascii_case("keras") => Ok(Self::Keras),
             Some(extension) => {
                 Err(FormatError::Extension { extension: extension.display().to_string() })
             }

@@ -42,10 +42,11 @@ mod options;
 mod power_loss_tests;
 mod version;
 
+use std::io::Write;
 use std::path::Path;
 
-use crate::bytes::Budget;
 use crate::bytes::fs::{Fs, RealFs, Stat};
+use crate::bytes::{Budget, atomic};
 use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role, SectionId};
@@ -97,7 +98,10 @@ pub(crate) fn save_on<F: Fs>(
     let saved = match format {
         Format::File => file::save(fs, checkpoint, path),
         Format::Directory => directory::save(fs, checkpoint, path).map(|()| None),
-        Format::Keras | Format::Hdf5 => Err(FormatError::OfKeras { what: "writer yet" }),
+        Format::Keras => keras::archive(checkpoint)
+            .map_err(FormatError::from)
+            .and_then(|bytes| Ok(atomic::write_file_on(fs, path, |out| out.write_all(&bytes))?)),
+        Format::Hdf5 => Err(FormatError::OfKeras { what: "writer yet" }),
     };
     saved.map_err(|error| error.at(path))
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use flate2::read::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipVerification};
@@ -104,6 +104,23 @@ impl<'a> Archive<'a> {
     }
 }
 
+/// An archive of members that are stored, in that order. The same members give the same bytes.
+pub(crate) fn write(members: &[(&str, &[u8])]) -> Result<Vec<u8>, ZipError> {
+    let damaged = |error: rawzip::Error| ZipError::Damaged { message: error.to_string() };
+    let mut bytes =
+        Vec::with_capacity(members.iter().map(|(_, content)| content.len() + 256).sum());
+    let mut writer = rawzip::ZipArchiveWriter::new(&mut bytes);
+    for (name, content) in members {
+        let (mut entry, config) = writer.new_file(*name).start().map_err(damaged)?;
+        let mut output = config.wrap(&mut entry);
+        output.write_all(content).map_err(|error| damaged_member(name, &error))?;
+        let (_, descriptor) = output.finish().map_err(damaged)?;
+        entry.finish(descriptor).map_err(damaged)?;
+    }
+    writer.finish().map_err(damaged)?;
+    Ok(bytes)
+}
+
 impl Member<'_> {
     fn inflate(&self, name: &str, budget: &mut Budget) -> Result<Vec<u8>, ZipError> {
         let length = self.claim.uncompressed_size;
@@ -121,8 +138,6 @@ fn damaged_member(name: &str, error: &dyn std::fmt::Display) -> ZipError {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn archive(members: &[(&str, CompressionMethod, &[u8])]) -> Vec<u8> {

@@ -92,7 +92,7 @@ impl KerasError {
     pub fn is_corrupt(&self) -> bool {
         match self {
             Self::Zip(error) => !matches!(error, ZipError::Budget(_) | ZipError::Method { .. }),
-            Self::Hdf5(error) => error.is_corrupt(),
+            Self::Hdf5(error) => error.is_damage(),
             Self::Missing { .. }
             | Self::Json { .. }
             | Self::Setting { .. }

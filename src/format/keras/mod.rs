@@ -15,6 +15,7 @@ mod operators;
 mod optimizer;
 mod report;
 mod weights;
+mod write;
 
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ use crate::wire::zip::Archive;
 use layers::Dialect;
 use network::Network;
 use weights::Weights;
+
+pub(super) use write::archive;
 
 /// The members of a `.keras` file.
 pub(super) const CONFIG: &str = "config.json";

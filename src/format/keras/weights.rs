@@ -269,7 +269,7 @@ fn descend<'g, 'a>(group: &'g Group<'a>, path: &[&str]) -> Option<&'g Group<'a>>
 
 /// As Keras makes the name of a group from that of a class (`to_snake_case` in
 /// `keras.src.utils.naming`).
-fn snake_case(class: &str) -> String {
+pub(super) fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let at = |place: usize| letters.get(place).copied().unwrap_or_default();
     let mut name = String::with_capacity(class.len() + 4);

@@ -41,11 +41,13 @@ pub enum Hdf5Error {
     SameName { name: String },
     #[error("{name:?} cannot be a name: names have one character or more, no slash and no zero")]
     Name { name: String },
+    #[error("the group at byte {offset} lies within itself: store it in one place")]
+    Circle { offset: u64 },
     #[error(
-        "damaged: up to {what} at byte {offset}, structures of the file overlap, lead in a circle, or \
-         are linked so often that the file would be read {limit} times over"
+        "damaged: up to {what} at byte {offset}, the file would be read {limit} times over: its \
+         structures overlap, or too many links lead to the same groups"
     )]
-    Circle { what: &'static str, offset: u64, limit: u64 },
+    Overlap { what: &'static str, offset: u64, limit: u64 },
     #[error("groups lie in each other more than {limit} deep")]
     Depth { limit: usize },
     #[error("{claimed} bytes are claimed for an array, of which {stored} are stored")]
@@ -97,6 +99,7 @@ impl Hdf5Error {
         match self {
             Self::At { source, .. } => source.is_damage(),
             Self::Budget(_)
+            | Self::Circle { .. }
             | Self::Depth { .. }
             | Self::Filter { .. }
             | Self::Link { .. }
@@ -105,15 +108,5 @@ impl Hdf5Error {
             | Self::Version { .. } => false,
             _ => true,
         }
-    }
-}
-
-impl Hdf5Error {
-    /// Whether the file is damaged, or made to mislead; not so for what is sound but not supported.
-    pub fn is_corrupt(&self) -> bool {
-        !matches!(
-            self,
-            Self::Budget(_) | Self::Version { .. } | Self::Filter { .. } | Self::Unsupported { .. }
-        )
     }
 }

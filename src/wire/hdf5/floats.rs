@@ -54,6 +54,7 @@ fn half_to_f32(half: u16) -> f32 {
 
 /// The nearest f32, ties to even. Every NaN becomes the same, since what a conversion makes of its
 /// payload differs between processors.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
 fn nearest(double: f64) -> f32 {
     if double.is_nan() { f32::NAN } else { double as f32 }
 }

@@ -3,7 +3,6 @@
 //! message can hold them, and else stand in the global heap. The same tree gives the same bytes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::checksum::lookup3;
 use super::{Array, Dataset, Group, Hdf5Error, MAX_DEPTH, MAX_RANK, NOWHERE, Node};

@@ -40,9 +40,8 @@ struct Tree {
 /// What a node says of its children.
 #[derive(Clone, Copy)]
 struct Child {
-    /// The most records that a child can hold, and all below it.
+    /// The most records that a child can hold with all below it.
     most: u64,
-    most_below: u64,
     /// Bytes in which the number of a child's records is stored, and that of all below it.
     count_size: u64,
     below_size: u64,
@@ -75,15 +74,13 @@ impl<'a> File<'a, '_> {
         // What nodes can hold follows from their size, from the leaves up.
         let room = node_size - NODE_OVERHEAD;
         let most = room / record_size;
-        let mut child =
-            Child { most, most_below: most, count_size: bytes_for(most), below_size: 0 };
+        let mut child = Child { most, count_size: bytes_for(most), below_size: 0 };
         let mut levels = vec![child];
         for _ in 0..depth {
             let pointer = 8 + child.count_size + child.below_size;
-            let most = room.saturating_sub(pointer) / (record_size + pointer);
-            let below = most.saturating_add(1).saturating_mul(child.most_below);
-            let most_below = below.saturating_add(most);
-            child = Child { most, most_below, below_size: bytes_for(most_below), ..child };
+            let own = room.saturating_sub(pointer) / (record_size + pointer);
+            let most = own.saturating_add(1).saturating_mul(child.most).saturating_add(own);
+            child = Child { most, below_size: bytes_for(most), ..child };
             levels.push(child);
         }
         let mut all = Vec::new();

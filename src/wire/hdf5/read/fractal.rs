@@ -212,7 +212,7 @@ impl<'a> Heap<'a> {
                 Ok(block.sub(length, OBJECT)?)
             }
             0x10 => {
-                let number = integer(&mut id, self.id_size.saturating_sub(1), OBJECT)?;
+                let number = integer(&mut id, self.id_size.saturating_sub(1).min(8), OBJECT)?;
                 self.huge.get(&number).cloned().ok_or(missing)
             }
             // Tiny ones stand in the ID itself.

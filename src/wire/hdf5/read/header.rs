@@ -1,6 +1,6 @@
 //! Object headers: the messages that describe a group or a dataset (specification, IV.A).
 
-use super::{File, NOWHERE, check, expect_signature, integer, version};
+use super::{File, check, expect_signature, integer, version};
 use crate::bytes::Reader;
 use crate::wire::hdf5::Hdf5Error;
 

@@ -22,7 +22,7 @@ use super::checksum::lookup3;
 use super::{Group, Hdf5Error, MAX_DEPTH, NOWHERE, Node, SIGNATURE};
 use crate::bytes::{Budget, Reader};
 use global_heap::Collection;
-use header::{Kind, Messages};
+use header::Kind;
 
 /// How often over the bytes of a file may be read as structures. Once or twice is usual; a group that
 /// several names lead to is read for each.
@@ -46,9 +46,10 @@ pub fn read<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Group<'a>, Hdf5E
         structures: length.saturating_mul(MAX_READS),
         unwritten: length,
         budget,
+        open: Vec::new(),
         collections: BTreeMap::new(),
     };
-    match file.node(root, 0)? {
+    match file.node(root)? {
         Node::Group(group) => Ok(group),
         Node::Dataset(_) => Err(Hdf5Error::Missing { what: "the root group", offset: root }),
     }
@@ -62,28 +63,35 @@ struct File<'a, 'b> {
     /// How many bytes of values that were never written may still be filled in.
     unwritten: u64,
     budget: &'b mut Budget,
+    /// The headers of the groups on the way from the root to what is read.
+    open: Vec<u64>,
     /// The collections of the global heap that were read, by address.
     collections: BTreeMap<u64, Collection<'a>>,
 }
 
 impl<'a> File<'a, '_> {
     /// What the object header at `address` describes.
-    fn node(&mut self, address: u64, depth: usize) -> Result<Node<'a>, Hdf5Error> {
+    fn node(&mut self, address: u64) -> Result<Node<'a>, Hdf5Error> {
         self.budget.reserve(NODE, "a group or dataset")?;
         let messages = self.header(address)?;
         let attributes = self.attributes(&messages)?;
         if messages.has(Kind::Layout) {
             return self.dataset(&messages, attributes).map(Node::Dataset);
         }
-        if depth >= MAX_DEPTH {
+        if self.open.contains(&address) {
+            return Err(Hdf5Error::Circle { offset: address });
+        }
+        if self.open.len() >= MAX_DEPTH {
             return Err(Hdf5Error::Depth { limit: MAX_DEPTH });
         }
+        self.open.push(address);
         let mut members = BTreeMap::new();
         for link in self.links(&messages)? {
-            let node = self.node(link.address, depth + 1);
+            let node = self.node(link.address);
             let node = node.map_err(|error| error.of_member(&link.name))?;
             insert(&mut members, link.name, node)?;
         }
+        self.open.pop();
         Ok(Node::Group(Group { attributes, members }))
     }
 
@@ -98,8 +106,8 @@ impl<'a> File<'a, '_> {
 
     /// Takes `length` bytes, which stand at `offset`, off those that may be read as structures.
     fn charge(&mut self, length: u64, what: &'static str, offset: u64) -> Result<(), Hdf5Error> {
-        let circle = Hdf5Error::Circle { what, offset, limit: MAX_READS };
-        self.structures = self.structures.checked_sub(length).ok_or(circle)?;
+        let overlap = Hdf5Error::Overlap { what, offset, limit: MAX_READS };
+        self.structures = self.structures.checked_sub(length).ok_or(overlap)?;
         Ok(())
     }
 
@@ -222,7 +230,11 @@ fn version(reader: &mut Reader<'_>, known: &[u8], what: &'static str) -> Result<
 
 /// An integer of 0 to 8 bytes.
 fn integer(reader: &mut Reader<'_>, bytes: u64, what: &'static str) -> Result<u64, Hdf5Error> {
-    let taken = reader.take(bytes.min(8), what)?;
+    if bytes > 8 {
+        let (what, offset) = ("the length of an integer", reader.offset());
+        return Err(Hdf5Error::Value { what, offset, expected: "8 bytes at most", found: bytes });
+    }
+    let taken = reader.take(bytes, what)?;
     Ok(taken.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
 }
 

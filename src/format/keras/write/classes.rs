@@ -1,0 +1,302 @@
+//! Each layer of keepnet as layers of Keras.
+
+use serde_json::{Map, Value, json};
+
+use crate::format::keras::error::{KerasError, Owner};
+use crate::model::{
+    Activation, Arrange, Initializer, Layer, LayerSpec, Merge, Padding, Padding1d, PoolKind,
+};
+
+/// A layer as Keras calls it. `config` lacks what all layers have: name, type, trainable.
+pub(super) struct Class {
+    pub(super) name: &'static str,
+    pub(super) config: Map<String, Value>,
+    /// Whether this is the one with the parameters.
+    pub(super) is_itself: bool,
+}
+
+/// The layers of Keras that `layer` becomes, one behind the other.
+pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasError> {
+    let mut before = Vec::new();
+    let mut padding2d = |padding: Padding| match padding {
+        Padding::Valid => "valid",
+        Padding::Same => "same",
+        Padding::Explicit { top, bottom, left, right } => {
+            let padding = json!({"padding": [[top, bottom], [left, right]]});
+            before.push(class("ZeroPadding2D", padding, false));
+            "valid"
+        }
+    };
+    let unsupported = |setting: &str, found: String, remedy| KerasError::Unsupported {
+        owner: Owner { class: layer.spec.kind().to_owned(), name: Some(layer.name.clone()) },
+        setting: setting.to_owned(),
+        found,
+        remedy,
+    };
+    let (own, behind) = own_activation(layer.spec.activation());
+    let (name, config) = match &layer.spec {
+        LayerSpec::Input(shape) => ("InputLayer", json!({"shape": shape.dims()})),
+        LayerSpec::Conv1d(conv) => (
+            "Conv1D",
+            json!({
+                "filters": conv.filters, "kernel_size": [conv.kernel], "strides": [conv.strides],
+                "padding": padding1d(conv.padding), "data_format": "channels_last",
+                "dilation_rate": [conv.dilation], "groups": conv.groups, "activation": own,
+                "use_bias": conv.use_bias, "kernel_initializer": initializer(conv.kernel_initializer),
+                "bias_initializer": initializer(conv.bias_initializer),
+                "kernel_regularizer": l2(conv.kernel_l2),
+            }),
+        ),
+        LayerSpec::Conv2d(conv) => (
+            "Conv2D",
+            json!({
+                "filters": conv.filters, "kernel_size": conv.kernel, "strides": conv.strides,
+                "padding": padding2d(conv.padding), "data_format": "channels_last",
+                "dilation_rate": conv.dilation, "groups": conv.groups, "activation": own,
+                "use_bias": conv.use_bias, "kernel_initializer": initializer(conv.kernel_initializer),
+                "bias_initializer": initializer(conv.bias_initializer),
+                "kernel_regularizer": l2(conv.kernel_l2),
+            }),
+        ),
+        LayerSpec::DepthwiseConv2d(conv) => (
+            "DepthwiseConv2D",
+            json!({
+                "depth_multiplier": conv.depth_multiplier, "kernel_size": conv.kernel,
+                "strides": conv.strides, "padding": padding2d(conv.padding),
+                "data_format": "channels_last", "dilation_rate": conv.dilation, "activation": own,
+                "use_bias": conv.use_bias,
+                "depthwise_initializer": initializer(conv.kernel_initializer),
+                "bias_initializer": initializer(conv.bias_initializer),
+                "depthwise_regularizer": l2(conv.kernel_l2),
+            }),
+        ),
+        LayerSpec::SeparableConv2d(conv) => (
+            "SeparableConv2D",
+            json!({
+                "filters": conv.filters, "depth_multiplier": conv.depth_multiplier,
+                "kernel_size": conv.kernel, "strides": conv.strides,
+                "padding": padding2d(conv.padding), "data_format": "channels_last",
+                "dilation_rate": conv.dilation, "activation": own, "use_bias": conv.use_bias,
+                "depthwise_initializer": initializer(conv.depthwise_initializer),
+                "pointwise_initializer": initializer(conv.pointwise_initializer),
+                "bias_initializer": initializer(conv.bias_initializer),
+                "depthwise_regularizer": l2(conv.depthwise_l2),
+                "pointwise_regularizer": l2(conv.pointwise_l2),
+            }),
+        ),
+        LayerSpec::Conv2dTranspose(conv) => {
+            let padding = match conv.padding {
+                Padding::Valid => "valid",
+                Padding::Same => "same",
+                Padding::Explicit { .. } => {
+                    let remedy = "take `valid` or `same`";
+                    return Err(unsupported("padding", "a number of cells".to_owned(), remedy));
+                }
+            };
+            (
+                "Conv2DTranspose",
+                json!({
+                    "filters": conv.filters, "kernel_size": conv.kernel, "strides": conv.strides,
+                    "padding": padding, "output_padding": conv.output_padding,
+                    "data_format": "channels_last", "dilation_rate": conv.dilation,
+                    "activation": own, "use_bias": conv.use_bias,
+                    "kernel_initializer": initializer(conv.kernel_initializer),
+                    "bias_initializer": initializer(conv.bias_initializer),
+                    "kernel_regularizer": l2(conv.kernel_l2),
+                }),
+            )
+        }
+        LayerSpec::Dense(dense) => (
+            "Dense",
+            json!({
+                "units": dense.units, "activation": own, "use_bias": dense.use_bias,
+                "kernel_initializer": initializer(dense.kernel_initializer),
+                "bias_initializer": initializer(dense.bias_initializer),
+                "kernel_regularizer": l2(dense.kernel_l2),
+            }),
+        ),
+        LayerSpec::Pool1d(pool) => (
+            match pool.kind {
+                PoolKind::Max => "MaxPooling1D",
+                PoolKind::Average => "AveragePooling1D",
+            },
+            json!({
+                "pool_size": [pool.pool], "strides": [pool.strides],
+                "padding": padding1d(pool.padding), "data_format": "channels_last",
+            }),
+        ),
+        LayerSpec::Pool2d(pool) => {
+            let padding = match pool.padding {
+                Padding::Valid => "valid",
+                Padding::Same => "same",
+                Padding::Explicit { .. } => {
+                    let remedy = "take `valid` or `same`";
+                    return Err(unsupported("padding", "a number of cells".to_owned(), remedy));
+                }
+            };
+            (
+                match pool.kind {
+                    PoolKind::Max => "MaxPooling2D",
+                    PoolKind::Average => "AveragePooling2D",
+                },
+                json!({
+                    "pool_size": pool.pool, "strides": pool.strides, "padding": padding,
+                    "data_format": "channels_last",
+                }),
+            )
+        }
+        LayerSpec::GlobalPool1d(pool) => (
+            match pool.kind {
+                PoolKind::Max => "GlobalMaxPooling1D",
+                PoolKind::Average => "GlobalAveragePooling1D",
+            },
+            json!({"data_format": "channels_last", "keepdims": pool.keep_dims}),
+        ),
+        LayerSpec::GlobalPool2d(pool) => (
+            match pool.kind {
+                PoolKind::Max => "GlobalMaxPooling2D",
+                PoolKind::Average => "GlobalAveragePooling2D",
+            },
+            json!({"data_format": "channels_last", "keepdims": pool.keep_dims}),
+        ),
+        LayerSpec::Flatten => ("Flatten", json!({"data_format": "channels_last"})),
+        LayerSpec::Reshape(shape) => ("Reshape", json!({"target_shape": shape.dims()})),
+        LayerSpec::Dropout(dropout) => ("Dropout", json!({"rate": dropout.rate})),
+        LayerSpec::BatchNormalization(norm) => (
+            "BatchNormalization",
+            json!({
+                // An axis that Keras 2 and 3 understand alike.
+                "axis": rank, "momentum": norm.momentum, "epsilon": norm.epsilon,
+                "center": norm.center, "scale": norm.scale,
+                "beta_initializer": initializer(Initializer::Zeros),
+                "gamma_initializer": initializer(Initializer::Ones),
+                "moving_mean_initializer": initializer(Initializer::Zeros),
+                "moving_variance_initializer": initializer(Initializer::Ones),
+            }),
+        ),
+        LayerSpec::Activation(activation) => return activation_layer(*activation, layer),
+        LayerSpec::Rescaling(rescaling) => {
+            ("Rescaling", json!({"scale": rescaling.scale, "offset": rescaling.offset}))
+        }
+        LayerSpec::Merge(merge) => match merge {
+            Merge::Add => ("Add", json!({})),
+            Merge::Subtract => ("Subtract", json!({})),
+            Merge::Multiply => ("Multiply", json!({})),
+            Merge::Average => ("Average", json!({})),
+            Merge::Maximum => ("Maximum", json!({})),
+            Merge::Minimum => ("Minimum", json!({})),
+            Merge::Concatenate { axis } => ("Concatenate", json!({"axis": axis})),
+        },
+        LayerSpec::Arrange(arrange) => self::arrange(arrange),
+    };
+    before.push(class(name, config, true));
+    before.extend(behind.into_iter().flatten());
+    Ok(before)
+}
+
+fn class(name: &'static str, config: Value, is_itself: bool) -> Class {
+    let config = match config {
+        Value::Object(config) => config,
+        _ => Map::new(),
+    };
+    Class { name, config, is_itself }
+}
+
+fn arrange(arrange: &Arrange) -> (&'static str, Value) {
+    match arrange {
+        Arrange::Permute { dims } => ("Permute", json!({"dims": dims})),
+        Arrange::Cropping1d(sides) => ("Cropping1D", json!({"cropping": sides})),
+        Arrange::Cropping2d([top, bottom, left, right]) => (
+            "Cropping2D",
+            json!({"cropping": [[top, bottom], [left, right]], "data_format": "channels_last"}),
+        ),
+        Arrange::ZeroPadding1d(sides) => ("ZeroPadding1D", json!({"padding": sides})),
+        Arrange::ZeroPadding2d([top, bottom, left, right]) => (
+            "ZeroPadding2D",
+            json!({"padding": [[top, bottom], [left, right]], "data_format": "channels_last"}),
+        ),
+        Arrange::UpSampling1d { size } => ("UpSampling1D", json!({"size": size})),
+        Arrange::UpSampling2d { size } => (
+            "UpSampling2D",
+            json!({"size": size, "data_format": "channels_last", "interpolation": "nearest"}),
+        ),
+        Arrange::RepeatVector { n } => ("RepeatVector", json!({"n": n})),
+    }
+}
+
+/// The name that a layer gives its own activation, and the layer behind it where there is no such name.
+fn own_activation(activation: Activation) -> (&'static str, Option<Vec<Class>>) {
+    match keras_name(activation) {
+        Some(name) => (name, None),
+        None => ("linear", parametric(activation).map(|class| vec![class])),
+    }
+}
+
+fn activation_layer(activation: Activation, layer: &Layer) -> Result<Vec<Class>, KerasError> {
+    let found = match keras_name(activation) {
+        Some(name) => Some(class("Activation", json!({"activation": name}), true)),
+        None => parametric(activation),
+    };
+    let refused = || KerasError::Unsupported {
+        owner: Owner { class: "activation".to_owned(), name: Some(layer.name.clone()) },
+        setting: "activation".to_owned(),
+        found: activation.to_string(),
+        remedy: "Keras has none such",
+    };
+    Ok(vec![found.ok_or_else(refused)?])
+}
+
+/// The name by which both Kerases know a function.
+fn keras_name(activation: Activation) -> Option<&'static str> {
+    match activation {
+        Activation::Elu { alpha } if alpha != 1.0 => None,
+        Activation::LeakyRelu { .. } => None,
+        // Keras 2.12 and before know it by this name alone.
+        Activation::Silu => Some("swish"),
+        other => Some(other.name()),
+    }
+}
+
+/// A layer for a function with settings.
+fn parametric(activation: Activation) -> Option<Class> {
+    match activation {
+        Activation::Elu { alpha } => Some(class("ELU", json!({"alpha": alpha}), false)),
+        // Keras 3 takes the name that Keras 2 knows.
+        Activation::LeakyRelu { negative_slope } => {
+            Some(class("LeakyReLU", json!({"alpha": negative_slope}), false))
+        }
+        _ => None,
+    }
+}
+
+fn padding1d(padding: Padding1d) -> &'static str {
+    match padding {
+        Padding1d::Valid => "valid",
+        Padding1d::Same => "same",
+        Padding1d::Causal => "causal",
+    }
+}
+
+fn initializer(initializer: Initializer) -> Value {
+    let (class, config) = match initializer {
+        Initializer::GlorotUniform => ("GlorotUniform", json!({"seed": null})),
+        Initializer::GlorotNormal => ("GlorotNormal", json!({"seed": null})),
+        Initializer::HeUniform => ("HeUniform", json!({"seed": null})),
+        Initializer::HeNormal => ("HeNormal", json!({"seed": null})),
+        Initializer::Zeros => ("Zeros", json!({})),
+        Initializer::Ones => ("Ones", json!({})),
+    };
+    object("keras.initializers", class, config)
+}
+
+fn l2(factor: f64) -> Value {
+    match factor {
+        0.0 => Value::Null,
+        l2 => object("keras.regularizers", "L2", json!({"l2": l2})),
+    }
+}
+
+/// An object as Keras 3 and tf-keras read it.
+pub(super) fn object(module: &str, class: &str, config: Value) -> Value {
+    json!({"module": module, "class_name": class, "config": config, "registered_name": null})
+}
