@@ -13,6 +13,7 @@
 )]
 
 pub(crate) mod gzip;
+pub mod hdf5;
 pub mod idx;
 pub mod npy;
 pub mod png;

@@ -1,0 +1,165 @@
+//! What a file holds, wherever its bytes stand.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::tensor::{DType, Shape, Tensor};
+
+/// A group: named groups and datasets, in the order of their names' bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group<'a> {
+    pub attributes: BTreeMap<String, Array<'a>>,
+    pub members: BTreeMap<String, Node<'a>>,
+}
+
+/// What a name in a group stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node<'a> {
+    Group(Group<'a>),
+    Dataset(Dataset<'a>),
+}
+
+/// An array with attributes of its own.
+///
+/// Bfloat16, which HDF5 has no name for, is kept as Keras keeps it: as two opaque bytes and an attribute
+/// `dtype` that says `bfloat16`. Here it is a tensor without that attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset<'a> {
+    pub attributes: BTreeMap<String, Array<'a>>,
+    pub array: Array<'a>,
+}
+
+/// The values of a dataset or an attribute, in C order. Two are equal when every bit is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Array<'a> {
+    Numbers(Tensor<'a>),
+    /// As many texts as `shape` has elements.
+    Text {
+        shape: Shape,
+        texts: Vec<String>,
+    },
+    /// Values of `size` bytes whose meaning the file does not tell.
+    Opaque {
+        shape: Shape,
+        size: u32,
+        bytes: Cow<'a, [u8]>,
+    },
+    /// Values of a type that is not read, and what those are called in a message.
+    Unread {
+        shape: Shape,
+        kind: &'static str,
+    },
+}
+
+impl<'a> Group<'a> {
+    /// The node at `path`: names with `/` between them.
+    pub fn find(&self, path: &str) -> Option<&Node<'a>> {
+        let (name, below) = path.split_once('/').unwrap_or((path, ""));
+        match self.members.get(name)? {
+            node if below.is_empty() => Some(node),
+            Node::Group(group) => group.find(below),
+            Node::Dataset(_) => None,
+        }
+    }
+
+    /// The group at `path`, if a group stands there.
+    pub fn group(&self, path: &str) -> Option<&Self> {
+        match self.find(path)? {
+            Node::Group(group) => Some(group),
+            Node::Dataset(_) => None,
+        }
+    }
+
+    /// The dataset at `path`, if a dataset stands there.
+    pub fn dataset(&self, path: &str) -> Option<&Dataset<'a>> {
+        match self.find(path)? {
+            Node::Dataset(dataset) => Some(dataset),
+            Node::Group(_) => None,
+        }
+    }
+}
+
+/// A dataset without attributes.
+impl<'a, T: Into<Array<'a>>> From<T> for Dataset<'a> {
+    fn from(array: T) -> Self {
+        Self { attributes: BTreeMap::new(), array: array.into() }
+    }
+}
+
+impl<'a> From<Tensor<'a>> for Array<'a> {
+    fn from(tensor: Tensor<'a>) -> Self {
+        Self::Numbers(tensor)
+    }
+}
+
+impl<'a> Array<'a> {
+    /// One text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { shape: Shape::default(), texts: vec![text.into()] }
+    }
+
+    /// A list of texts.
+    pub fn texts(texts: Vec<String>) -> Self {
+        Self::Text { shape: Shape::vector(texts.len()), texts }
+    }
+
+    /// The extents; none for a single value.
+    pub fn shape(&self) -> &Shape {
+        match self {
+            Self::Numbers(tensor) => tensor.shape(),
+            Self::Text { shape, .. } | Self::Opaque { shape, .. } | Self::Unread { shape, .. } => {
+                shape
+            }
+        }
+    }
+
+    /// The numbers, if these are numbers.
+    pub fn tensor(&self) -> Option<&Tensor<'a>> {
+        match self {
+            Self::Numbers(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// The text, if this is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self.as_texts()? {
+            [text] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The texts, whatever their shape. An empty list of numbers is also one of texts: NumPy makes
+    /// nothing else of a list with nothing in it.
+    pub fn as_texts(&self) -> Option<&[String]> {
+        match self {
+            Self::Text { texts, .. } => Some(texts),
+            Self::Numbers(tensor) if tensor.bytes().is_empty() => Some(&[]),
+            _ => None,
+        }
+    }
+
+    /// The number, if this is one, of whatever type but a half or bfloat16; to the nearest f64.
+    pub fn as_number(&self) -> Option<f64> {
+        let tensor = self.tensor()?;
+        let bytes = tensor.bytes();
+        macro_rules! one {
+            ($number:ty) => {
+                <$number>::from_le_bytes(bytes.try_into().ok()?)
+            };
+        }
+        Some(match tensor.dtype() {
+            DType::F32 => one!(f32).into(),
+            DType::F64 => one!(f64),
+            DType::I8 => one!(i8).into(),
+            DType::I16 => one!(i16).into(),
+            DType::I32 => one!(i32).into(),
+            DType::I64 => one!(i64) as f64,
+            DType::U8 | DType::Bool => one!(u8).into(),
+            DType::U16 => one!(u16).into(),
+            DType::U32 => one!(u32).into(),
+            DType::U64 => one!(u64) as f64,
+            DType::F16 | DType::BF16 => return None,
+        })
+    }
+}
