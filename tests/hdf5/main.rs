@@ -1,0 +1,8 @@
+//! HDF5: what h5py writes is read as h5py reads it, what keepnet writes is read by h5py and h5dump, and
+//! what is read is written as the same. `tests/hdf5_hostile.rs` has what is refused.
+
+mod golden;
+mod libhdf5;
+mod roundtrip;
+mod told;
+mod trees;

@@ -1,0 +1,208 @@
+//! HDF5 that is damaged, or made to do harm: refused in words, at once, within the budget. All is one
+//! test, because it counts what the whole process allocates.
+#![allow(unsafe_code)] // a global allocator is unsafe to write
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use keepnet::bytes::Budget;
+use keepnet::wire::hdf5::*;
+
+/// The system's allocator, and how much it has given at most.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn gave(bytes: usize) {
+    let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(held, Ordering::Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        gave(layout.size());
+        // SAFETY: the caller vouches for `layout`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller vouches for the block.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What may be taken beyond the budget: the window of the inflater, and vectors that grow to twice what
+/// they hold.
+const BESIDES: usize = 128 << 10;
+
+/// Reads with so large a budget. It must not take longer or more memory than that is worth.
+fn read_within(budget: u64, bytes: &[u8]) -> Result<Group<'_>, Hdf5Error> {
+    let held = HELD.load(Ordering::Relaxed);
+    PEAK.store(held, Ordering::Relaxed);
+    let start = Instant::now();
+    let answer = read(bytes, &mut Budget::new(budget));
+    let (took, peak) = (start.elapsed(), PEAK.load(Ordering::Relaxed) - held);
+    assert!(peak <= 2 * budget as usize + BESIDES, "{peak} bytes with a budget of {budget}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    answer
+}
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hdf5")
+}
+
+#[test]
+fn harm_is_refused() {
+    by_name();
+    little_budgets();
+    cut_and_flipped();
+    forged();
+}
+
+/// Each of the files that `files.py` makes for one reason is refused for that one.
+fn by_name() {
+    let reasons = BTreeMap::from([
+        (
+            "chunk_bomb",
+            "/bomb: 4503599627370496 bytes are claimed for an array, of which 0 are stored",
+        ),
+        ("committed", "/type: an object that is neither group nor dataset (a committed datatype)"),
+        ("cycle", "/group/root: the group at byte"),
+        ("deep", "more than 64 deep"),
+        (
+            "external_link",
+            "/group: \"out\" is an external link, into another file, which is not followed",
+        ),
+        (
+            "external_storage",
+            "/weights: a dataset whose values stand in other files (external storage)",
+        ),
+        ("growing", "/x: a dataset in chunks that can grow is not supported"),
+        ("gzip_bomb", "/bomb: a dataset takes 8388608 bytes of memory"),
+        ("laughs", "the file would be read 4 times over"),
+        ("lzf", "/x: filter 32000 (\"lzf\") is not supported"),
+        ("scale_offset", "/x: filter 6 (\"scaleoffset\") is not supported"),
+        (
+            "shape_bomb",
+            "/bomb: 4503599627370496 bytes are claimed for an array, of which 0 are stored",
+        ),
+        (
+            "soft_link",
+            "/group: \"soft\" is a soft link, which is not followed: store the data itself",
+        ),
+        ("user_block", "not an HDF5 file"),
+        ("virtual", "/weights: a virtual dataset, made of others, is not supported"),
+    ]);
+    let mut count = 0;
+    for entry in fs::read_dir(golden().join("refused")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let start = Instant::now();
+        let error = read_within(4 << 20, &bytes).unwrap_err();
+        let took = start.elapsed();
+        let words = reasons[name.trim_end_matches("-latest")];
+        assert!(error.to_string().contains(words), "{name}: {error}");
+        println!("{name}: {took:?}: {error}");
+        count += 1;
+    }
+    assert_eq!(count, 24);
+}
+
+/// Sound files are read where the budget has room for them, and else refused.
+fn little_budgets() {
+    for entry in fs::read_dir(golden()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "h5") {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let mut refused = 0;
+        for budget in (0..24).map(|power| (1 << power) - 1) {
+            match read_within(budget, &bytes) {
+                Ok(_) => break,
+                Err(error) => assert!(
+                    !error.is_damage() && error.to_string().contains("of memory"),
+                    "{error}"
+                ),
+            }
+            refused += 1;
+        }
+        assert!((8..24).contains(&refused), "{}: {refused}", path.display());
+    }
+}
+
+/// No cut file is taken, and no flipped bit does harm.
+fn cut_and_flipped() {
+    let (mut taken, mut all) = (0, 0);
+    for name in ["small-earliest.h5", "small-latest.h5"] {
+        let good = fs::read(golden().join(name)).unwrap();
+        assert!(read_within(1 << 20, &good).is_ok());
+        for length in 0..good.len() {
+            assert!(read_within(1 << 20, &good[..length]).is_err(), "{name} cut to {length}");
+        }
+        let mut bytes = good.clone();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                bytes[at] ^= 1 << bit;
+                taken += u32::from(read_within(1 << 20, &bytes).is_ok());
+                all += 1;
+                bytes[at] ^= 1 << bit;
+            }
+        }
+    }
+    println!("{taken} of {all} flipped bits are not noticed: HDF5 does not check everything");
+}
+
+/// What h5py would not write.
+fn forged() {
+    // 60 KB of text that 4,000 elements name: 240 MB.
+    let mut texts = vec!["short".to_owned(); 4_000];
+    texts[0] = "long ".repeat(12_000);
+    let dataset = Dataset::from(Array::texts(texts));
+    let tree = Group {
+        members: BTreeMap::from([("texts".into(), Node::Dataset(dataset))]),
+        ..Group::default()
+    };
+    let mut bytes = write(&tree).unwrap().concat();
+    let length = 60_000_u32.to_le_bytes();
+    let at = bytes.windows(4).rposition(|all| all == length).unwrap();
+    let place = bytes[at..at + 16].to_vec();
+    bytes[at..at + 16 * 4_000].copy_from_slice(&place.repeat(4_000));
+    let error = read_within(8 << 20, &bytes).unwrap_err().to_string();
+    assert!(error.contains("/texts: a text takes 60000 bytes of memory"), "{error}");
+
+    // A B-tree that is its own child, and one of another kind.
+    let good = fs::read(golden().join("small-earliest.h5")).unwrap();
+    let tree = good.windows(4).position(|all| all == b"TREE").unwrap();
+    let mut own = good.clone();
+    own[tree + 32..tree + 40].copy_from_slice(&(tree as u64).to_le_bytes());
+    let error = read_within(1 << 20, &own).unwrap_err().to_string();
+    assert!(error.contains("more than 32 deep"), "{error}");
+    let mut chunks = good.clone();
+    chunks[tree + 4] = 1;
+    let error = read_within(1 << 20, &chunks).unwrap_err().to_string();
+    assert!(error.contains("the kind of a B-tree at byte"), "{error}");
+
+    // Chunks that stand in one place, and one of more values than it has bytes.
+    let chunk = good.windows(5).rposition(|all| all == b"TREE\x01").unwrap();
+    let (key, entry) = (chunk + 24, 8 + 3 * 8 + 8);
+    let mut twice = good.clone();
+    twice.copy_within(key..key + entry, key + entry);
+    let error = read_within(1 << 20, &twice).unwrap_err().to_string();
+    assert!(error.contains("/chunks: damaged: the place of a chunk"), "{error}");
+    let mut long = good;
+    long[key] ^= 1;
+    let error = read_within(1 << 20, &long).unwrap_err().to_string();
+    assert!(error.contains("/chunks: damaged: the checksum of a chunk"), "{error}");
+}
