@@ -55,10 +55,14 @@ def sides(tensor):
 def inputs(case, model):
     """A batch for each input of `model`."""
     generator = case.generator("inputs")
-    return [
-        generator.uniform(case.low, case.high, (BATCH, *sides(tensor))).astype("float32")
-        for tensor in model.inputs
-    ]
+
+    def batch(tensor):
+        shape = (BATCH, *sides(tensor))
+        if "string" in str(tensor.dtype):
+            return generator.choice([b"a", b"b", b"c"], shape)
+        return generator.uniform(case.low, case.high, shape).astype("float32")
+
+    return [batch(tensor) for tensor in model.inputs]
 
 
 def targets(case, model, step):

@@ -190,6 +190,18 @@ def two_ends(name, arguments):
     )
 
 
+def own_loss(k):
+    """A loss and a metric of the user's own: the model itself is one that any reader can run."""
+
+    def my_loss(truth, found):
+        return k.losses.mean_squared_error(truth, found) * 2
+
+    def my_metric(truth, found):
+        return k.losses.mean_absolute_error(truth, found)
+
+    return {"optimizer": "adam", "loss": my_loss, "metrics": [my_metric]}
+
+
 def mixed(k):
     L, name = k.layers, "mixed_float16"
     return sequential(
@@ -262,4 +274,5 @@ def cases():
         },
         tags=("numbers",),
     )
+    yield Case("compile-own-loss", small, compile=own_loss, steps=1, tags=("numbers",))
     yield Case("compile-no-loss", small, compile=lambda k: {"optimizer": "adam"})

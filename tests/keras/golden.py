@@ -37,8 +37,8 @@ WANTED = {
 
 
 def wanted():
-    """Words that select these folders and the base of a dialect, for `make.py --only`."""
-    return [*WANTED, "k2-flatten"]
+    """Words that select these folders and bases of dialects, for `make.py --only`."""
+    return [*WANTED, "k3-net-w1", "k2-flatten"]
 
 
 def copy(matrix, target):

@@ -17,14 +17,17 @@ def scaling(k):
     return Scaling
 
 
-def custom_activation(k):
+def with_custom_activation(k):
     @k.utils.register_keras_serializable(package="mine")
     def half_relu(x):
-        return x / 2 * (x > 0) if hasattr(x, "numpy") else k.activations.relu(x) / 2
+        return k.activations.relu(x) / 2
 
-    return sequential(
-        k, (4,), k.layers.Dense(3, activation=k.activations.get("mine>half_relu")), name="half"
-    )
+    return sequential(k, (4,), k.layers.Dense(3, activation=half_relu))
+
+
+def with_string_lookup(k):
+    entry = k.Input((1,), dtype="string")
+    return k.Model(entry, k.layers.StringLookup(vocabulary=["a", "b"])(entry), name="words")
 
 
 def with_lambda(k):
@@ -61,6 +64,14 @@ def cases():
     yield Case("refuse-lambda", with_lambda, refuse="Lambda holds Python code")
     yield Case(
         "refuse-custom-layer", with_custom, refuse="mine>Scaling is a class of the user's own"
+    )
+    yield Case(
+        "refuse-custom-activation",
+        with_custom_activation,
+        refuse="mine>half_relu is a function of the user's own",
+    )
+    yield Case(
+        "refuse-string-lookup", with_string_lookup, refuse="StringLookup is no layer of keepnet"
     )
     yield Case("refuse-lstm", with_lstm, refuse="LSTM is no layer of keepnet")
     yield Case(
