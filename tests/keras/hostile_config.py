@@ -242,19 +242,16 @@ def write(put):
         "json-nesting.keras",
         zipped(b"[" * deep + b"]" * deep),
         "recurse 100,000 levels",
-        "stack exhaustion",
     )
     put(
         "json-nesting.h5",
         whole(b"[" * 5_000 + b"]" * 5_000),
         "recurse 5,000 levels",
-        "stack exhaustion",
     )
     put(
         "json-nested-models.keras",
         zipped(nested(5_000)),
         "recurse 5,000 models",
-        "stack exhaustion",
     )
     put(
         "json-many-layers.keras",

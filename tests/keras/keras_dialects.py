@@ -20,16 +20,16 @@ def without_metadata(source, target):
 
 
 def byte_order_mark(source, target):
-    write_zip(
-        target, {n: b"\xef\xbb\xbf" * n.endswith(".json") + d for n, d in read_zip(source).items()}
-    )
+    members = read_zip(source)
+    members["config.json"] = b"\xef\xbb\xbf" + members["config.json"]
+    write_zip(target, members)
 
 
 def pretty_json(source, target):
+    """Sorted and indented, the members in the other order."""
     members = read_zip(source)
-    members["config.json"] = json.dumps(
-        json.loads(members["config.json"]), indent=4, sort_keys=True
-    ).encode()
+    config = json.loads(members["config.json"])
+    members["config.json"] = json.dumps(config, indent=4, sort_keys=True).encode()
     write_zip(target, dict(reversed(members.items())))
 
 
@@ -54,33 +54,49 @@ def windows(path):
     parts = path.split("/")
     head = [p for p in parts if p != "vars" and not p.isdigit()]
     tail = [p for p in parts if p == "vars" or p.isdigit()]
-    return "/".join(["\\".join(head)] * bool(head) + tail)
+    return "/".join(["\\".join(head), *tail] if head else tail)
 
 
-def leaves(source, target, rename):
-    for path, item in sorted(flat(source).items()):
-        target.require_group(rename(path).rsplit("/", 1)[0]) if "/" in path else None
-        if isinstance(item, h5py.Dataset):
-            target.create_dataset(rename(path), data=item[()])
-        else:
-            target.require_group(rename(path))
-
-
-def flat(source):
-    """Every `vars` group and every variable by path."""
+def leaves(source):
+    """Every `vars` group and every variable by path, the groups before what is in them."""
     found = {}
-    source.visititems(
-        lambda p, i: (
-            found.__setitem__(p, i) if isinstance(i, h5py.Dataset) or p.endswith("vars") else None
-        )
-    )
-    return found
+
+    def visit(path, item):
+        if isinstance(item, h5py.Dataset) or path.split("/")[-1] == "vars":
+            found[path] = item
+
+    source.visititems(visit)
+    return sorted(found.items())
 
 
-WINDOWS = in_weights(lambda s, t: leaves(s, t, windows))
-DEPENDENCIES = in_weights(
-    lambda s, t: leaves(s, t, lambda p: p.replace("layers/", "_layer_checkpoint_dependencies/"))
-)
+def renamed(rename):
+    """Moves every group and variable; attributes are left out."""
+
+    def change(source, target):
+        for path, item in leaves(source):
+            if isinstance(item, h5py.Dataset):
+                target.create_dataset(rename(path), data=item[()])
+            else:
+                target.require_group(rename(path))
+
+    return in_weights(change)
+
+
+def only_variables(source, target):
+    """Without the groups of layers that have none."""
+    for path, item in leaves(source):
+        if isinstance(item, h5py.Dataset):
+            target.create_dataset(path, data=item[()])
+
+
+def foreign_group(source, target):
+    """With a note that some other tool left."""
+    copy_group(source, target)
+    target.create_dataset("other_tool/note", data=np.arange(3))
+
+
+WINDOWS = renamed(windows)
+DEPENDENCIES = renamed(lambda path: path.replace("layers/", "_layer_checkpoint_dependencies/"))
 
 ZIPS = {
     "deflated": ("k3-net-w1", deflated),
@@ -95,30 +111,9 @@ GROUPS = {
     "windows-keras3": ("k3-optimizer-adam", WINDOWS),
     "layer-checkpoint-dependencies": ("k2-optimizer-adam", DEPENDENCIES),
     "layer-checkpoint-dependencies-nested": ("k2-net-nested-sequential", DEPENDENCIES),
-    "without-name-attributes": (
-        "k3-optimizer-adam",
-        in_weights(lambda s, t: leaves(s, t, lambda p: p)),
-    ),
-    "without-empty-groups": (
-        "k3-net-w1",
-        in_weights(
-            lambda s, t: [
-                t.create_dataset(p, data=i[()])
-                for p, i in flat(s).items()
-                if isinstance(i, h5py.Dataset)
-            ]
-        ),
-    ),
-    "with-foreign-groups": (
-        "k3-net-w1",
-        in_weights(
-            lambda s, t: (
-                copy_group(s, t),
-                t.create_dataset("keepnet/note", data=np.arange(3)),
-                None,
-            )[-1]
-        ),
-    ),
+    "without-name-attributes": ("k3-optimizer-adam", renamed(lambda path: path)),
+    "without-empty-groups": ("k3-net-w1", in_weights(only_variables)),
+    "with-foreign-groups": ("k3-net-w1", in_weights(foreign_group)),
 }
 
 
