@@ -32,6 +32,9 @@ def each_layer(change):
 
 def dtype(value):
     def change(config):
+        # An InputLayer has a plain type in every version.
+        if "sparse" in config:
+            return
         config.pop("dtype", None)
         if value is not None:
             config["dtype"] = value
