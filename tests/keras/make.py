@@ -54,6 +54,7 @@ def made(out, only):
                 name = f"{short}-{case.name}"
                 if only and not any(word in name for word in only):
                     continue
+                shutil.rmtree(out / name, ignore_errors=True)
                 try:
                     yield name, write(case, k, writer, out / name)
                 except Exception:
