@@ -3,6 +3,7 @@
 Made again they say the same in other bytes: Keras writes the date and addresses of objects.
 """
 
+import json
 import shutil
 
 # Folder, and the files of it that are kept beside its description, inputs and predictions.
@@ -18,7 +19,7 @@ WANTED = {
     "k3-normalization-adapted": ["model.keras"],
     "k3-policy-bfloat16": ["model.keras"],
     "k2-depthwise-multiplier": ["model.h5"],
-    "k2-dense-rank2": ["weights.h5", "weights.weights.h5"],
+    "k2-dense-rank2": ["model.keras", "weights.h5"],
     # Optimizers in each writer's order.
     "k3-optimizer-adam": ["model.keras", "model.h5"],
     "k2-optimizer-adam": ["model.keras", "model.h5"],
@@ -43,16 +44,13 @@ def wanted():
 
 def copy(matrix, target):
     """Copies the wanted files of `matrix` into `target`, which keeps what it has beside them."""
-    size = 0
     for name, files in WANTED.items():
-        shutil.rmtree(target / name, ignore_errors=True)
-        (target / name).mkdir(parents=True)
-        kept = [p for p in (matrix / name).iterdir() if p.suffix == ".npy"]
-        for path in [
-            matrix / name / "about.json",
-            *kept,
-            *(matrix / name / file for file in files),
-        ]:
-            shutil.copy(path, target / name / path.name)
-            size += path.stat().st_size
+        source, made = matrix / name, target / name
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        for path in [*source.glob("*.npy"), *(source / file for file in files)]:
+            shutil.copy(path, made)
+        about = json.loads((source / "about.json").read_text()) | {"files": files}
+        (made / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+    size = sum(p.stat().st_size for name in WANTED for p in (target / name).iterdir())
     print(f"{len(WANTED)} golden folders, {size / 1e3:.0f} kB")
