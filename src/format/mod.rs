@@ -42,7 +42,6 @@ mod options;
 mod power_loss_tests;
 mod version;
 
-use std::io::Write;
 use std::path::Path;
 
 use crate::bytes::fs::{Fs, RealFs, Stat};
