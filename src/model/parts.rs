@@ -151,7 +151,9 @@ impl Conv2dTranspose {
         if window.output != sizes {
             let [rows, columns] = window.output;
             return Err(format!(
-                "the convolution of the result, {height}×{width}, would give {rows}×{columns}: the                  output_padding must be less than the stride, and with `same` padding make up for                  an even kernel"
+                "the convolution of the result, {height}×{width}, would give {rows}×{columns}: the \
+                 output_padding must be less than the stride, and with `same` padding make up for \
+                 an even kernel"
             ));
         }
         Ok((conv, Shape::image(height, width, self.filters)))
