@@ -163,7 +163,7 @@ fn it_refuses_damaged_files() {
         bad.push((format!("version {version:?}"), other.put_together()));
     }
     for (from, to) in [
-        ("\"schema\": 1", "\"schema\": 2"),
+        ("\"schema\": 1", "\"schema\": 3"),
         ("\"trainable\": true", "\"trainable\":  true"),
         ("\"kernel_l2\": 0.0", "\"kernel_l2\": 0.00"),
         ("\"name\": \"dense\"", "\"name\": \"dance\""),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::content::json::Real;
-use super::content::{CompileJson, Expected, Role, SCHEMA, TrainingJson};
+use super::content::{CompileJson, Expected, GraphJson, Role, TrainingJson};
 use super::{Format, Version};
 use crate::bytes::Digest;
 use crate::model::{Checkpoint, CompileSettings, EpochRecord, TrainingState};
@@ -131,7 +131,7 @@ impl Inspection {
         Self {
             form,
             version: *version,
-            architecture_schema: SCHEMA,
+            architecture_schema: GraphJson::from(graph).schema(),
             sha256: *sha256,
             name: graph.name().to_owned(),
             layers: graph.layers().len(),

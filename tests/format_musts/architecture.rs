@@ -62,15 +62,18 @@ fn f_42_schemas() {
     }
     {
         let id = "architecture";
-        for newer in ["2", "18446744073709551615"] {
+        for newer in ["3", "18446744073709551615"] {
             let schema = format!("\"schema\": {newer}");
             let newer_file = container().replacing(id, "\"schema\": 1", &schema);
             assert_says(&refusal(&newer_file), &["schema", newer, "newer keepnet"]);
         }
         // Whatever else a later schema holds.
-        let schema = "\"schema\": 2,\n  \"anything\": [null]";
+        let schema = "\"schema\": 3,\n  \"anything\": [null]";
         let newer = container().replacing(id, "\"schema\": 1", schema);
         assert_says(&refusal(&newer), &["schema", "newer keepnet"]);
+        // A schema that says more than is needed.
+        let greater = container().replacing(id, "\"schema\": 1", "\"schema\": 2");
+        assert_says(&damage(&greater), &["the schema of these layers should be 1, but is 2"]);
         let none = container().replacing(id, "\"schema\": 1", "\"schema\": 0");
         assert_says(&damage(&none), &["no schema 0"]);
         let missing = container().replacing(id, "  \"schema\": 1,\n", "");

@@ -61,8 +61,8 @@ fn d_3_versions_and_schemas() {
         ("\"major\": 1", "\"major\": 2", "version 2"),
         ("\"major\": 1,", "\"major\": 2,\n    \"patch\": 1,", "version 2"),
         ("\"least_reader_minor\": 0", "\"least_reader_minor\": 1", "version 1.1"),
-        ("\"schema\": 1", "\"schema\": 2", "schema"),
-        ("\"schema\": 1", "\"schema\": 2,\n    \"anything\": []", "schema"),
+        ("\"schema\": 1", "\"schema\": 3", "schema"),
+        ("\"schema\": 1", "\"schema\": 3,\n    \"anything\": []", "schema"),
     ] {
         let (_home, path) = saved();
         edit(&path, "\"minor\": 0", "\"minor\": 1");

@@ -79,7 +79,7 @@ def decode(found, architecture, sections):
     must(known == [id for id in SECTIONS if id in known], "F-13")
     must(len(set(unknown)) == len(unknown), "F-17")
     for id, critical in found: must(critical == (id in CRITICAL), f"F-8 or F-16: {id}")
-    must(architecture["schema"] == 1, "F-42: the schema of the architecture is unknown")
+    must(architecture["schema"] in (1, 2), "F-42: the schema of the architecture is unknown")
     texts = {id: text(sections[id]) for id in known if id in TEXTS}
     newer = [id for id in texts if id != "metadata" and texts[id]["schema"] > 1]
     model = {"skipped": unknown + newer, "architecture": architecture, "metadata": {}}

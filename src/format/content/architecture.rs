@@ -1,36 +1,36 @@
-//! The graph as JSON, schema 1. These types are the file: they change only with a new schema
-//! number. A setting or kind that is added to the model does not compile here until it is mapped.
+//! The graph as JSON. These types are the file: what they say in a schema that was released never
+//! changes, and what is added says which schema it needs ([`SpecJson::schema`]). A setting or kind
+//! that is added to the model does not compile here until it is mapped.
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::layers::SpecJson;
 use crate::format::FormatError;
 use crate::format::error::Fault;
 use crate::model::{Graph, Layer, Node, NodeId, Output};
 
-/// The schema of the architecture and of the compile settings that this version writes, and the
-/// only one it reads.
-pub(in crate::format) const SCHEMA: u64 = 1;
+/// The newest schema that this version knows. It reads all from 1 on, and writes the least that can
+/// say the graph.
+pub(in crate::format) const SCHEMA: u64 = 2;
 
-/// Stands in a text as the number `N`; no other number is taken for it.
-#[derive(Debug)]
-pub(super) struct SchemaNumber<const N: u64>;
+/// The number of a schema that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Schema(u64);
 
-pub(super) type Schema = SchemaNumber<SCHEMA>;
-
-impl<const N: u64> Serialize for SchemaNumber<N> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(N)
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            found @ 1..=SCHEMA => Ok(Self(found)),
+            found => Err(D::Error::custom(format_args!("there is no schema {found}"))),
+        }
     }
 }
 
-impl<'de, const N: u64> Deserialize<'de> for SchemaNumber<N> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            found if found == N => Ok(Self),
-            found => Err(D::Error::custom(format_args!("there is no schema {found}"))),
-        }
+impl Schema {
+    /// The least that can say `layers`.
+    fn least(layers: &[LayerJson]) -> Self {
+        Self(layers.iter().map(|layer| layer.spec.schema()).max().unwrap_or(1))
     }
 }
 
@@ -80,10 +80,11 @@ impl From<&Graph> for GraphJson {
         };
         let output =
             |Output { name, node }: &Output| OutputJson { name: name.clone(), node: node.0 };
+        let layers: Vec<LayerJson> = graph.layers().iter().map(layer).collect();
         Self {
-            schema: SchemaNumber,
+            schema: Schema::least(&layers),
             name: graph.name().to_owned(),
-            layers: graph.layers().iter().map(layer).collect(),
+            layers,
             nodes: graph.nodes().iter().map(node).collect(),
             inputs: graph.inputs().iter().map(|node| node.0).collect(),
             outputs: graph.outputs().iter().map(output).collect(),
@@ -92,6 +93,10 @@ impl From<&Graph> for GraphJson {
 }
 
 impl GraphJson {
+    pub(in crate::format) fn schema(&self) -> u64 {
+        self.schema.0
+    }
+
     /// How many nodes there are, and inputs of nodes.
     pub(super) fn size(&self) -> u64 {
         let inputs: usize = self.nodes.iter().map(|node| node.inputs.len()).sum();
@@ -103,7 +108,12 @@ impl TryFrom<GraphJson> for Graph {
     type Error = Fault;
 
     fn try_from(json: GraphJson) -> Result<Self, Fault> {
-        let GraphJson { schema: _, name, layers, nodes, inputs, outputs } = json;
+        let GraphJson { schema, name, layers, nodes, inputs, outputs } = json;
+        let least = Schema::least(&layers);
+        if schema != least {
+            let (expected, found) = (least.0.to_string(), schema.0.to_string());
+            return Err(Fault::Value { what: "the schema of these layers", expected, found });
+        }
         let layer = |LayerJson { name, trainable, spec }| {
             Ok(Layer { name, trainable, spec: SpecJson::try_into_spec(spec)? })
         };

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::{Schema, SchemaNumber};
-use super::json::{Real, Whole};
+use super::json::{Real, SchemaNumber, Whole};
 use super::layers::twins;
 use crate::model::{
     Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
     Schedule, Sgd,
 };
 
+/// The schema that this version writes, and the only one it reads.
+pub(super) const COMPILE_SCHEMA: u64 = 1;
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::format) struct CompileJson {
-    schema: Schema,
+    schema: SchemaNumber<COMPILE_SCHEMA>,
     optimizer: OptimizerJson,
     losses: Vec<OutputLossJson>,
     metrics: Vec<MetricJson>,

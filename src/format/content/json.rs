@@ -47,6 +47,25 @@ pub(super) fn schema_of(text: &[u8]) -> Option<u64> {
     serde_json::from_slice::<AnySchema>(text).ok().map(|any| any.schema)
 }
 
+/// Stands in a text as the number `N`; no other number is taken for it.
+#[derive(Debug)]
+pub(super) struct SchemaNumber<const N: u64>;
+
+impl<const N: u64> Serialize for SchemaNumber<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(N)
+    }
+}
+
+impl<'de, const N: u64> Deserialize<'de> for SchemaNumber<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            found if found == N => Ok(Self),
+            found => Err(serde::de::Error::custom(format_args!("there is no schema {found}"))),
+        }
+    }
+}
+
 /// `line` and `column` count from 1, as serde_json gives them.
 fn offset_of(text: &[u8], line: usize, column: usize) -> u64 {
     let before = text.split_inclusive(|&byte| byte == b'\n').take(line.saturating_sub(1));

@@ -212,6 +212,28 @@ impl From<&LayerSpec> for SpecJson {
 }
 
 impl SpecJson {
+    /// The least schema that can say this layer.
+    pub(super) fn schema(&self) -> u64 {
+        match self {
+            Self::Conv2d { activation, .. }
+            | Self::Dense { activation, .. }
+            | Self::Activation { function: activation } => activation.schema(),
+            Self::Input { .. }
+            | Self::MaxPool2d { .. }
+            | Self::AveragePool2d { .. }
+            | Self::GlobalMaxPool2d { .. }
+            | Self::GlobalAveragePool2d { .. }
+            | Self::Flatten
+            | Self::Reshape { .. }
+            | Self::Dropout { .. }
+            | Self::BatchNormalization { .. }
+            | Self::ZeroPadding2d { .. }
+            | Self::Rescaling { .. }
+            | Self::Add
+            | Self::Concatenate { .. } => 1,
+        }
+    }
+
     /// The layer that is meant. Only the length of shapes is checked here, since every node that
     /// a shape passes through copies it; the graph checks the rest.
     pub(super) fn try_into_spec(self) -> Result<LayerSpec, Fault> {
@@ -299,6 +321,26 @@ impl SpecJson {
             Self::Add => LayerSpec::Merge(Merge::Add),
             Self::Concatenate { axis } => LayerSpec::Merge(Merge::Concatenate { axis }),
         })
+    }
+}
+
+impl ActivationJson {
+    /// The least schema that can say this function.
+    fn schema(&self) -> u64 {
+        match self {
+            Self::Linear
+            | Self::Relu
+            | Self::Relu6
+            | Self::LeakyRelu { .. }
+            | Self::Elu { .. }
+            | Self::Selu
+            | Self::Gelu
+            | Self::Silu
+            | Self::Sigmoid
+            | Self::Tanh
+            | Self::Softplus
+            | Self::Softmax => 1,
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::tensor::{DType, Shape, Tensor};
 use super::error::Fault;
 use super::{FormatError, Limits};
 
+use compile::COMPILE_SCHEMA;
 use progress::{HISTORY_SCHEMA, HistoryJson, OPTIMIZER_SCHEMA, OptimizerSlots, OptimizerStateJson};
 use proof::{PROOF_SCHEMA, ProofJson, check_proof};
 use training::TRAINING_SCHEMA;
@@ -205,7 +206,7 @@ impl Description {
             Ok::<_, FormatError>(Some(part))
         };
         let mut compile: Option<CompileSettings> = None;
-        if let Some(part) = part(Section::Compile, SCHEMA, limits)? {
+        if let Some(part) = part(Section::Compile, COMPILE_SCHEMA, limits)? {
             let settings = CompileSettings::from(part.json::<CompileJson>(limits, budget)?);
             settings.check(&graph).map_err(|error| part.fault(ContentError::from(error)))?;
             compile = Some(settings);

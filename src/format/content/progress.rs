@@ -3,8 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::SchemaNumber;
-use super::json::{Real, Whole};
+use super::json::{Real, SchemaNumber, Whole};
 use crate::model::{EpochRecord, History};
 
 /// The schemas that this version writes, and the only ones it reads.

@@ -4,8 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ContentError;
-use super::architecture::SchemaNumber;
-use super::json::{Real, Whole};
+use super::json::{Real, SchemaNumber, Whole};
 use crate::model::{Graph, ProbeRange, Proof};
 
 /// The schema that this version writes, and the only one it reads.

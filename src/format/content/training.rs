@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::SchemaNumber;
-use super::json::{Real, Whole};
+use super::json::{Real, SchemaNumber, Whole};
 use crate::bytes::Digest;
 use crate::model::{
     CallbackState, DataRecord, FitState, Scores, StateValue, TrainingState, ValidationRecord,
