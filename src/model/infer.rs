@@ -3,8 +3,8 @@
 
 use super::error::Shapes;
 use super::{
-    BatchNormalization, Conv2d, Dense, GraphError, Initializer, Layer, LayerSpec, Merge, Padding,
-    Pool2d,
+    Activation, BatchNormalization, Conv2d, Dense, GraphError, Initializer, Layer, LayerSpec,
+    Merge, Padding, Pool2d,
 };
 use crate::tensor::Shape;
 
@@ -37,7 +37,8 @@ pub struct Window2d {
     pub output: [usize; 2],
 }
 
-type Rule = String;
+/// The rule that is broken.
+pub(super) type Rule = String;
 
 /// The most elements that all parameters together may have: as many as f64s fit the address space.
 const MAX_PARAMETERS: usize = isize::MAX as usize / 8;
@@ -267,9 +268,8 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
             let outer = &input.dims()[..input.rank() - 1];
             Ok(Shape::new([outer, &[dense.units]].concat()))
         }
-        LayerSpec::Activation(super::Activation::Softmax) | LayerSpec::BatchNormalization(_) => {
-            last(input).map(|_| input.clone())
-        }
+        LayerSpec::Activation(Activation::Softmax | Activation::LogSoftmax)
+        | LayerSpec::BatchNormalization(_) => last(input).map(|_| input.clone()),
         LayerSpec::Activation(_) | LayerSpec::Dropout(_) | LayerSpec::Rescaling(_) => {
             Ok(input.clone())
         }
@@ -410,19 +410,19 @@ pub(super) fn count_elements(others: usize, parameters: &[Parameter]) -> Option<
     parameters.iter().try_fold(others, add).filter(|&sum| sum <= MAX_PARAMETERS)
 }
 
+pub(super) fn finite(name: &str, value: f64) -> Result<(), Rule> {
+    if value.is_finite() { Ok(()) } else { Err(format!("{name} must be finite, not {value}")) }
+}
+
+pub(super) fn not_negative(name: &str, value: f64) -> Result<(), Rule> {
+    if value >= 0.0 { Ok(()) } else { Err(format!("{name} must not be negative, but is {value}")) }
+}
+
 /// What is wrong with a layer's own settings, whatever its input.
 pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
-    let finite = |name: &str, value: f64| {
-        if value.is_finite() { Ok(()) } else { Err(format!("{name} must be finite, not {value}")) }
-    };
-    let activation = |activation: super::Activation| match activation {
-        super::Activation::LeakyRelu { negative_slope: slope } => finite("the slope", slope),
-        super::Activation::Elu { alpha } => finite("alpha", alpha),
-        _ => Ok(()),
-    };
-    let l2 = |l2: f64| match l2 >= 0.0 {
-        true => finite("kernel_l2", l2),
-        false => Err(format!("kernel_l2 must not be negative, but is {l2}")),
+    let l2 = |l2: f64| {
+        not_negative("kernel_l2", l2)?;
+        finite("kernel_l2", l2)
     };
     match spec {
         LayerSpec::Conv2d(conv) => {
@@ -434,14 +434,14 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
                 return Err(format!("{filters} filters cannot be split into {groups} groups"));
             }
             l2(conv.kernel_l2)?;
-            activation(conv.activation)
+            conv.activation.check()
         }
         LayerSpec::Dense(dense) => {
             if dense.units == 0 {
                 return Err("units must be 1 or more".to_owned());
             }
             l2(dense.kernel_l2)?;
-            activation(dense.activation)
+            dense.activation.check()
         }
         LayerSpec::Dropout(dropout) if !(0.0..1.0).contains(&dropout.rate) => {
             Err(format!("the rate must be at least 0 and below 1, not {}", dropout.rate))
@@ -455,7 +455,7 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
             }
             Ok(())
         }
-        LayerSpec::Activation(function) => activation(*function),
+        LayerSpec::Activation(function) => function.check(),
         LayerSpec::Rescaling(rescaling) => {
             finite("scale", rescaling.scale)?;
             finite("offset", rescaling.offset)

@@ -210,8 +210,34 @@ fn paddings() -> impl Strategy<Value = Padding> {
 fn activations() -> impl Strategy<Value = Activation> {
     use Activation::*;
     let plain = vec![Linear, Relu, Relu6, Selu, Gelu, Silu, Sigmoid, Tanh, Softplus, Softmax];
+    let newer = vec![
+        LogSoftmax,
+        Exponential,
+        Softsign,
+        HardSigmoid,
+        HardSigmoidKeras2,
+        HardSilu,
+        HardTanh,
+        Mish,
+        LogSigmoid,
+        GeluTanh,
+        TanhShrink,
+        SparsePlus,
+        SparseSigmoid,
+    ];
+    let share = || 0.0..8.0;
+    let limit = prop_oneof![share(), Just(f64::INFINITY)];
     prop_oneof![
         5 => select(plain),
+        2 => select(newer),
+        1 => (limit, share(), share()).prop_map(|(max_value, negative_slope, threshold)| {
+            ClippedRelu { max_value, negative_slope, threshold }
+        }),
+        1 => (0.1..8.0).prop_map(|alpha| Celu { alpha }),
+        1 => share().prop_map(|threshold| SoftShrink { threshold }),
+        1 => share().prop_map(|threshold| HardShrink { threshold }),
+        1 => (0.1..8.0).prop_map(|b| Squareplus { b }),
+        1 => (finite(), finite()).prop_map(|(threshold, value)| Threshold { threshold, value }),
         1 => finite().prop_map(|negative_slope| LeakyRelu { negative_slope }),
         1 => finite().prop_map(|alpha| Elu { alpha }),
     ]

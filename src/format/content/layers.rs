@@ -107,8 +107,12 @@ pub(super) enum ActivationJson {
     Linear,
     Relu,
     Relu6,
-    LeakyRelu { negative_slope: Real },
-    Elu { alpha: Real },
+    LeakyRelu {
+        negative_slope: Real,
+    },
+    Elu {
+        alpha: Real,
+    },
     Selu,
     Gelu,
     Silu,
@@ -116,6 +120,41 @@ pub(super) enum ActivationJson {
     Tanh,
     Softplus,
     Softmax,
+    LogSoftmax,
+    ClippedRelu {
+        max_value: Real,
+        negative_slope: Real,
+        threshold: Real,
+    },
+    Exponential,
+    Softsign,
+    HardSigmoid,
+    #[serde(rename = "hard_sigmoid_keras2")]
+    HardSigmoidKeras2,
+    HardSilu,
+    HardTanh,
+    Mish,
+    LogSigmoid,
+    Celu {
+        alpha: Real,
+    },
+    GeluTanh,
+    SoftShrink {
+        threshold: Real,
+    },
+    HardShrink {
+        threshold: Real,
+    },
+    TanhShrink,
+    Squareplus {
+        b: Real,
+    },
+    SparsePlus,
+    SparseSigmoid,
+    Threshold {
+        threshold: Real,
+        value: Real,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -340,6 +379,25 @@ impl ActivationJson {
             | Self::Tanh
             | Self::Softplus
             | Self::Softmax => 1,
+            Self::LogSoftmax
+            | Self::ClippedRelu { .. }
+            | Self::Exponential
+            | Self::Softsign
+            | Self::HardSigmoid
+            | Self::HardSigmoidKeras2
+            | Self::HardSilu
+            | Self::HardTanh
+            | Self::Mish
+            | Self::LogSigmoid
+            | Self::Celu { .. }
+            | Self::GeluTanh
+            | Self::SoftShrink { .. }
+            | Self::HardShrink { .. }
+            | Self::TanhShrink
+            | Self::Squareplus { .. }
+            | Self::SparsePlus
+            | Self::SparseSigmoid
+            | Self::Threshold { .. } => 2,
         }
     }
 }
@@ -399,6 +457,25 @@ twins! {
         Tanh,
         Softplus,
         Softmax,
+        LogSoftmax,
+        ClippedRelu { max_value: Real, negative_slope: Real, threshold: Real },
+        Exponential,
+        Softsign,
+        HardSigmoid,
+        HardSigmoidKeras2,
+        HardSilu,
+        HardTanh,
+        Mish,
+        LogSigmoid,
+        Celu { alpha: Real },
+        GeluTanh,
+        SoftShrink { threshold: Real },
+        HardShrink { threshold: Real },
+        TanhShrink,
+        Squareplus { b: Real },
+        SparsePlus,
+        SparseSigmoid,
+        Threshold { threshold: Real, value: Real },
     }
     Initializer = InitializerJson { GlorotUniform, GlorotNormal, HeUniform, HeNormal, Zeros, Ones }
 }
