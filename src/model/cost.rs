@@ -50,7 +50,16 @@ impl Graph {
             // Where each maximum came from.
             (LayerSpec::GlobalPool2d(_), _) => (0, product(&[PLACE, values])),
             // A new name for what is there.
-            (LayerSpec::Flatten | LayerSpec::Reshape(_), _) => return Cost::default(),
+            (LayerSpec::Flatten | LayerSpec::Reshape(_) | LayerSpec::Identity, _) => {
+                return Cost::default();
+            }
+            // A number for each value of a sample, or two.
+            (LayerSpec::PRelu(_), _) => (product(&[VALUE, values]), 0),
+            (LayerSpec::Normalization(_) | LayerSpec::ChannelRescaling(_), _) => {
+                (product(&[2, VALUE, values]), 0)
+            }
+            // The deviation of each row.
+            (LayerSpec::LayerNormalization(_), _) => (0, product(&[VALUE, values])),
             _ => (0, 0),
         };
         Cost { tables, sample: result.saturating_add(besides) }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::GraphError;
 use super::infer::{self, Parameter};
 use super::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec, Merge, Pool2d,
-    Rescaling,
+    Activation, BatchNormalization, ChannelRescaling, Conv2d, Dense, Dropout, GlobalPool2d,
+    LayerNormalization, LayerSpec, Merge, Noise, Normalization, PRelu, Pool2d, Rescaling, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -383,11 +383,17 @@ macro_rules! layer_spec_from {
 layer_spec_from!(
     Activation,
     BatchNormalization,
+    ChannelRescaling,
     Conv2d,
     Dense,
     Dropout,
     GlobalPool2d,
+    LayerNormalization,
     Merge,
+    Noise,
+    Normalization,
+    PRelu,
     Pool2d,
-    Rescaling
+    Rescaling,
+    Softmax
 );

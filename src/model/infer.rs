@@ -4,7 +4,7 @@
 use super::error::Shapes;
 use super::{
     Activation, BatchNormalization, Conv2d, Dense, GraphError, Initializer, Layer, LayerSpec,
-    Merge, Padding, Pool2d,
+    Merge, Noise, NormalizationStatistics, PRelu, Padding, Pool2d,
 };
 use crate::tensor::Shape;
 
@@ -269,8 +269,27 @@ fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
             Ok(Shape::new([outer, &[dense.units]].concat()))
         }
         LayerSpec::Activation(Activation::Softmax | Activation::LogSoftmax)
-        | LayerSpec::BatchNormalization(_) => last(input).map(|_| input.clone()),
-        LayerSpec::Activation(_) | LayerSpec::Dropout(_) | LayerSpec::Rescaling(_) => {
+        | LayerSpec::BatchNormalization(_)
+        | LayerSpec::Noise(Noise::SpatialDropout { .. }) => last(input).map(|_| input.clone()),
+        LayerSpec::Activation(_)
+        | LayerSpec::Dropout(_)
+        | LayerSpec::Rescaling(_)
+        | LayerSpec::Identity
+        | LayerSpec::Noise(_) => Ok(input.clone()),
+        LayerSpec::Softmax(softmax) => {
+            axis_of_sample(softmax.axis, input.rank()).map(|_| input.clone())
+        }
+        LayerSpec::PRelu(prelu) => match prelu.shared_axes.last() {
+            Some(&axis) if axis > input.rank() => Err(format!("there is no axis {axis} to share")),
+            _ => Ok(input.clone()),
+        },
+        LayerSpec::LayerNormalization(norm) => norm.row(input).map(|_| input.clone()),
+        LayerSpec::Normalization(norm) => norm.shape(input).map(|_| input.clone()),
+        LayerSpec::ChannelRescaling(rescaling) => {
+            let (channels, scales) = (last(input)?, rescaling.scale.len());
+            if channels != scales {
+                return Err(format!("{scales} scales are given for {channels} channels"));
+            }
             Ok(input.clone())
         }
         LayerSpec::ZeroPadding2d([top, bottom, left, right]) => {
@@ -299,7 +318,7 @@ fn merged(merge: Merge, inputs: &[&Shape]) -> Result<Shape, Rule> {
             Ok((*first).clone())
         }
         Merge::Concatenate { axis } => {
-            let axis = concatenate_axis(axis, first.rank())?;
+            let axis = axis_of_sample(axis, first.rank())?;
             let mut dims = first.dims().to_vec();
             for shape in rest {
                 let differs = |(index, (a, b)): (usize, (&usize, &usize))| index != axis && a != b;
@@ -317,11 +336,11 @@ fn merged(merge: Merge, inputs: &[&Shape]) -> Result<Shape, Rule> {
 }
 
 /// The axis of a sample (batch not counted) that Keras' `axis` means for samples of `rank`.
-pub(crate) fn concatenate_axis(axis: i32, rank: usize) -> Result<usize, Rule> {
+pub(crate) fn axis_of_sample(axis: i32, rank: usize) -> Result<usize, Rule> {
     let batched = rank as i64 + 1;
     let index = if axis < 0 { i64::from(axis) + batched } else { i64::from(axis) };
     if index == 0 {
-        return Err("the batch axis cannot be joined".to_owned());
+        return Err("the batch axis cannot be taken".to_owned());
     }
     if !(1..batched).contains(&index) {
         return Err(format!("there is no axis {axis}"));
@@ -391,6 +410,19 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         .into_iter()
         .flatten()
         .collect(),
+        LayerSpec::PRelu(prelu) => {
+            vec![parameter("alpha", prelu.shape(input), prelu.alpha_initializer)]
+        }
+        LayerSpec::LayerNormalization(norm) => {
+            let row = norm.row(input).expect("no fault was found");
+            let gamma = norm.scale.then(|| parameter("gamma", row.clone(), Ones));
+            let beta = norm.center.then(|| parameter("beta", row, Zeros));
+            [gamma, beta].into_iter().flatten().collect()
+        }
+        LayerSpec::Normalization(norm) if norm.statistics == NormalizationStatistics::Stored => {
+            let shape = norm.shape(input).expect("no fault was found");
+            vec![average("mean", shape.clone(), Zeros), average("variance", shape, Ones)]
+        }
         LayerSpec::Input(_)
         | LayerSpec::Pool2d(_)
         | LayerSpec::GlobalPool2d(_)
@@ -400,6 +432,11 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         | LayerSpec::Activation(_)
         | LayerSpec::ZeroPadding2d(_)
         | LayerSpec::Rescaling(_)
+        | LayerSpec::Identity
+        | LayerSpec::Softmax(_)
+        | LayerSpec::Normalization(_)
+        | LayerSpec::ChannelRescaling(_)
+        | LayerSpec::Noise(_)
         | LayerSpec::Merge(_) => Vec::new(),
     }
 }
@@ -460,6 +497,16 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
             finite("scale", rescaling.scale)?;
             finite("offset", rescaling.offset)
         }
+        LayerSpec::PRelu(PRelu { shared_axes, .. }) => {
+            if !shared_axes.is_sorted_by(|a, b| a < b) || shared_axes.first() == Some(&0) {
+                return Err("shared axes must ascend from 1, the first of a sample".to_owned());
+            }
+            Ok(())
+        }
+        LayerSpec::LayerNormalization(norm) => norm.check(),
+        LayerSpec::Normalization(norm) => norm.check(),
+        LayerSpec::ChannelRescaling(rescaling) => rescaling.check(),
+        LayerSpec::Noise(noise) => noise.check(),
         LayerSpec::Input(_)
         | LayerSpec::Pool2d(_)
         | LayerSpec::GlobalPool2d(_)
@@ -467,6 +514,8 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
         | LayerSpec::Reshape(_)
         | LayerSpec::Dropout(_)
         | LayerSpec::ZeroPadding2d(_)
+        | LayerSpec::Identity
+        | LayerSpec::Softmax(_)
         | LayerSpec::Merge(_) => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! The layers: each a plain value with its hyper-parameters.
 
-use super::{Activation, Initializer};
+use super::{Activation, ChannelRescaling, Initializer, LayerNormalization, Noise, Normalization};
 use crate::tensor::Shape;
 
 /// One layer's kind and hyper-parameters. A closed set: a new kind does not compile until every
@@ -25,6 +25,15 @@ pub enum LayerSpec {
     /// Zeros around an image: top, bottom, left, right.
     ZeroPadding2d([usize; 4]),
     Rescaling(Rescaling),
+    /// x
+    Identity,
+    Softmax(Softmax),
+    PRelu(PRelu),
+    LayerNormalization(LayerNormalization),
+    Normalization(Normalization),
+    ChannelRescaling(ChannelRescaling),
+    /// SpatialDropout, GaussianNoise, GaussianDropout, AlphaDropout.
+    Noise(Noise),
     /// Add and Concatenate.
     Merge(Merge),
 }
@@ -49,6 +58,13 @@ impl LayerSpec {
             Self::Activation(_) => "activation",
             Self::ZeroPadding2d(_) => "zero_padding2d",
             Self::Rescaling(_) => "rescaling",
+            Self::Identity => "identity",
+            Self::Softmax(_) => "softmax",
+            Self::PRelu(_) => "prelu",
+            Self::LayerNormalization(_) => "layer_normalization",
+            Self::Normalization(_) => "normalization",
+            Self::ChannelRescaling(_) => "channel_rescaling",
+            Self::Noise(noise) => noise.kind(),
             Self::Merge(Merge::Add) => "add",
             Self::Merge(Merge::Concatenate { .. }) => "concatenate",
         }
@@ -207,6 +223,42 @@ impl Default for BatchNormalization {
 pub struct Rescaling {
     pub scale: f64,
     pub offset: f64,
+}
+
+/// eˣ over its sum along one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    /// Counted as Keras does: 0 is the batch (refused), −1 the last axis.
+    pub axis: i32,
+}
+
+/// x where positive, else α·x, α being a parameter of the shape of a sample, with 1 for shared axes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PRelu {
+    pub alpha_initializer: Initializer,
+    /// Axes along which all values share an α, in ascending order; 1 is the first of a sample.
+    pub shared_axes: Vec<usize>,
+}
+
+impl Default for PRelu {
+    /// As in Keras: an α for each value, which starts at 0.
+    fn default() -> Self {
+        Self { alpha_initializer: Initializer::Zeros, shared_axes: Vec::new() }
+    }
+}
+
+impl PRelu {
+    /// For each axis of a sample of `rank` axes, whether α differs along it.
+    pub(crate) fn own_axes(&self, rank: usize) -> impl Iterator<Item = bool> {
+        (1..=rank).map(|axis| !self.shared_axes.contains(&axis))
+    }
+
+    /// The shape of α for samples of shape `input`.
+    pub(super) fn shape(&self, input: &Shape) -> Shape {
+        let own = self.own_axes(input.rank());
+        let dims = input.dims().iter().zip(own).map(|(&dim, own)| if own { dim } else { 1 });
+        Shape::new(dims.collect::<Vec<_>>())
+    }
 }
 
 /// Layers that join several inputs.

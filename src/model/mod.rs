@@ -10,6 +10,8 @@ mod graph;
 mod infer;
 mod initializer;
 mod layer;
+mod noise;
+mod normalization;
 mod sequential;
 pub(crate) mod settings;
 pub(crate) mod training;
@@ -25,12 +27,16 @@ pub use compile::{
 pub use cost::Cost;
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
-pub(crate) use infer::concatenate_axis;
+pub(crate) use infer::axis_of_sample;
 pub use infer::{Parameter, Window2d};
 pub use initializer::Initializer;
 pub use layer::{
-    BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec, Merge, Padding, Pool2d,
-    PoolKind, Rescaling,
+    BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, LayerSpec, Merge, PRelu, Padding,
+    Pool2d, PoolKind, Rescaling, Softmax,
+};
+pub use noise::Noise;
+pub use normalization::{
+    ChannelRescaling, LayerNormalization, Normalization, NormalizationStatistics,
 };
 pub use sequential::Sequential;
 pub use settings::SettingsError;

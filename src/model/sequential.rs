@@ -2,7 +2,7 @@
 
 use super::{
     Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Graph, GraphBuilder,
-    GraphError, LayerSpec, NodeId, Pool2d, PoolKind,
+    GraphError, LayerNormalization, LayerSpec, NodeId, Pool2d, PoolKind,
 };
 use crate::tensor::Shape;
 
@@ -97,6 +97,11 @@ impl Sequential {
 
     pub fn batch_normalization(self) -> Self {
         self.layer(BatchNormalization::default())
+    }
+
+    /// Layer normalisation over the last axis.
+    pub fn layer_normalization(self) -> Self {
+        self.layer(LayerNormalization::default())
     }
 
     pub fn activation(self, activation: Activation) -> Self {

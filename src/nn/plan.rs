@@ -5,12 +5,14 @@ use std::ops::Range;
 
 use super::fuse::fuse;
 use super::layout::Layout;
+use super::numbers::Numbers;
 use crate::model::{
-    Activation, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, PoolKind, Rescaling,
-    concatenate_axis,
+    Activation, ChannelRescaling, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, Noise,
+    Normalization, NormalizationStatistics, PoolKind, Rescaling, Softmax, axis_of_sample,
 };
 use crate::ops::arrange::{PaddingGeometry, Slot};
-use crate::ops::{activation, conv2d, dense, global_pool2d, pool2d};
+use crate::ops::broadcast::Broadcast;
+use crate::ops::{activation, conv2d, dense, global_pool2d, pool2d, softmax};
 use crate::tensor::Shape;
 
 /// The steps of a graph in topological order.
@@ -88,17 +90,61 @@ pub(super) struct Input {
 /// What a step computes, before its activation.
 #[derive(Debug)]
 pub(super) enum Op {
-    Conv2d { geometry: Box<conv2d::Geometry>, kernel: Weights, bias: Option<Weights> },
-    Dense { geometry: dense::Geometry, rows: usize, kernel: Weights, bias: Option<Weights> },
+    Conv2d {
+        geometry: Box<conv2d::Geometry>,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
+    Dense {
+        geometry: dense::Geometry,
+        rows: usize,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
     Pool2d(Box<pool2d::Geometry>),
-    GlobalPool2d { kind: PoolKind, geometry: global_pool2d::Geometry },
-    Dropout { rate: f64 },
+    GlobalPool2d {
+        kind: PoolKind,
+        geometry: global_pool2d::Geometry,
+    },
+    Dropout {
+        rate: f64,
+    },
     BatchNormalization(Norm),
     Activation,
     ZeroPadding2d(PaddingGeometry),
     Rescaling(Rescaling),
+    /// Down an axis that is not the last.
+    Softmax(softmax::Geometry),
+    PRelu {
+        broadcast: Broadcast,
+        alpha: Weights,
+    },
+    LayerNormalization(LayerNorm),
+    /// (x − shift) / factor, or the inverse x·factor + shift.
+    Standardize {
+        broadcast: Broadcast,
+        shift: Numbers,
+        factor: Numbers,
+        invert: bool,
+    },
+    /// Of so many channels.
+    Noise {
+        noise: Noise,
+        channels: usize,
+    },
     Add,
     Concatenate(Vec<Slot>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct LayerNorm {
+    pub(super) gamma: Option<Weights>,
+    pub(super) beta: Option<Weights>,
+    pub(super) epsilon: f64,
+    /// Values of a row.
+    pub(super) width: usize,
+    /// Rows of a sample.
+    pub(super) rows: usize,
 }
 
 /// A parameter: its place, and whether training changes it.
@@ -133,7 +179,10 @@ impl Plan {
         for (node, applied) in graph.nodes().iter().enumerate() {
             let layer = &graph.layers()[applied.layer];
             let shape = graph.shape(NodeId(node));
-            let renames = matches!(layer.spec, LayerSpec::Flatten | LayerSpec::Reshape(_));
+            let renames = matches!(
+                layer.spec,
+                LayerSpec::Flatten | LayerSpec::Reshape(_) | LayerSpec::Identity
+            );
             if let (true, [input]) = (renames, applied.inputs.as_slice()) {
                 value_of.push(value_of[input.0]);
                 continue;
@@ -153,7 +202,7 @@ impl Plan {
                 .collect();
             let backward = weights.any_trained() || inputs.iter().any(|input| input.backward);
             needs_gradient.push(backward);
-            let activation = own_activation(&layer.spec);
+            let activation = own_activation(&layer.spec, shape);
             steps.push(Step {
                 node,
                 op,
@@ -237,12 +286,17 @@ impl Op {
                 (Some(kernel), bias.as_ref())
             }
             Self::BatchNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
+            Self::LayerNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
+            Self::PRelu { alpha, .. } => (Some(alpha), None),
             Self::Pool2d(_)
             | Self::GlobalPool2d { .. }
             | Self::Dropout { .. }
             | Self::Activation
             | Self::ZeroPadding2d(_)
             | Self::Rescaling(_)
+            | Self::Softmax(_)
+            | Self::Standardize { .. }
+            | Self::Noise { .. }
             | Self::Add
             | Self::Concatenate(_) => (None, None),
         };
@@ -294,8 +348,17 @@ impl<'a> LayerWeights<'a> {
     }
 }
 
-fn own_activation(spec: &LayerSpec) -> Activation {
+/// The axis of samples of `shape` over which a softmax goes, unless it is the last.
+fn inner_axis(softmax: Softmax, shape: &Shape) -> Option<usize> {
+    let axis = axis_of_sample(softmax.axis, shape.rank()).expect("checked with the graph");
+    (axis + 1 < shape.rank()).then_some(axis)
+}
+
+fn own_activation(spec: &LayerSpec, output: &Shape) -> Activation {
     match spec {
+        LayerSpec::Softmax(softmax) if inner_axis(*softmax, output).is_none() => {
+            Activation::Softmax
+        }
         LayerSpec::Conv2d(conv) => conv.activation,
         LayerSpec::Dense(dense) => dense.activation,
         LayerSpec::Activation(activation) => *activation,
@@ -308,6 +371,13 @@ fn own_activation(spec: &LayerSpec) -> Activation {
         | LayerSpec::BatchNormalization(_)
         | LayerSpec::ZeroPadding2d(_)
         | LayerSpec::Rescaling(_)
+        | LayerSpec::Identity
+        | LayerSpec::Softmax(_)
+        | LayerSpec::PRelu(_)
+        | LayerSpec::LayerNormalization(_)
+        | LayerSpec::Normalization(_)
+        | LayerSpec::ChannelRescaling(_)
+        | LayerSpec::Noise(_)
         | LayerSpec::Merge(_) => Activation::Linear,
     }
 }
@@ -323,7 +393,9 @@ fn operation(
     let input = *inputs.first()?;
     let image = || input.as_image().expect("checked with the graph");
     Some(match spec {
-        LayerSpec::Input(_) | LayerSpec::Flatten | LayerSpec::Reshape(_) => return None,
+        LayerSpec::Input(_) | LayerSpec::Flatten | LayerSpec::Reshape(_) | LayerSpec::Identity => {
+            return None;
+        }
         LayerSpec::Conv2d(conv) => Op::Conv2d {
             geometry: Box::new(conv2d::Geometry::new(conv, input)),
             kernel: weights.get("kernel"),
@@ -367,9 +439,46 @@ fn operation(
             Op::ZeroPadding2d(PaddingGeometry { input, sides: *sides })
         }
         LayerSpec::Rescaling(rescaling) => Op::Rescaling(*rescaling),
+        LayerSpec::Softmax(softmax) => match inner_axis(*softmax, input) {
+            Some(axis) => {
+                let columns = input.dims()[axis + 1..].iter().product();
+                Op::Softmax(softmax::Geometry { count: input.dims()[axis], columns })
+            }
+            None => Op::Activation,
+        },
+        LayerSpec::PRelu(prelu) => {
+            let own: Vec<bool> = prelu.own_axes(input.rank()).collect();
+            Op::PRelu { broadcast: Broadcast::new(input, &own), alpha: weights.get("alpha") }
+        }
+        LayerSpec::LayerNormalization(norm) => {
+            let row = &input.dims()[input.rank() - norm.trailing_axes..];
+            let width: usize = row.iter().product();
+            Op::LayerNormalization(LayerNorm {
+                gamma: weights.find("gamma"),
+                beta: weights.find("beta"),
+                epsilon: norm.epsilon,
+                width,
+                rows: input.elements() / width,
+            })
+        }
+        LayerSpec::Normalization(norm) => normalization(norm, input, weights),
+        LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset }) => {
+            let mut own = vec![false; input.rank()];
+            own[input.rank() - 1] = true;
+            Op::Standardize {
+                broadcast: Broadcast::new(input, &own),
+                shift: Numbers::given(offset),
+                factor: Numbers::given(scale),
+                invert: true,
+            }
+        }
+        LayerSpec::Noise(noise) => {
+            let channels = input.dims().last().copied().unwrap_or(1);
+            Op::Noise { noise: *noise, channels }
+        }
         LayerSpec::Merge(Merge::Add) => Op::Add,
         LayerSpec::Merge(Merge::Concatenate { axis }) => {
-            let axis = concatenate_axis(*axis, input.rank()).expect("checked with the graph");
+            let axis = axis_of_sample(*axis, input.rank()).expect("checked with the graph");
             let inner: usize = output.dims()[axis + 1..].iter().product();
             let stride = output.dims()[axis] * inner;
             let mut offset = 0;
@@ -381,6 +490,23 @@ fn operation(
             Op::Concatenate(slots.collect())
         }
     })
+}
+
+fn normalization(norm: &Normalization, input: &Shape, weights: &LayerWeights<'_>) -> Op {
+    let mut own = norm.own_axes(input).expect("checked with the graph");
+    let (shift, factor) = match &norm.statistics {
+        NormalizationStatistics::Stored => (
+            Numbers::Stored(weights.get("mean").range),
+            Numbers::RootsOf(weights.get("variance").range),
+        ),
+        NormalizationStatistics::Given { mean, variance } => {
+            if mean.len() == 1 {
+                own.fill(false); // one for all
+            }
+            (Numbers::given(mean), Numbers::deviations(variance))
+        }
+    };
+    Op::Standardize { broadcast: Broadcast::new(input, &own), shift, factor, invert: norm.invert }
 }
 
 /// Decides for each output whether its loss and the activation before it are computed as one: where

@@ -4,9 +4,9 @@
 //! of those with flat parts; and relu gives +0.0 for −0.0.
 
 use crate::kernels::elementwise::{Binary, Unary, binary_in_place, relu, unary, unary_in_place};
-use crate::kernels::reduce::sum_in;
-use crate::kernels::{Isa, Kernel, LANES, Simd, math, scalar};
+use crate::kernels::{Isa, Simd, math};
 use crate::model::Activation;
+use crate::ops::softmax;
 
 /// Whether the gradient needs what went into the function; else what came out is enough.
 pub(crate) const fn needs_input(activation: Activation) -> bool {
@@ -60,8 +60,8 @@ pub(crate) fn forward(isa: Isa, activation: Activation, y: &mut [f32], x: &[f32]
 pub(crate) fn apply(isa: Isa, activation: Activation, y: &mut [f32], width: usize) {
     match activation {
         Activation::Linear => {}
-        Activation::Softmax => isa.run(Softmax { y, width }),
-        Activation::LogSoftmax => isa.run(LogSoftmax { y, width }),
+        Activation::Softmax => softmax::rows(isa, y, width),
+        Activation::LogSoftmax => softmax::log_rows(isa, y, width),
         activation => unary_in_place(isa, Function(activation), y),
     }
 }
@@ -78,8 +78,8 @@ pub(crate) fn gradient(
 ) {
     match activation {
         Activation::Linear => {}
-        Activation::Softmax => isa.run(SoftmaxGradient { dy, y, width }),
-        Activation::LogSoftmax => isa.run(LogSoftmaxGradient { dy, y, width }),
+        Activation::Softmax => softmax::rows_gradient(isa, dy, y, width),
+        Activation::LogSoftmax => softmax::log_rows_gradient(isa, dy, y, width),
         activation => {
             let at = if needs_input(activation) { x } else { y };
             binary_in_place(isa, Gradient(activation), dy, at);
@@ -325,9 +325,9 @@ fn hard_sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
 }
 
 /// 2·√(2/π)
-const GELU_TANH: f32 = 1.595_769_1;
+const GELU_TANH: f32 = 1.595_769_2;
 /// 2·√(2/π)·0.044715
-const GELU_TANH_CUBE: f32 = 0.071_354_82;
+const GELU_TANH_CUBE: f32 = 0.071_354_814;
 
 /// u with (1 + tanh(u / 2)) / 2 = sigmoid(u), which does not cancel left of 0: the factor of x in gelu's
 /// approximation.
@@ -335,123 +335,4 @@ const GELU_TANH_CUBE: f32 = 0.071_354_82;
 fn gelu_tanh_argument<S: Simd>(s: S, x: S::F) -> S::F {
     let slope = s.mul_add(s.mul(x, x), s.splat(GELU_TANH_CUBE), s.splat(GELU_TANH));
     s.mul(x, slope)
-}
-
-/// Softmax of rows of `width` values, in place: eˣ⁻ᵐ over its sum in the fixed lanes, m the largest.
-struct Softmax<'a> {
-    y: &'a mut [f32],
-    width: usize,
-}
-
-impl Kernel for Softmax<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for row in self.y.chunks_exact_mut(self.width) {
-            let (_, sum) = exponentials(s, row);
-            let sum = s.splat(sum);
-            for part in row.chunks_mut(LANES) {
-                s.store_partial(s.div(s.load_partial(part), sum), part);
-            }
-        }
-    }
-}
-
-/// Turns a row into eˣ⁻ᵐ, m its largest value; gives m and the sum in the fixed lanes.
-#[inline(always)]
-pub(super) fn exponentials<S: Simd>(s: S, row: &mut [f32]) -> (f32, f32) {
-    let largest = largest(row);
-    let m = s.splat(largest);
-    for part in row.chunks_mut(LANES) {
-        s.store_partial(math::exp(s, s.sub(s.load_partial(part), m)), part);
-    }
-    (largest, sum_in(s, row))
-}
-
-/// The largest value that is no NaN, −∞ for none.
-#[inline(always)]
-fn largest(row: &[f32]) -> f32 {
-    row.iter().fold(f32::NEG_INFINITY, |largest, &x| if x > largest { x } else { largest })
-}
-
-/// dx = y·(dy − Σ dy·y) per row, in place.
-struct SoftmaxGradient<'a> {
-    dy: &'a mut [f32],
-    y: &'a [f32],
-    width: usize,
-}
-
-impl Kernel for SoftmaxGradient<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let rows = self.dy.chunks_exact_mut(self.width).zip(self.y.chunks_exact(self.width));
-        for (dy, y) in rows {
-            let mut lanes = s.splat(0.0);
-            for (dy, y) in dy.chunks(LANES).zip(y.chunks(LANES)) {
-                lanes = s.mul_add(s.load_partial(dy), s.load_partial(y), lanes);
-            }
-            let sum = s.splat(s.sum_lanes(lanes));
-            for (dy, y) in dy.chunks_mut(LANES).zip(y.chunks(LANES)) {
-                let difference = s.sub(s.load_partial(dy), sum);
-                s.store_partial(s.mul(s.load_partial(y), difference), dy);
-            }
-        }
-    }
-}
-
-/// x − m − ln Σ eˣ⁻ᵐ per row, in place: m the largest, the sum in the fixed lanes, its logarithm taken in
-/// f64.
-struct LogSoftmax<'a> {
-    y: &'a mut [f32],
-    width: usize,
-}
-
-impl Kernel for LogSoftmax<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for row in self.y.chunks_exact_mut(self.width) {
-            let largest = largest(row);
-            let m = s.splat(largest);
-            let mut lanes = s.splat(0.0);
-            for part in row.chunks(LANES) {
-                let mut powers = [0.0; LANES];
-                let powers = &mut powers[..part.len()];
-                s.store_partial(math::exp(s, s.sub(s.load_partial(part), m)), powers);
-                lanes = s.add(lanes, s.load_partial(powers));
-            }
-            let logarithm = s.splat(scalar::ln(f64::from(s.sum_lanes(lanes))) as f32);
-            for part in row.chunks_mut(LANES) {
-                let distance = s.sub(s.load_partial(part), m);
-                s.store_partial(s.sub(distance, logarithm), part);
-            }
-        }
-    }
-}
-
-/// dx = dy − eʸ·Σ dy per row, in place.
-struct LogSoftmaxGradient<'a> {
-    dy: &'a mut [f32],
-    y: &'a [f32],
-    width: usize,
-}
-
-impl Kernel for LogSoftmaxGradient<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let rows = self.dy.chunks_exact_mut(self.width).zip(self.y.chunks_exact(self.width));
-        for (dy, y) in rows {
-            let sum = s.splat(sum_in(s, dy));
-            for (dy, y) in dy.chunks_mut(LANES).zip(y.chunks(LANES)) {
-                let power = math::exp(s, s.load_partial(y));
-                s.store_partial(s.mul_add(s.neg(power), sum, s.load_partial(dy)), dy);
-            }
-        }
-    }
 }

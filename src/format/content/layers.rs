@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::ContentError;
+use super::activations::ActivationJson;
 use super::json::Real;
 use super::tensors::MAX_RANK;
 use crate::format::error::Fault;
 use crate::model::{
-    Activation, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool2d, Initializer, LayerSpec,
-    Merge, Padding, Pool2d, PoolKind, Rescaling,
+    BatchNormalization, ChannelRescaling, Conv2d, Dense, Dropout, GlobalPool2d, Initializer,
+    LayerNormalization, LayerSpec, Merge, Noise, Normalization, NormalizationStatistics, PRelu,
+    Padding, Pool2d, PoolKind, Rescaling, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -87,6 +89,42 @@ pub(super) enum SpecJson {
         scale: Real,
         offset: Real,
     },
+    Identity,
+    Softmax {
+        axis: i32,
+    },
+    #[serde(rename = "prelu")]
+    PRelu {
+        alpha_initializer: InitializerJson,
+        shared_axes: Vec<usize>,
+    },
+    LayerNormalization {
+        trailing_axes: usize,
+        epsilon: Real,
+        center: bool,
+        scale: bool,
+    },
+    Normalization {
+        axes: Vec<i32>,
+        statistics: StatisticsJson,
+        invert: bool,
+    },
+    ChannelRescaling {
+        scale: Vec<Real>,
+        offset: Vec<Real>,
+    },
+    SpatialDropout {
+        rate: Real,
+    },
+    GaussianNoise {
+        deviation: Real,
+    },
+    GaussianDropout {
+        rate: Real,
+    },
+    AlphaDropout {
+        rate: Real,
+    },
     Add,
     Concatenate {
         axis: i32,
@@ -95,66 +133,17 @@ pub(super) enum SpecJson {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum PaddingJson {
-    Valid,
-    Same,
-    Explicit { top: usize, bottom: usize, left: usize, right: usize },
+pub(super) enum StatisticsJson {
+    Stored,
+    Given { mean: Vec<Real>, variance: Vec<Real> },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ActivationJson {
-    Linear,
-    Relu,
-    Relu6,
-    LeakyRelu {
-        negative_slope: Real,
-    },
-    Elu {
-        alpha: Real,
-    },
-    Selu,
-    Gelu,
-    Silu,
-    Sigmoid,
-    Tanh,
-    Softplus,
-    Softmax,
-    LogSoftmax,
-    ClippedRelu {
-        max_value: Real,
-        negative_slope: Real,
-        threshold: Real,
-    },
-    Exponential,
-    Softsign,
-    HardSigmoid,
-    #[serde(rename = "hard_sigmoid_keras2")]
-    HardSigmoidKeras2,
-    HardSilu,
-    HardTanh,
-    Mish,
-    LogSigmoid,
-    Celu {
-        alpha: Real,
-    },
-    GeluTanh,
-    SoftShrink {
-        threshold: Real,
-    },
-    HardShrink {
-        threshold: Real,
-    },
-    TanhShrink,
-    Squareplus {
-        b: Real,
-    },
-    SparsePlus,
-    SparseSigmoid,
-    Threshold {
-        threshold: Real,
-        value: Real,
-    },
+pub(super) enum PaddingJson {
+    Valid,
+    Same,
+    Explicit { top: usize, bottom: usize, left: usize, right: usize },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -244,6 +233,36 @@ impl From<&LayerSpec> for SpecJson {
             &LayerSpec::Rescaling(Rescaling { scale, offset }) => {
                 Self::Rescaling { scale: Real(scale), offset: Real(offset) }
             }
+            LayerSpec::Identity => Self::Identity,
+            &LayerSpec::Softmax(Softmax { axis }) => Self::Softmax { axis },
+            LayerSpec::PRelu(PRelu { alpha_initializer, shared_axes }) => Self::PRelu {
+                alpha_initializer: (*alpha_initializer).into(),
+                shared_axes: shared_axes.clone(),
+            },
+            &LayerSpec::LayerNormalization(LayerNormalization {
+                trailing_axes,
+                epsilon,
+                center,
+                scale,
+            }) => Self::LayerNormalization { trailing_axes, epsilon: Real(epsilon), center, scale },
+            LayerSpec::Normalization(Normalization { axes, statistics, invert }) => {
+                Self::Normalization {
+                    axes: axes.clone(),
+                    statistics: statistics.into(),
+                    invert: *invert,
+                }
+            }
+            LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset }) => {
+                Self::ChannelRescaling { scale: reals(scale), offset: reals(offset) }
+            }
+            &LayerSpec::Noise(noise) => match noise {
+                Noise::SpatialDropout { rate } => Self::SpatialDropout { rate: Real(rate) },
+                Noise::GaussianNoise { deviation } => {
+                    Self::GaussianNoise { deviation: Real(deviation) }
+                }
+                Noise::GaussianDropout { rate } => Self::GaussianDropout { rate: Real(rate) },
+                Noise::AlphaDropout { rate } => Self::AlphaDropout { rate: Real(rate) },
+            },
             LayerSpec::Merge(Merge::Add) => Self::Add,
             &LayerSpec::Merge(Merge::Concatenate { axis }) => Self::Concatenate { axis },
         }
@@ -270,6 +289,16 @@ impl SpecJson {
             | Self::Rescaling { .. }
             | Self::Add
             | Self::Concatenate { .. } => 1,
+            Self::Identity
+            | Self::Softmax { .. }
+            | Self::PRelu { .. }
+            | Self::LayerNormalization { .. }
+            | Self::Normalization { .. }
+            | Self::ChannelRescaling { .. }
+            | Self::SpatialDropout { .. }
+            | Self::GaussianNoise { .. }
+            | Self::GaussianDropout { .. }
+            | Self::AlphaDropout { .. } => 2,
         }
     }
 
@@ -357,49 +386,74 @@ impl SpecJson {
             Self::Rescaling { scale: Real(scale), offset: Real(offset) } => {
                 LayerSpec::Rescaling(Rescaling { scale, offset })
             }
+            Self::Identity => LayerSpec::Identity,
+            Self::Softmax { axis } => LayerSpec::Softmax(Softmax { axis }),
+            Self::PRelu { alpha_initializer, shared_axes } => {
+                let alpha_initializer = alpha_initializer.into();
+                LayerSpec::PRelu(PRelu { alpha_initializer, shared_axes })
+            }
+            Self::LayerNormalization { trailing_axes, epsilon: Real(epsilon), center, scale } => {
+                LayerSpec::LayerNormalization(LayerNormalization {
+                    trailing_axes,
+                    epsilon,
+                    center,
+                    scale,
+                })
+            }
+            Self::Normalization { axes, statistics, invert } => {
+                let statistics = statistics.into();
+                LayerSpec::Normalization(Normalization { axes, statistics, invert })
+            }
+            Self::ChannelRescaling { scale, offset } => {
+                let (scale, offset) = (numbers(scale), numbers(offset));
+                LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset })
+            }
+            Self::SpatialDropout { rate: Real(rate) } => {
+                LayerSpec::Noise(Noise::SpatialDropout { rate })
+            }
+            Self::GaussianNoise { deviation: Real(deviation) } => {
+                LayerSpec::Noise(Noise::GaussianNoise { deviation })
+            }
+            Self::GaussianDropout { rate: Real(rate) } => {
+                LayerSpec::Noise(Noise::GaussianDropout { rate })
+            }
+            Self::AlphaDropout { rate: Real(rate) } => {
+                LayerSpec::Noise(Noise::AlphaDropout { rate })
+            }
             Self::Add => LayerSpec::Merge(Merge::Add),
             Self::Concatenate { axis } => LayerSpec::Merge(Merge::Concatenate { axis }),
         })
     }
 }
 
-impl ActivationJson {
-    /// The least schema that can say this function.
-    fn schema(&self) -> u64 {
-        match self {
-            Self::Linear
-            | Self::Relu
-            | Self::Relu6
-            | Self::LeakyRelu { .. }
-            | Self::Elu { .. }
-            | Self::Selu
-            | Self::Gelu
-            | Self::Silu
-            | Self::Sigmoid
-            | Self::Tanh
-            | Self::Softplus
-            | Self::Softmax => 1,
-            Self::LogSoftmax
-            | Self::ClippedRelu { .. }
-            | Self::Exponential
-            | Self::Softsign
-            | Self::HardSigmoid
-            | Self::HardSigmoidKeras2
-            | Self::HardSilu
-            | Self::HardTanh
-            | Self::Mish
-            | Self::LogSigmoid
-            | Self::Celu { .. }
-            | Self::GeluTanh
-            | Self::SoftShrink { .. }
-            | Self::HardShrink { .. }
-            | Self::TanhShrink
-            | Self::Squareplus { .. }
-            | Self::SparsePlus
-            | Self::SparseSigmoid
-            | Self::Threshold { .. } => 2,
+impl From<&NormalizationStatistics> for StatisticsJson {
+    fn from(statistics: &NormalizationStatistics) -> Self {
+        match statistics {
+            NormalizationStatistics::Stored => Self::Stored,
+            NormalizationStatistics::Given { mean, variance } => {
+                Self::Given { mean: reals(mean), variance: reals(variance) }
+            }
         }
     }
+}
+
+impl From<StatisticsJson> for NormalizationStatistics {
+    fn from(statistics: StatisticsJson) -> Self {
+        match statistics {
+            StatisticsJson::Stored => Self::Stored,
+            StatisticsJson::Given { mean, variance } => {
+                Self::Given { mean: numbers(mean), variance: numbers(variance) }
+            }
+        }
+    }
+}
+
+fn reals(numbers: &[f64]) -> Vec<Real> {
+    numbers.iter().copied().map(Real).collect()
+}
+
+fn numbers(reals: Vec<Real>) -> Vec<f64> {
+    reals.into_iter().map(|Real(number)| number).collect()
 }
 
 fn checked_rank(dims: Vec<usize>) -> Result<Shape, ContentError> {
@@ -444,39 +498,6 @@ macro_rules! twins {
 
 twins! {
     Padding = PaddingJson { Valid, Same, Explicit { top, bottom, left, right } }
-    Activation = ActivationJson {
-        Linear,
-        Relu,
-        Relu6,
-        LeakyRelu { negative_slope: Real },
-        Elu { alpha: Real },
-        Selu,
-        Gelu,
-        Silu,
-        Sigmoid,
-        Tanh,
-        Softplus,
-        Softmax,
-        LogSoftmax,
-        ClippedRelu { max_value: Real, negative_slope: Real, threshold: Real },
-        Exponential,
-        Softsign,
-        HardSigmoid,
-        HardSigmoidKeras2,
-        HardSilu,
-        HardTanh,
-        Mish,
-        LogSigmoid,
-        Celu { alpha: Real },
-        GeluTanh,
-        SoftShrink { threshold: Real },
-        HardShrink { threshold: Real },
-        TanhShrink,
-        Squareplus { b: Real },
-        SparsePlus,
-        SparseSigmoid,
-        Threshold { threshold: Real, value: Real },
-    }
     Initializer = InitializerJson { GlorotUniform, GlorotNormal, HeUniform, HeNormal, Zeros, Ones }
 }
 
