@@ -28,6 +28,7 @@ import formula  # noqa: E402
 import function_cases  # noqa: E402
 import layer_cases  # noqa: E402
 import networks  # noqa: E402
+import norm_cases  # noqa: E402
 import optimizer_cases  # noqa: E402
 import training_cases  # noqa: E402
 from record import SAMPLING, numbers, write  # noqa: E402
@@ -61,6 +62,7 @@ contents = {
     "w1": lambda: networks.w1_record(arguments.jit_compile),
     "resnet": lambda: networks.resnet_record(arguments.jit_compile),
     "layers": lambda: {"cases": layer_cases.record()},
+    "norms": lambda: {"cases": norm_cases.record()},
     "activations": function_cases.activations,
     "losses": lambda: {"cases": function_cases.losses()},
     "optimizers": optimizer_cases.record,
