@@ -2,6 +2,7 @@
 
 use keepnet::format::to_bytes;
 use keepnet::{Graph, Layer, LayerSpec, NodeId, Output, Shape};
+use serde_json::Value;
 
 use crate::format_support::container::Container;
 use crate::format_support::refusal::{assert_says, container, damage, read, refusal};
@@ -17,15 +18,15 @@ fn refused(from: &str, to: &str, parts: &[&str]) {
 }
 
 /// The architecture of a file as JSON.
-fn architecture(file: &[u8]) -> serde_json::Value {
+fn architecture(file: &[u8]) -> Value {
     serde_json::from_slice(&Container::take_apart(file).section("architecture").payload).unwrap()
 }
 
-fn names(list: &serde_json::Value) -> Vec<&str> {
+fn names(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }
 
-fn numbers(list: &serde_json::Value) -> Vec<usize> {
+fn numbers(list: &Value) -> Vec<usize> {
     list.as_array().unwrap().iter().map(|item| item.as_u64().unwrap() as usize).collect()
 }
 
@@ -55,38 +56,34 @@ struct Parts {
     outputs: Vec<Output>,
 }
 
-/// The layers of schema 1.
-const FIRST: [&str; 16] = [
-    "input",
-    "conv2d",
-    "max_pool2d",
-    "average_pool2d",
-    "global_max_pool2d",
-    "global_average_pool2d",
-    "flatten",
-    "reshape",
-    "dense",
-    "dropout",
-    "batch_normalization",
-    "activation",
-    "zero_padding2d",
-    "rescaling",
-    "add",
-    "concatenate",
-];
-
-/// The name of a spec, which stands alone or before its settings.
-fn kind(spec: &serde_json::Value) -> &str {
-    spec.as_str().unwrap_or_else(|| spec.as_object().unwrap().keys().next().unwrap())
+/// Whether `docs/FORMAT.md` marks a layer, or its activation, as one of schema 2: specs in a table,
+/// activations in a list.
+fn is_marked(spec: &Value) -> bool {
+    let name = |value: &Value| match value.as_object() {
+        Some(object) => object.keys().next().expect("one member").clone(),
+        None => value.as_str().expect("a name").to_owned(),
+    };
+    let marked = |name: &str, in_table: bool| {
+        let lines = include_str!("../../docs/FORMAT.md").lines();
+        lines.filter(|line| line.starts_with('|') == in_table).any(|line| {
+            let marks = line.split('²').skip(1).filter_map(|rest| rest.strip_prefix('`'));
+            let mut names = marks.map(|rest| rest.trim_start_matches(['{', '"']));
+            let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+            names.any(|rest| rest.strip_prefix(name).is_some_and(ends))
+        })
+    };
+    let kind = name(spec);
+    let activation = &spec[&kind][if kind == "activation" { "function" } else { "activation" }];
+    marked(&kind, true) || (!activation.is_null() && marked(&name(activation), false))
 }
 
 #[test]
 fn f_42_schemas() {
     for file in written() {
-        let text = architecture(&file);
-        let first = |layer: &serde_json::Value| FIRST.contains(&kind(&layer["spec"]));
-        let all_first = text["layers"].as_array().unwrap().iter().all(first);
-        assert_eq!(text["schema"], if all_first { 1 } else { 2 });
+        let architecture = architecture(&file);
+        let layers = architecture["layers"].as_array().expect("a list of layers");
+        let newer = layers.iter().any(|layer| is_marked(&layer["spec"]));
+        assert_eq!(architecture["schema"], if newer { 2 } else { 1 });
     }
     {
         let id = "architecture";
