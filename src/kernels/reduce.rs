@@ -19,6 +19,20 @@ pub(crate) trait Term: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<'a>(pub(crate) &'a [f32]);
 
+/// a·b
+#[derive(Clone, Copy)]
+pub(crate) struct Products<'a> {
+    pub(crate) a: &'a [f32],
+    pub(crate) b: &'a [f32],
+}
+
+/// dy·min(x, 0)
+#[derive(Clone, Copy)]
+pub(crate) struct NegativeProducts<'a> {
+    pub(crate) dy: &'a [f32],
+    pub(crate) x: &'a [f32],
+}
+
 /// dy·n, n = (x − mean)·inverse, one mean and inverse per column
 #[derive(Clone, Copy)]
 pub(crate) struct NormalizedProduct<'a> {
@@ -43,6 +57,30 @@ impl Term for Plain<'_> {
     #[inline(always)]
     fn at<S: Simd>(self, simd: S, index: usize, _: [S::F; 2]) -> S::F {
         simd.load_partial(&self.0[index..])
+    }
+}
+
+impl Term for Products<'_> {
+    #[inline(always)]
+    fn shared<S: Simd>(self, simd: S, _: usize) -> [S::F; 2] {
+        [simd.splat(0.0); 2]
+    }
+    #[inline(always)]
+    fn at<S: Simd>(self, simd: S, index: usize, _: [S::F; 2]) -> S::F {
+        simd.mul(simd.load_partial(&self.a[index..]), simd.load_partial(&self.b[index..]))
+    }
+}
+
+impl Term for NegativeProducts<'_> {
+    #[inline(always)]
+    fn shared<S: Simd>(self, simd: S, _: usize) -> [S::F; 2] {
+        [simd.splat(0.0); 2]
+    }
+    #[inline(always)]
+    fn at<S: Simd>(self, simd: S, index: usize, [zero, _]: [S::F; 2]) -> S::F {
+        let x = simd.load_partial(&self.x[index..]);
+        let below = simd.select(simd.gt(x, zero), zero, x);
+        simd.mul(simd.load_partial(&self.dy[index..]), below)
     }
 }
 
@@ -99,29 +137,36 @@ impl<T: Term> Kernel for ColumnSums<'_, T> {
                 let shared = term.shared(simd, column);
                 let at =
                     |row: usize| term.at(simd, (sample * rows + row) * columns + column, shared);
-                let mut lanes = [simd.splat(0.0); LANES];
-                let whole = rows - rows % LANES;
-                for row in (0..whole).step_by(LANES) {
-                    for (lane, sum) in lanes.iter_mut().enumerate() {
-                        *sum = simd.add(*sum, at(row + lane));
-                    }
-                }
-                for (lane, row) in lanes.iter_mut().zip(whole..rows) {
-                    *lane = simd.add(*lane, at(row));
-                }
-                for half in [8, 4, 2, 1] {
-                    for lane in 0..half {
-                        // The lanes from `rows` on are +0.0, which changes no sum begun with it.
-                        if lane + half < rows {
-                            lanes[lane] = simd.add(lanes[lane], lanes[lane + half]);
-                        }
-                    }
-                }
+                let sum = column_sum(simd, rows, at);
                 let out = &mut out[column..columns.min(column + LANES)];
-                simd.store_partial(simd.add(simd.load_partial(out), lanes[0]), out);
+                simd.store_partial(simd.add(simd.load_partial(out), sum), out);
             }
         }
     }
+}
+
+/// The sum of `rows` rows of one vector: row r in lane r mod 16, lanes added by halving.
+#[inline(always)]
+pub(crate) fn column_sum<S: Simd>(simd: S, rows: usize, at: impl Fn(usize) -> S::F) -> S::F {
+    let mut lanes = [simd.splat(0.0); LANES];
+    let whole = rows - rows % LANES;
+    for row in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum = simd.add(*sum, at(row + lane));
+        }
+    }
+    for (lane, row) in lanes.iter_mut().zip(whole..rows) {
+        *lane = simd.add(*lane, at(row));
+    }
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            // The lanes from `rows` on are +0.0, which changes no sum begun with it.
+            if lane + half < rows {
+                lanes[lane] = simd.add(lanes[lane], lanes[lane + half]);
+            }
+        }
+    }
+    lanes[0]
 }
 
 /// The sum of all values in 16 lanes: value i in lane i mod 16, lanes added by halving.

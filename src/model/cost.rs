@@ -45,7 +45,7 @@ impl Graph {
         let buffers = if training { 4 } else { 1 };
         let mut cost = Cost { tables: 0, sample: product(&[VALUE, values, buffers]) };
         let spec = &self.layer_of(node).spec;
-        if let LayerSpec::Flatten | LayerSpec::Reshape(_) = spec {
+        if let LayerSpec::Flatten | LayerSpec::Reshape(_) | LayerSpec::Identity = spec {
             // A new name for what is there.
             return Cost::default();
         }
@@ -61,6 +61,13 @@ impl Graph {
                 LayerSpec::Arrange(arrange) => (arranging(arrange, input), 0),
                 // Where each maximum came from.
                 LayerSpec::GlobalPool2d(_) => (0, product(&[PLACE, values])),
+                // A number for each value of a sample, or two.
+                LayerSpec::PRelu(_) => (product(&[VALUE, values]), 0),
+                LayerSpec::Normalization(_) | LayerSpec::ChannelRescaling(_) => {
+                    (product(&[2, VALUE, values]), 0)
+                }
+                // The deviation of each row.
+                LayerSpec::LayerNormalization(_) => (0, product(&[VALUE, values])),
                 _ => (0, 0),
             };
             // What one part hands on to the next.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::GraphError;
 use super::infer::{self, Parameter};
 use super::{
-    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
-    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, LayerSpec, Merge, Pool1d, Pool2d,
-    Rescaling, SeparableConv2d,
+    Activation, Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose,
+    Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, LayerNormalization, LayerSpec,
+    Merge, Noise, Normalization, PRelu, Pool1d, Pool2d, Rescaling, SeparableConv2d, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -385,6 +385,7 @@ layer_spec_from!(
     Activation,
     Arrange,
     BatchNormalization,
+    ChannelRescaling,
     Conv1d,
     Conv2d,
     Conv2dTranspose,
@@ -393,9 +394,14 @@ layer_spec_from!(
     Dropout,
     GlobalPool1d,
     GlobalPool2d,
+    LayerNormalization,
     Merge,
+    Noise,
+    Normalization,
     Pool1d,
     Pool2d,
+    PRelu,
     Rescaling,
-    SeparableConv2d
+    SeparableConv2d,
+    Softmax
 );

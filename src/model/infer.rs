@@ -3,7 +3,8 @@
 
 use super::error::Shapes;
 use super::{
-    BatchNormalization, Conv2d, GraphError, Initializer, Layer, LayerSpec, Merge, Padding, Pool2d,
+    Activation, BatchNormalization, Conv2d, GraphError, Initializer, Layer, LayerSpec, Merge,
+    Noise, NormalizationStatistics, PRelu, Padding, Pool2d,
 };
 use crate::tensor::Shape;
 
@@ -36,7 +37,7 @@ pub struct Window2d {
     pub output: [usize; 2],
 }
 
-/// What is broken, in words.
+/// The rule that is broken.
 pub(super) type Rule = String;
 
 /// The most elements that all parameters together may have: as many as f64s fit the address space.
@@ -288,10 +289,28 @@ pub(super) fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
             let outer = &input.dims()[..input.rank() - 1];
             Ok(Shape::new([outer, &[dense.units]].concat()))
         }
-        LayerSpec::Activation(super::Activation::Softmax) | LayerSpec::BatchNormalization(_) => {
-            last(input).map(|_| input.clone())
+        LayerSpec::Activation(Activation::Softmax | Activation::LogSoftmax)
+        | LayerSpec::BatchNormalization(_)
+        | LayerSpec::Noise(Noise::SpatialDropout { .. }) => last(input).map(|_| input.clone()),
+        LayerSpec::Activation(_)
+        | LayerSpec::Dropout(_)
+        | LayerSpec::Rescaling(_)
+        | LayerSpec::Identity
+        | LayerSpec::Noise(_) => Ok(input.clone()),
+        LayerSpec::Softmax(softmax) => {
+            axis_of_sample(softmax.axis, input.rank()).map(|_| input.clone())
         }
-        LayerSpec::Activation(_) | LayerSpec::Dropout(_) | LayerSpec::Rescaling(_) => {
+        LayerSpec::PRelu(prelu) => match prelu.shared_axes.last() {
+            Some(&axis) if axis > input.rank() => Err(format!("there is no axis {axis} to share")),
+            _ => Ok(input.clone()),
+        },
+        LayerSpec::LayerNormalization(norm) => norm.row(input).map(|_| input.clone()),
+        LayerSpec::Normalization(norm) => norm.shape(input).map(|_| input.clone()),
+        LayerSpec::ChannelRescaling(rescaling) => {
+            let (channels, scales) = (last(input)?, rescaling.scale.len());
+            if channels != scales {
+                return Err(format!("{scales} scales are given for {channels} channels"));
+            }
             Ok(input.clone())
         }
         LayerSpec::Arrange(arrange) => {
@@ -329,7 +348,7 @@ fn merged(merge: Merge, inputs: &[&Shape]) -> Result<Shape, Rule> {
             Ok((*first).clone())
         }
         Merge::Concatenate { axis } => {
-            let axis = concatenate_axis(axis, first.rank())?;
+            let axis = axis_of_sample(axis, first.rank())?;
             let mut dims = first.dims().to_vec();
             for shape in rest {
                 let differs = |(index, (a, b)): (usize, (&usize, &usize))| index != axis && a != b;
@@ -347,11 +366,11 @@ fn merged(merge: Merge, inputs: &[&Shape]) -> Result<Shape, Rule> {
 }
 
 /// The axis of a sample (batch not counted) that Keras' `axis` means for samples of `rank`.
-pub(crate) fn concatenate_axis(axis: i32, rank: usize) -> Result<usize, Rule> {
+pub(crate) fn axis_of_sample(axis: i32, rank: usize) -> Result<usize, Rule> {
     let batched = rank as i64 + 1;
     let index = if axis < 0 { i64::from(axis) + batched } else { i64::from(axis) };
     if index == 0 {
-        return Err("the batch axis cannot be joined".to_owned());
+        return Err("the batch axis cannot be taken".to_owned());
     }
     if !(1..batched).contains(&index) {
         return Err(format!("there is no axis {axis}"));
@@ -452,6 +471,19 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         .into_iter()
         .flatten()
         .collect(),
+        LayerSpec::PRelu(prelu) => {
+            vec![parameter("alpha", prelu.shape(input), prelu.alpha_initializer)]
+        }
+        LayerSpec::LayerNormalization(norm) => {
+            let row = norm.row(input).expect("no fault was found");
+            let gamma = norm.scale.then(|| parameter("gamma", row.clone(), Ones));
+            let beta = norm.center.then(|| parameter("beta", row, Zeros));
+            [gamma, beta].into_iter().flatten().collect()
+        }
+        LayerSpec::Normalization(norm) if norm.statistics == NormalizationStatistics::Stored => {
+            let shape = norm.shape(input).expect("no fault was found");
+            vec![average("mean", shape.clone(), Zeros), average("variance", shape, Ones)]
+        }
         LayerSpec::Input(_)
         | LayerSpec::Pool1d(_)
         | LayerSpec::Pool2d(_)
@@ -463,6 +495,11 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         | LayerSpec::Activation(_)
         | LayerSpec::Arrange(_)
         | LayerSpec::Rescaling(_)
+        | LayerSpec::Identity
+        | LayerSpec::Softmax(_)
+        | LayerSpec::Normalization(_)
+        | LayerSpec::ChannelRescaling(_)
+        | LayerSpec::Noise(_)
         | LayerSpec::Merge(_) => Vec::new(),
     }
 }
@@ -473,19 +510,19 @@ pub(super) fn count_elements(others: usize, parameters: &[Parameter]) -> Option<
     parameters.iter().try_fold(others, add).filter(|&sum| sum <= MAX_PARAMETERS)
 }
 
+pub(super) fn finite(name: &str, value: f64) -> Result<(), Rule> {
+    if value.is_finite() { Ok(()) } else { Err(format!("{name} must be finite, not {value}")) }
+}
+
+pub(super) fn not_negative(name: &str, value: f64) -> Result<(), Rule> {
+    if value >= 0.0 { Ok(()) } else { Err(format!("{name} must not be negative, but is {value}")) }
+}
+
 /// What is wrong with a layer's own settings, whatever its input.
 pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
-    let finite = |name: &str, value: f64| {
-        if value.is_finite() { Ok(()) } else { Err(format!("{name} must be finite, not {value}")) }
-    };
-    let activation = |activation: super::Activation| match activation {
-        super::Activation::LeakyRelu { negative_slope: slope } => finite("the slope", slope),
-        super::Activation::Elu { alpha } => finite("alpha", alpha),
-        _ => Ok(()),
-    };
-    let l2 = |l2: f64| match l2 >= 0.0 {
-        true => finite("kernel_l2", l2),
-        false => Err(format!("kernel_l2 must not be negative, but is {l2}")),
+    let l2 = |l2: f64| {
+        not_negative("kernel_l2", l2)?;
+        finite("kernel_l2", l2)
     };
     let counts = |counts: &[usize], words: &str| match counts.contains(&0) {
         true => Err(format!("{words} must be 1 or more")),
@@ -496,13 +533,13 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
         LayerSpec::DepthwiseConv2d(conv) => {
             counts(&[conv.depth_multiplier], "depth_multiplier")?;
             l2(conv.kernel_l2)?;
-            activation(conv.activation)
+            conv.activation.check()
         }
         LayerSpec::SeparableConv2d(conv) => {
             counts(&[conv.filters, conv.depth_multiplier], "filters and depth_multiplier")?;
             l2(conv.depthwise_l2)?;
             l2(conv.pointwise_l2)?;
-            activation(conv.activation)
+            conv.activation.check()
         }
         LayerSpec::Conv2dTranspose(conv) => {
             counts(&[conv.filters], "filters")?;
@@ -511,7 +548,7 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
                 "kernel, strides and dilation",
             )?;
             l2(conv.kernel_l2)?;
-            activation(conv.activation)
+            conv.activation.check()
         }
         LayerSpec::Conv2d(conv) => {
             if conv.filters == 0 || conv.groups == 0 {
@@ -522,14 +559,14 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
                 return Err(format!("{filters} filters cannot be split into {groups} groups"));
             }
             l2(conv.kernel_l2)?;
-            activation(conv.activation)
+            conv.activation.check()
         }
         LayerSpec::Dense(dense) => {
             if dense.units == 0 {
                 return Err("units must be 1 or more".to_owned());
             }
             l2(dense.kernel_l2)?;
-            activation(dense.activation)
+            dense.activation.check()
         }
         LayerSpec::Dropout(dropout) if !(0.0..1.0).contains(&dropout.rate) => {
             Err(format!("the rate must be at least 0 and below 1, not {}", dropout.rate))
@@ -543,12 +580,22 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
             }
             Ok(())
         }
-        LayerSpec::Activation(function) => activation(*function),
+        LayerSpec::Activation(function) => function.check(),
         LayerSpec::Rescaling(rescaling) => {
             finite("scale", rescaling.scale)?;
             finite("offset", rescaling.offset)
         }
         LayerSpec::Arrange(arrange) => arrange.check(),
+        LayerSpec::PRelu(PRelu { shared_axes, .. }) => {
+            if !shared_axes.is_sorted_by(|a, b| a < b) || shared_axes.first() == Some(&0) {
+                return Err("shared axes must ascend from 1, the first of a sample".to_owned());
+            }
+            Ok(())
+        }
+        LayerSpec::LayerNormalization(norm) => norm.check(),
+        LayerSpec::Normalization(norm) => norm.check(),
+        LayerSpec::ChannelRescaling(rescaling) => rescaling.check(),
+        LayerSpec::Noise(noise) => noise.check(),
         LayerSpec::Input(_)
         | LayerSpec::Pool1d(_)
         | LayerSpec::Pool2d(_)
@@ -557,6 +604,8 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
         | LayerSpec::Flatten
         | LayerSpec::Reshape(_)
         | LayerSpec::Dropout(_)
+        | LayerSpec::Identity
+        | LayerSpec::Softmax(_)
         | LayerSpec::Merge(_) => Ok(()),
     }
 }

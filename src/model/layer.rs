@@ -1,6 +1,8 @@
 //! The layers: each a plain value with its hyper-parameters.
 
-use super::{Activation, Arrange, Initializer};
+use super::{
+    Activation, Arrange, ChannelRescaling, Initializer, LayerNormalization, Noise, Normalization,
+};
 use crate::tensor::Shape;
 
 /// One layer's kind and hyper-parameters. A closed set: a new kind does not compile until every
@@ -33,6 +35,15 @@ pub enum LayerSpec {
     /// Layers that only move values.
     Arrange(Arrange),
     Rescaling(Rescaling),
+    /// x
+    Identity,
+    Softmax(Softmax),
+    PRelu(PRelu),
+    LayerNormalization(LayerNormalization),
+    Normalization(Normalization),
+    ChannelRescaling(ChannelRescaling),
+    /// SpatialDropout, GaussianNoise, GaussianDropout, AlphaDropout.
+    Noise(Noise),
     /// Layers that join several inputs.
     Merge(Merge),
 }
@@ -67,6 +78,13 @@ impl LayerSpec {
             Self::Activation(_) => "activation",
             Self::Arrange(arrange) => arrange.kind(),
             Self::Rescaling(_) => "rescaling",
+            Self::Identity => "identity",
+            Self::Softmax(_) => "softmax",
+            Self::PRelu(_) => "prelu",
+            Self::LayerNormalization(_) => "layer_normalization",
+            Self::Normalization(_) => "normalization",
+            Self::ChannelRescaling(_) => "channel_rescaling",
+            Self::Noise(noise) => noise.kind(),
             Self::Merge(merge) => merge.kind(),
         }
     }
@@ -92,6 +110,13 @@ impl LayerSpec {
             | Self::BatchNormalization(_)
             | Self::Arrange(_)
             | Self::Rescaling(_)
+            | Self::Identity
+            | Self::Softmax(_)
+            | Self::PRelu(_)
+            | Self::LayerNormalization(_)
+            | Self::Normalization(_)
+            | Self::ChannelRescaling(_)
+            | Self::Noise(_)
             | Self::Merge(_) => Activation::Linear,
         }
     }
@@ -455,6 +480,42 @@ impl Default for BatchNormalization {
 pub struct Rescaling {
     pub scale: f64,
     pub offset: f64,
+}
+
+/// eˣ over its sum along one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    /// Counted as Keras does: 0 is the batch (refused), −1 the last axis.
+    pub axis: i32,
+}
+
+/// x where positive, else α·x, α being a parameter of the shape of a sample, with 1 for shared axes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PRelu {
+    pub alpha_initializer: Initializer,
+    /// Axes along which all values share an α, in ascending order; 1 is the first of a sample.
+    pub shared_axes: Vec<usize>,
+}
+
+impl Default for PRelu {
+    /// As in Keras: an α for each value, which starts at 0.
+    fn default() -> Self {
+        Self { alpha_initializer: Initializer::Zeros, shared_axes: Vec::new() }
+    }
+}
+
+impl PRelu {
+    /// For each axis of a sample of `rank` axes, whether α differs along it.
+    pub(crate) fn own_axes(&self, rank: usize) -> impl Iterator<Item = bool> {
+        (1..=rank).map(|axis| !self.shared_axes.contains(&axis))
+    }
+
+    /// The shape of α for samples of shape `input`.
+    pub(super) fn shape(&self, input: &Shape) -> Shape {
+        let own = self.own_axes(input.rank());
+        let dims = input.dims().iter().zip(own).map(|(&dim, own)| if own { dim } else { 1 });
+        Shape::new(dims.collect::<Vec<_>>())
+    }
 }
 
 /// Layers that join several inputs. But for `Concatenate` all have one shape, which is that of the

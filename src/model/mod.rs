@@ -11,6 +11,8 @@ mod graph;
 mod infer;
 mod initializer;
 mod layer;
+mod noise;
+mod normalization;
 mod parts;
 mod sequential;
 pub(crate) mod settings;
@@ -29,12 +31,16 @@ pub use cost::Cost;
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
 pub use infer::{Parameter, Window2d};
-pub(crate) use infer::{concatenate_axis, output_shape};
+pub(crate) use infer::{axis_of_sample, output_shape};
 pub use initializer::Initializer;
 pub use layer::{
     BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout,
-    GlobalPool1d, GlobalPool2d, LayerSpec, Merge, Padding, Padding1d, Pool1d, Pool2d, PoolKind,
-    Rescaling, SeparableConv2d,
+    GlobalPool1d, GlobalPool2d, LayerSpec, Merge, PRelu, Padding, Padding1d, Pool1d, Pool2d,
+    PoolKind, Rescaling, SeparableConv2d, Softmax,
+};
+pub use noise::Noise;
+pub use normalization::{
+    ChannelRescaling, LayerNormalization, Normalization, NormalizationStatistics,
 };
 pub use sequential::Sequential;
 pub use settings::SettingsError;

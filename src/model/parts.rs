@@ -1,11 +1,12 @@
 //! Layers that are made of others: what works on sequences works on images of height 1, a depthwise
 //! convolution has as many groups as channels, a separable one is two convolutions, one after the
-//! other. So each kernel is written once, and the layer gives the bits of its parts.
+//! other, a softmax over the last axis is the activation. So each kernel is written once, and the
+//! layer gives the bits of its parts.
 
-use super::infer::{Rule, image, single};
+use super::infer::{Rule, axis_of_sample, image, single};
 use super::{
     Activation, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, GlobalPool2d, LayerSpec, Padding,
-    Padding1d, Pool1d, Pool2d, SeparableConv2d, Window2d,
+    Padding1d, Pool1d, Pool2d, SeparableConv2d, Softmax, Window2d,
 };
 use crate::tensor::Shape;
 
@@ -29,8 +30,17 @@ impl LayerSpec {
                 let between = single(&depthwise, input)?;
                 Ok(vec![(depthwise, input.clone()), (conv.pointwise().into(), between)])
             }
+            Self::Softmax(softmax) if softmax.is_over_last(input)? => {
+                Ok(vec![(Activation::Softmax.into(), input.clone())])
+            }
             _ => Ok(vec![(self.clone(), input.clone())]),
         }
+    }
+}
+
+impl Softmax {
+    fn is_over_last(self, input: &Shape) -> Result<bool, Rule> {
+        Ok(axis_of_sample(self.axis, input.rank())? + 1 == input.rank())
     }
 }
 
@@ -151,7 +161,9 @@ impl Conv2dTranspose {
         if window.output != sizes {
             let [rows, columns] = window.output;
             return Err(format!(
-                "the convolution of the result, {height}×{width}, would give {rows}×{columns}: the                  output_padding must be less than the stride, and with `same` padding make up for                  an even kernel"
+                "the convolution of the result, {height}×{width}, would give {rows}×{columns}: the \
+                 output_padding must be less than the stride, and with `same` padding make up for \
+                 an even kernel"
             ));
         }
         Ok((conv, Shape::image(height, width, self.filters)))

@@ -3,7 +3,7 @@
 use super::{
     Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
     DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Graph, GraphBuilder, GraphError,
-    LayerSpec, NodeId, Pool1d, Pool2d, PoolKind, SeparableConv2d,
+    LayerNormalization, LayerSpec, NodeId, Pool1d, Pool2d, PoolKind, SeparableConv2d,
 };
 use crate::tensor::Shape;
 
@@ -159,6 +159,11 @@ impl Sequential {
 
     pub fn batch_normalization(self) -> Self {
         self.layer(BatchNormalization::default())
+    }
+
+    /// Layer normalisation over the last axis.
+    pub fn layer_normalization(self) -> Self {
+        self.layer(LayerNormalization::default())
     }
 
     pub fn activation(self, activation: Activation) -> Self {

@@ -4,14 +4,15 @@ use std::mem::take;
 use std::ops::Range;
 
 use super::forward::Shard;
-use super::plan::{Norm, Op, Step, Weights};
+use super::plan::{LayerNorm, Norm, Op, Step, Weights};
 use super::workspace::SHARD;
 use crate::kernels::reduce::{Plain, column_sums};
 use crate::kernels::{Isa, LANES, Operands};
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{self, BatchSums};
 use crate::ops::{
-    activation, add, arrange, conv2d, dense, dropout, global_pool2d, merge, pool2d, rescaling,
+    activation, add, arrange, conv2d, dense, dropout, global_pool2d, layer_normalization, merge,
+    noise, pool2d, prelu, rescaling, softmax, standardize,
 };
 use crate::tensor::Aligned;
 
@@ -156,6 +157,33 @@ impl Shard<'_> {
             Op::Rescaling(settings) => {
                 self.input_gradient(step, 0, |_, dx| rescaling::gradient(isa, dx, dy, *settings));
             }
+            Op::Softmax(geometry) => self.input_gradient(step, 0, |shard, dx| {
+                softmax::columns_gradient(isa, dx, dy, shard.value(step.output), *geometry);
+            }),
+            Op::PRelu { broadcast, alpha } => {
+                let mut scratch = take(&mut self.workspace.slopes[index]);
+                let x = self.value(step.inputs[0].value);
+                gradient.of(alpha, first, |dalpha| {
+                    prelu::alpha_gradient(isa, dalpha, &mut scratch, dy, x, samples, broadcast);
+                });
+                self.workspace.slopes[index] = scratch;
+                let [alpha, _] = &self.prepared.numbers[index];
+                self.input_gradient(step, 0, |shard, dx| {
+                    let x = shard.value(step.inputs[0].value);
+                    prelu::input_gradient(isa, dx, dy, x, alpha);
+                });
+            }
+            Op::LayerNormalization(norm) => self.row_norm_gradient(index, norm, dy, gradient),
+            Op::Standardize { invert, .. } => {
+                let [_, factor] = &self.prepared.numbers[index];
+                self.input_gradient(step, 0, |_, dx| {
+                    standardize::gradient(isa, dx, dy, factor, *invert);
+                });
+            }
+            Op::Noise { noise, .. } => self.input_gradient(step, 0, |shard, dx| {
+                let drawn = &shard.workspace.kept[index][..dy.len()];
+                noise::gradient(isa, *noise, dx, dy, drawn);
+            }),
             Op::Add => {
                 for input in 0..step.inputs.len() {
                     self.input_gradient(step, input, |_, dx| dx.copy_from_slice(dy));
@@ -245,6 +273,32 @@ impl Shard<'_> {
             }
             self.workspace.sums[index] = [dgamma, dbeta];
         }
+    }
+
+    fn row_norm_gradient(
+        &mut self,
+        index: usize,
+        norm: &LayerNorm,
+        dy: &[f32],
+        gradient: &mut ParameterGradient<'_>,
+    ) {
+        let step = &self.plan.steps[index];
+        let (isa, first, extents) =
+            (self.isa, step.first_for_parameters, [self.samples(), norm.rows]);
+        let kept = take(&mut self.workspace.kept[index]);
+        let (n, inverses) = kept.split_at(dy.len());
+        gradient.of_bias(norm.gamma.as_ref(), first, |dgamma| {
+            layer_normalization::gamma_gradient(isa, dgamma, dy, n, extents);
+        });
+        gradient.of_bias(norm.beta.as_ref(), first, |dbeta| {
+            layer_normalization::beta_gradient(isa, dbeta, dy, extents);
+        });
+        let gamma = norm.gamma.as_ref().map(|gamma| &self.parameters[gamma.range.clone()]);
+        let normalized = layer_normalization::Normalized { n, inverses, width: norm.width };
+        self.input_gradient(step, 0, |_, dx| {
+            layer_normalization::input_gradient(isa, dx, dy, normalized, gamma);
+        });
+        self.workspace.kept[index] = kept;
     }
 
     fn norm_gradient(&mut self, index: usize, norm: &Norm, dy: &[f32]) {

@@ -3,15 +3,15 @@
 use std::mem::take;
 use std::ops::Range;
 
-use super::plan::{Norm, Op, Plan, Step, Weights};
+use super::plan::{LayerNorm, Norm, Op, Plan, Step, Weights};
 use super::workspace::{Prepared, Workspace};
 use crate::kernels::{Isa, Normalization};
-use crate::model::PoolKind;
+use crate::model::{Noise, PoolKind};
 use crate::ops::batch_normalization::Scaling;
 use crate::ops::random::{Purpose, Stream};
 use crate::ops::{
-    activation, add, arrange, batch_normalization, conv2d, dense, dropout, global_pool2d, merge,
-    pool2d, rescaling,
+    activation, add, arrange, batch_normalization, conv2d, dense, dropout, global_pool2d,
+    layer_normalization, merge, noise, pool2d, prelu, rescaling, softmax, standardize,
 };
 
 /// Whether layers act as while training.
@@ -157,6 +157,20 @@ impl Shard<'_> {
             Op::Rescaling(settings) => {
                 rescaling::forward(isa, y, self.value(step.inputs[0].value), *settings);
             }
+            Op::Softmax(geometry) => {
+                softmax::columns(isa, y, self.value(step.inputs[0].value), *geometry);
+            }
+            Op::PRelu { .. } => {
+                let [alpha, _] = &self.prepared.numbers[index];
+                prelu::forward(isa, y, self.value(step.inputs[0].value), alpha);
+            }
+            Op::LayerNormalization(norm) => self.normalize_rows(index, step, y, norm),
+            Op::Standardize { invert, .. } => {
+                let [shift, factor] = &self.prepared.numbers[index];
+                let x = self.value(step.inputs[0].value);
+                standardize::forward(isa, y, x, [shift, factor], *invert);
+            }
+            Op::Noise { noise, channels } => self.disturb(index, step, y, *noise, *channels),
             Op::Add => match step.inputs.as_slice() {
                 [a, b] => {
                     let (a, b) = (self.value(a.value), self.value(b.value));
@@ -205,6 +219,39 @@ impl Shard<'_> {
         }
         let factors = &self.workspace.kept[index][..y.len()];
         dropout::apply(self.isa, y, self.value(step.inputs[0].value), factors);
+    }
+
+    fn disturb(&mut self, index: usize, step: &Step, y: &mut [f32], noise: Noise, channels: usize) {
+        let Mode::Training { seed, epoch } = self.mode else {
+            return y.copy_from_slice(self.value(step.inputs[0].value));
+        };
+        let length = self.plan.lengths[step.output];
+        let drawn = &mut self.workspace.kept[index][..y.len()];
+        for (&sample, drawn) in self.indices.iter().zip(drawn.chunks_exact_mut(length)) {
+            let stream =
+                Stream::new(seed, Purpose::Dropout, step.node as u32, epoch, sample as u64);
+            noise::draw(noise, drawn, channels, &stream);
+        }
+        let drawn = &self.workspace.kept[index][..y.len()];
+        noise::forward(self.isa, noise, y, self.value(step.inputs[0].value), drawn);
+    }
+
+    /// On the way to a way back, what is normalised is kept, and the inverse deviation of each row.
+    fn normalize_rows(&mut self, index: usize, step: &Step, y: &mut [f32], norm: &LayerNorm) {
+        let (isa, parameters) = (self.isa, self.parameters);
+        let LayerNorm { width, epsilon, .. } = *norm;
+        y.copy_from_slice(self.value(step.inputs[0].value));
+        if self.mode == Mode::Inference {
+            layer_normalization::normalize(isa, y, &mut [], width, epsilon);
+        } else {
+            let (n, inverses) = self.workspace.kept[index].split_at_mut(y.len());
+            layer_normalization::normalize(isa, y, inverses, width, epsilon);
+            n.copy_from_slice(y);
+        }
+        let part = |weights: &Weights| &parameters[weights.range.clone()];
+        let (gamma, beta) = (norm.gamma.as_ref().map(part), norm.beta.as_ref().map(part));
+        let affine = layer_normalization::Affine { gamma, beta };
+        layer_normalization::scale_and_shift(isa, y, affine, width);
     }
 
     fn normalize(&mut self, index: usize, step: &Step, y: &mut [f32], norm: &Norm) {

@@ -29,7 +29,10 @@ fn fold_activations(steps: &mut Vec<Step>, lengths: &mut [usize], named: &[usize
     let mut index = 0;
     while index < steps.len() {
         let is_activation = matches!(steps[index].op, Op::Activation);
-        let Some(maker) = is_activation.then(|| bare_maker(steps, index, named)).flatten() else {
+        let maker = is_activation.then(|| bare_maker(steps, index, named)).flatten();
+        // On its way back, a softmax reads its own result.
+        let able = |&maker: &usize| !matches!(steps[maker].op, Op::Softmax(_));
+        let Some(maker) = maker.filter(able) else {
             index += 1;
             continue;
         };

@@ -18,11 +18,11 @@ use super::reference::{
 };
 use crate::kernels::Isa;
 use crate::model::{
-    Activation, CompileSettings, Dense, Graph, GraphBuilder, Layer, LayerSpec, Loss, Node, NodeId,
-    Optimizer, Output, OutputLoss, Scores,
+    Activation, CompileSettings, Dense, Dropout, Graph, GraphBuilder, Layer, LayerSpec, Loss, Node,
+    NodeId, Noise, Optimizer, Output, OutputLoss, Scores,
 };
 use crate::ops::dropout;
-use crate::ops::random::{Purpose, Stream};
+use crate::ops::random::{self, Purpose, Stream};
 use crate::tensor::{Samples, Shape, Targets};
 
 /// Allowed of the largest gradient of a parameter. Small inputs of a normalization and saturated
@@ -96,26 +96,42 @@ fn scattered_targets(shape: &Shape, batch: usize, target: &Target) -> Targets {
     }
 }
 
-/// Which values each dropout keeps when the engine trains on these samples.
-fn kept(graph: &Graph, batch: usize) -> BTreeMap<NodeId, Vec<bool>> {
-    let mut kept = BTreeMap::new();
-    for node in (0..graph.nodes().len()).map(NodeId) {
-        let LayerSpec::Dropout(layer) = &graph.layer_of(node).spec else { continue };
-        let length = graph.shape(node).elements();
-        let mut factors = vec![0.0; batch * length];
-        for (sample, factors) in factors.chunks_exact_mut(length).enumerate() {
-            let (purpose, sample) = (Purpose::Dropout, number(sample, batch) as u64);
-            let stream = Stream::new(SEED, purpose, node.0 as u32, EPOCH, sample);
-            dropout::factors(factors, layer.rate, &stream);
-        }
-        kept.insert(node, factors.iter().map(|&factor| factor != 0.0).collect());
-    }
-    kept
-}
-
-/// What the engine does when it trains on these samples.
+/// What the engine does when it trains on these samples: which values each dropout keeps, and the
+/// numbers that noise is made of.
 fn training(case: &Case) -> Mode {
-    Mode::Training { kept: kept(&case.graph, case.batch) }
+    let Case { graph, batch, .. } = case;
+    let (mut kept, mut normals) = (BTreeMap::new(), BTreeMap::new());
+    for node in (0..graph.nodes().len()).map(NodeId) {
+        let shape = graph.shape(node);
+        let stream = |sample: usize| {
+            let (purpose, sample) = (Purpose::Dropout, number(sample, *batch) as u64);
+            Stream::new(SEED, purpose, node.0 as u32, EPOCH, sample)
+        };
+        let keeps = |rate: f64, length: usize| -> Vec<bool> {
+            let keep = move |word| random::uniform(word) >= rate as f32;
+            (0..*batch).flat_map(|sample| stream(sample).words().take(length).map(keep)).collect()
+        };
+        match graph.layer_of(node).spec {
+            LayerSpec::Dropout(Dropout { rate })
+            | LayerSpec::Noise(Noise::AlphaDropout { rate }) => {
+                kept.insert(node, keeps(rate, shape.elements()));
+            }
+            LayerSpec::Noise(Noise::SpatialDropout { rate }) => {
+                kept.insert(node, keeps(rate, *shape.dims().last().expect("channels")));
+            }
+            LayerSpec::Noise(_) => {
+                let drawn = |sample| {
+                    let stream = stream(sample);
+                    let words = (0..2 * shape.elements() as u64).map(move |at| stream.word(at));
+                    let words: Vec<u32> = words.collect();
+                    words.chunks_exact(2).map(|w| random::normal(w[0], w[1]).into()).collect()
+                };
+                normals.insert(node, (0..*batch).flat_map::<Vec<f64>, _>(drawn).collect());
+            }
+            _ => {}
+        }
+    }
+    Mode::Training { kept, normals }
 }
 
 /// Losses whose gradients by the outputs are those of Σ c·y: Σ (y − t)² / 2k where t = y − k·c. A large k
@@ -346,8 +362,9 @@ fn assert_gradients(case: &Case, objective: &Objective) -> Result<(), TestCaseEr
     if let Err(fault) = check(graph, &gradients, &problem.differences(6, 1), GRADIENT, doubt) {
         return Err(TestCaseError::fail(fault.to_string()));
     }
-    // Dropout is keyed by the node, and the nodes have moved.
-    let drops = graph.layers().iter().any(|layer| matches!(layer.spec, LayerSpec::Dropout(_)));
+    // Noise is keyed by the node, and the nodes have moved.
+    let by_chance = |spec: &LayerSpec| matches!(spec, LayerSpec::Dropout(_) | LayerSpec::Noise(_));
+    let drops = graph.layers().iter().any(|layer| by_chance(&layer.spec));
     if !drops {
         let mut engine = Engine::new(case, &for_input_less);
         engine.train();
@@ -425,6 +442,11 @@ proptest! {
 
     #[test]
     fn single_layers(case in cases(graphs::single_layers()), seed: u64) {
+        assert_case(&case, seed)?;
+    }
+
+    #[test]
+    fn normalizing_layers(case in cases(graphs::normalizing_layers()), seed: u64) {
         assert_case(&case, seed)?;
     }
 

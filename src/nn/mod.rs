@@ -10,6 +10,7 @@ mod gradient_tests;
 mod initialize;
 mod layout;
 mod model;
+mod numbers;
 mod plan;
 mod predict;
 mod proof;

@@ -6,13 +6,15 @@ use std::ops::Range;
 
 use super::fuse::fuse;
 use super::layout::Layout;
+use super::numbers::Numbers;
 use crate::model::{
-    Activation, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, PoolKind, Rescaling,
-    concatenate_axis,
+    Activation, ChannelRescaling, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, Noise,
+    Normalization, NormalizationStatistics, PoolKind, Rescaling, axis_of_sample,
 };
 use crate::ops::arrange::{Arrangement, Slot};
+use crate::ops::broadcast::Broadcast;
 use crate::ops::merge::Extreme;
-use crate::ops::{activation, conv2d, dense, global_pool2d, pool2d};
+use crate::ops::{activation, conv2d, dense, global_pool2d, pool2d, softmax};
 use crate::tensor::Shape;
 
 /// The steps of a graph in topological order.
@@ -93,22 +95,70 @@ pub(super) struct Input {
 /// convolution that it transposes.
 #[derive(Debug)]
 pub(super) enum Op {
-    Conv2d { geometry: Box<conv2d::Geometry>, kernel: Weights, bias: Option<Weights> },
-    Transposed { geometry: Box<conv2d::Geometry>, kernel: Weights, bias: Option<Weights> },
-    Dense { geometry: dense::Geometry, rows: usize, kernel: Weights, bias: Option<Weights> },
+    Conv2d {
+        geometry: Box<conv2d::Geometry>,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
+    Transposed {
+        geometry: Box<conv2d::Geometry>,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
+    Dense {
+        geometry: dense::Geometry,
+        rows: usize,
+        kernel: Weights,
+        bias: Option<Weights>,
+    },
     Pool2d(Box<pool2d::Geometry>),
-    GlobalPool2d { kind: PoolKind, geometry: global_pool2d::Geometry },
-    Dropout { rate: f64 },
+    GlobalPool2d {
+        kind: PoolKind,
+        geometry: global_pool2d::Geometry,
+    },
+    Dropout {
+        rate: f64,
+    },
     BatchNormalization(Norm),
     Activation,
     Arrange(Arrangement),
     Rescaling(Rescaling),
+    /// Down an axis that is not the last.
+    Softmax(softmax::Geometry),
+    PRelu {
+        broadcast: Broadcast,
+        alpha: Weights,
+    },
+    LayerNormalization(LayerNorm),
+    /// (x − shift) / factor, or the inverse x·factor + shift.
+    Standardize {
+        broadcast: Broadcast,
+        shift: Numbers,
+        factor: Numbers,
+        invert: bool,
+    },
+    /// Of so many channels.
+    Noise {
+        noise: Noise,
+        channels: usize,
+    },
     Add,
     Subtract,
     Multiply,
     Average,
     Extreme(Extreme),
     Concatenate(Vec<Slot>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct LayerNorm {
+    pub(super) gamma: Option<Weights>,
+    pub(super) beta: Option<Weights>,
+    pub(super) epsilon: f64,
+    /// Values of a row.
+    pub(super) width: usize,
+    /// Rows of a sample.
+    pub(super) rows: usize,
 }
 
 /// A parameter: its place, and whether training changes it.
@@ -143,7 +193,10 @@ impl Plan {
         for (node, applied) in graph.nodes().iter().enumerate() {
             let layer = &graph.layers()[applied.layer];
             let shape = graph.shape(NodeId(node));
-            let renames = matches!(layer.spec, LayerSpec::Flatten | LayerSpec::Reshape(_));
+            let renames = matches!(
+                layer.spec,
+                LayerSpec::Flatten | LayerSpec::Reshape(_) | LayerSpec::Identity
+            );
             if let (true, [input]) = (renames, applied.inputs.as_slice()) {
                 value_of.push(value_of[input.0]);
                 continue;
@@ -272,12 +325,17 @@ impl Op {
             | Self::Transposed { kernel, bias, .. }
             | Self::Dense { kernel, bias, .. } => (Some(kernel), bias.as_ref()),
             Self::BatchNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
+            Self::LayerNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
+            Self::PRelu { alpha, .. } => (Some(alpha), None),
             Self::Pool2d(_)
             | Self::GlobalPool2d { .. }
             | Self::Dropout { .. }
             | Self::Activation
             | Self::Arrange(_)
             | Self::Rescaling(_)
+            | Self::Softmax(_)
+            | Self::Standardize { .. }
+            | Self::Noise { .. }
             | Self::Add
             | Self::Subtract
             | Self::Multiply
@@ -344,7 +402,7 @@ fn operation(spec: &LayerSpec, input: &Shape, applied: &Applied<'_>, trainable: 
     let image = || input.as_image().expect("checked with the graph");
     let bias = |used: bool| used.then(|| weights.get("bias"));
     match spec {
-        LayerSpec::Input(_) | LayerSpec::Flatten | LayerSpec::Reshape(_) => {
+        LayerSpec::Input(_) | LayerSpec::Flatten | LayerSpec::Reshape(_) | LayerSpec::Identity => {
             unreachable!("it only names or renames a value")
         }
         LayerSpec::Conv1d(_)
@@ -403,6 +461,41 @@ fn operation(spec: &LayerSpec, input: &Shape, applied: &Applied<'_>, trainable: 
             Op::Arrange(Arrangement::new(&axes))
         }
         LayerSpec::Rescaling(rescaling) => Op::Rescaling(*rescaling),
+        LayerSpec::Softmax(softmax) => {
+            let axis = axis_of_sample(softmax.axis, input.rank()).expect("checked with the graph");
+            let columns = input.dims()[axis + 1..].iter().product();
+            Op::Softmax(softmax::Geometry { count: input.dims()[axis], columns })
+        }
+        LayerSpec::PRelu(prelu) => {
+            let own: Vec<bool> = prelu.own_axes(input.rank()).collect();
+            Op::PRelu { broadcast: Broadcast::new(input, &own), alpha: weights.get("alpha") }
+        }
+        LayerSpec::LayerNormalization(norm) => {
+            let row = &input.dims()[input.rank() - norm.trailing_axes..];
+            let width: usize = row.iter().product();
+            Op::LayerNormalization(LayerNorm {
+                gamma: weights.find("gamma"),
+                beta: weights.find("beta"),
+                epsilon: norm.epsilon,
+                width,
+                rows: input.elements() / width,
+            })
+        }
+        LayerSpec::Normalization(norm) => normalization(norm, input, weights),
+        LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset }) => {
+            let mut own = vec![false; input.rank()];
+            own[input.rank() - 1] = true;
+            Op::Standardize {
+                broadcast: Broadcast::new(input, &own),
+                shift: Numbers::given(offset),
+                factor: Numbers::given(scale),
+                invert: true,
+            }
+        }
+        LayerSpec::Noise(noise) => {
+            let channels = input.dims().last().copied().unwrap_or(1);
+            Op::Noise { noise: *noise, channels }
+        }
         LayerSpec::Merge(Merge::Add) => Op::Add,
         LayerSpec::Merge(Merge::Subtract) => Op::Subtract,
         LayerSpec::Merge(Merge::Multiply) => Op::Multiply,
@@ -410,7 +503,7 @@ fn operation(spec: &LayerSpec, input: &Shape, applied: &Applied<'_>, trainable: 
         LayerSpec::Merge(Merge::Maximum) => Op::Extreme(Extreme::Largest),
         LayerSpec::Merge(Merge::Minimum) => Op::Extreme(Extreme::Least),
         LayerSpec::Merge(Merge::Concatenate { axis }) => {
-            let axis = concatenate_axis(*axis, input.rank()).expect("checked with the graph");
+            let axis = axis_of_sample(*axis, input.rank()).expect("checked with the graph");
             let inner: usize = output.dims()[axis + 1..].iter().product();
             let stride = output.dims()[axis] * inner;
             let mut offset = 0;
@@ -422,6 +515,23 @@ fn operation(spec: &LayerSpec, input: &Shape, applied: &Applied<'_>, trainable: 
             Op::Concatenate(slots.collect())
         }
     }
+}
+
+fn normalization(norm: &Normalization, input: &Shape, weights: &LayerWeights<'_>) -> Op {
+    let mut own = norm.own_axes(input).expect("checked with the graph");
+    let (shift, factor) = match &norm.statistics {
+        NormalizationStatistics::Stored => (
+            Numbers::Stored(weights.get("mean").range),
+            Numbers::RootsOf(weights.get("variance").range),
+        ),
+        NormalizationStatistics::Given { mean, variance } => {
+            if mean.len() == 1 {
+                own.fill(false); // one for all
+            }
+            (Numbers::given(mean), Numbers::deviations(variance))
+        }
+    };
+    Op::Standardize { broadcast: Broadcast::new(input, &own), shift, factor, invert: norm.invert }
 }
 
 /// Decides for each output whether its loss and the activation before it are computed as one: where

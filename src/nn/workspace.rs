@@ -4,7 +4,7 @@ use super::plan::{Op, Plan, Step};
 use crate::kernels::LANES;
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{Moments, Scaling};
-use crate::ops::{conv2d, dense};
+use crate::ops::{conv2d, dense, prelu};
 use crate::tensor::Aligned;
 
 /// Samples in a shard, the unit of parallel work and of reduction: a constant, so that no result
@@ -24,8 +24,11 @@ pub(crate) struct Workspace {
     pub(super) argmax: Vec<Vec<u32>>,
     /// Per step: which cells won the windows of max pooling, fused with a convolution or not.
     pub(super) winners: Vec<Vec<u16>>,
-    /// Per step: the factors of dropout, or a sample's shares of average pooling.
+    /// Per step: the factors of dropout and what other noise was drawn, a sample's shares of average
+    /// pooling, or normalised rows and then the inverse deviation of each.
     pub(super) kept: Vec<Aligned>,
+    /// Per step: what adds up to the gradient of learned slopes.
+    pub(super) slopes: Vec<prelu::Scratch>,
     /// Per step: what a normalisation by the batch found in this shard.
     pub(super) moments: Vec<Moments>,
     /// Per step: the same on the way back, Σ dy·n and Σ dy.
@@ -82,11 +85,24 @@ impl Workspace {
             convolution: conv2d::Scratch::new(plan.convolutions(), training),
             kept: steps()
                 .map(|step| match &step.op {
-                    Op::Dropout { .. } => room(plan.lengths[step.output], training),
+                    Op::Dropout { .. } | Op::Noise { .. } => {
+                        room(plan.lengths[step.output], training)
+                    }
+                    Op::LayerNormalization(norm) => {
+                        room(plan.lengths[step.output] + norm.rows, training)
+                    }
                     Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Average => {
                         Aligned::zeros(plan.lengths[step.output])
                     }
                     _ => Aligned::default(),
+                })
+                .collect(),
+            slopes: steps()
+                .map(|step| match &step.op {
+                    Op::PRelu { broadcast, alpha } if training => {
+                        prelu::Scratch::new(broadcast.elements(), alpha.range.len())
+                    }
+                    _ => prelu::Scratch::default(),
                 })
                 .collect(),
             moments: steps().map(|step| Moments::new(norm(&step.op))).collect(),
@@ -108,6 +124,9 @@ impl Workspace {
 pub(crate) struct Prepared {
     /// Per step: the kernel as the input gradient, or a transposed convolution, reads it.
     pub(super) arranged: Vec<Aligned>,
+    /// Per step: the numbers for each value of a sample, where a layer has such: slopes, or shifts and
+    /// factors.
+    pub(super) numbers: Vec<[Aligned; 2]>,
     /// Per step: how a normalisation scales.
     pub(super) scalings: Vec<Scaling>,
     /// Per step: the sums over the batch on the way back, Σ dy·n and Σ dy, and the rows summed.
@@ -125,6 +144,7 @@ impl Prepared {
         let steps = || plan.steps.iter().map(channels);
         Self {
             arranged: arranged.collect(),
+            numbers: plan.steps.iter().map(|step| numbers(&step.op)).collect(),
             scalings: steps().map(Scaling::new).collect(),
             sums: steps()
                 .map(|channels| (std::array::from_fn(|_| vec![0.0; channels]), 0.0))
@@ -141,7 +161,16 @@ impl Prepared {
                 let variance = &parameters[norm.moving_variance.clone()];
                 self.scalings[index].set(mean, |channel| variance[channel], norm.epsilon);
             }
+            let [first, second] = &mut self.numbers[index];
             match &step.op {
+                Op::PRelu { broadcast, alpha } => {
+                    let alpha = &parameters[alpha.range.clone()];
+                    broadcast.expand(first, |place| alpha[place]);
+                }
+                Op::Standardize { broadcast, shift, factor, .. } => {
+                    broadcast.expand(first, |place| shift.get(parameters, place));
+                    broadcast.expand(second, |place| factor.get(parameters, place));
+                }
                 _ if arranged.is_empty() => {}
                 Op::Conv2d { geometry, kernel, .. } | Op::Transposed { geometry, kernel, .. } => {
                     conv2d::arrange_kernel(arranged, &parameters[kernel.range.clone()], geometry);
@@ -153,4 +182,14 @@ impl Prepared {
             }
         }
     }
+}
+
+/// Room for the numbers that `op` has for each value of a sample.
+fn numbers(op: &Op) -> [Aligned; 2] {
+    let [first, second] = match op {
+        Op::PRelu { broadcast, .. } => [broadcast.elements(), 0],
+        Op::Standardize { broadcast, .. } => [broadcast.elements(); 2],
+        _ => [0; 2],
+    };
+    [Aligned::zeros(first), Aligned::zeros(second)]
 }

@@ -1,7 +1,7 @@
 //! Losses of a shard: the sum over its samples, each a mean over the sample's elements, and the
 //! gradient of the batch's mean. Sums over samples are taken in f64 in the order of the samples.
 
-use super::activation::exponentials;
+use super::softmax::exponentials;
 use crate::kernels::{Isa, Kernel, LANES, Simd, math, scalar};
 use crate::model::Loss;
 use crate::tensor::Targets;

@@ -7,16 +7,22 @@ pub(crate) mod activation;
 pub(crate) mod add;
 pub(crate) mod arrange;
 pub(crate) mod batch_normalization;
+pub(crate) mod broadcast;
 pub(crate) mod conv2d;
 pub(crate) mod dense;
 pub(crate) mod dropout;
 pub(crate) mod global_pool2d;
+pub(crate) mod layer_normalization;
 pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod metric;
+pub(crate) mod noise;
 pub(crate) mod pool2d;
+pub(crate) mod prelu;
 pub(crate) mod random;
 pub(crate) mod rescaling;
+pub(crate) mod softmax;
+pub(crate) mod standardize;
 
 #[cfg(test)]
 mod tests;

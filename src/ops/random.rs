@@ -4,11 +4,14 @@
 //! to save, and the order in which numbers are asked for does not matter. `docs/DETERMINISM.md`
 //! says how another program can repeat them.
 
+use crate::kernels::scalar;
+
 /// What numbers are for. The values are part of the stated bits: append, never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Initialize = 0,
     Shuffle = 1,
+    /// And other noise while training.
     Dropout = 2,
     Probe = 3,
 }
@@ -87,6 +90,13 @@ pub(crate) fn truncated_normal(word: u32) -> f32 {
     // A product and a sum, each rounded: fused ones are slow where the compiler may not use them.
     let polynomial = |c: [f64; 6]| c.into_iter().rev().fold(0.0, |sum, c| sum * w + c);
     (v * polynomial(NUMERATOR) / polynomial(DENOMINATOR)) as f32
+}
+
+/// Two words as a number from the standard normal distribution: Box and Muller, "A note on the
+/// generation of random normal deviates" (1958).
+pub(crate) fn normal(first: u32, second: u32) -> f32 {
+    let [u, v] = [first, second].map(|word| (f64::from(word) + 0.5) / 4_294_967_296.0);
+    ((-2.0 * scalar::ln(u)).sqrt() * scalar::cos_of_half_turns(v)) as f32
 }
 
 /// The order of `n` samples in an epoch: 0 … n − 1 shuffled, by Fisher and Yates.

@@ -2,6 +2,7 @@
 
 use keepnet::format::to_bytes;
 use keepnet::{Graph, Layer, LayerSpec, NodeId, Output, Shape};
+use serde_json::Value;
 
 use crate::format_support::container::Container;
 use crate::format_support::refusal::{assert_says, container, damage, read, refusal};
@@ -17,15 +18,15 @@ fn refused(from: &str, to: &str, parts: &[&str]) {
 }
 
 /// The architecture of a file as JSON.
-fn architecture(file: &[u8]) -> serde_json::Value {
+fn architecture(file: &[u8]) -> Value {
     serde_json::from_slice(&Container::take_apart(file).section("architecture").payload).unwrap()
 }
 
-fn names(list: &serde_json::Value) -> Vec<&str> {
+fn names(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }
 
-fn numbers(list: &serde_json::Value) -> Vec<usize> {
+fn numbers(list: &Value) -> Vec<usize> {
     list.as_array().unwrap().iter().map(|item| item.as_u64().unwrap() as usize).collect()
 }
 
@@ -55,10 +56,34 @@ struct Parts {
     outputs: Vec<Output>,
 }
 
+/// Whether `docs/FORMAT.md` marks a layer, or its activation, as one of schema 2: specs in a table,
+/// activations in a list.
+fn is_marked(spec: &Value) -> bool {
+    let name = |value: &Value| match value.as_object() {
+        Some(object) => object.keys().next().expect("one member").clone(),
+        None => value.as_str().expect("a name").to_owned(),
+    };
+    let marked = |name: &str, in_table: bool| {
+        let lines = include_str!("../../docs/FORMAT.md").lines();
+        lines.filter(|line| line.starts_with('|') == in_table).any(|line| {
+            let marks = line.split('²').skip(1).filter_map(|rest| rest.strip_prefix('`'));
+            let mut names = marks.map(|rest| rest.trim_start_matches(['{', '"']));
+            let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+            names.any(|rest| rest.strip_prefix(name).is_some_and(ends))
+        })
+    };
+    let kind = name(spec);
+    let activation = &spec[&kind][if kind == "activation" { "function" } else { "activation" }];
+    marked(&kind, true) || (!activation.is_null() && marked(&name(activation), false))
+}
+
 #[test]
 fn f_42_schemas() {
     for file in written() {
-        assert_eq!(architecture(&file)["schema"], 1);
+        let architecture = architecture(&file);
+        let layers = architecture["layers"].as_array().expect("a list of layers");
+        let newer = layers.iter().any(|layer| is_marked(&layer["spec"]));
+        assert_eq!(architecture["schema"], if newer { 2 } else { 1 });
     }
     {
         let id = "architecture";

@@ -199,6 +199,51 @@ pub fn specs() -> impl Strategy<Value = LayerSpec> {
         arranges().prop_map(LayerSpec::Arrange),
         (finite(), finite())
             .prop_map(|(scale, offset)| LayerSpec::Rescaling(Rescaling { scale, offset })),
+        normalizing(),
+    ]
+}
+
+/// Layers that normalise, or disturb, or have slopes of their own.
+fn normalizing() -> impl Strategy<Value = LayerSpec> {
+    let rate = || 0.0..1.0;
+    let noise = prop_oneof![
+        rate().prop_map(|rate| Noise::SpatialDropout { rate }),
+        rate().prop_map(|deviation| Noise::GaussianNoise { deviation }),
+        rate().prop_map(|rate| Noise::GaussianDropout { rate }),
+        rate().prop_map(|rate| Noise::AlphaDropout { rate }),
+    ];
+    let rows = (1..3_usize, 1e-300..1.0, any::<bool>(), any::<bool>()).prop_map(
+        |(trailing_axes, epsilon, center, scale)| LayerNormalization {
+            trailing_axes,
+            epsilon,
+            center,
+            scale,
+        },
+    );
+    let statistics = prop_oneof![
+        Just(NormalizationStatistics::Stored),
+        (finite(), rate()).prop_map(|(mean, variance)| NormalizationStatistics::Given {
+            mean: vec![mean],
+            variance: vec![variance],
+        }),
+    ];
+    let axes = select(vec![vec![], vec![-1], vec![1], vec![-2, -1]]);
+    let known = (axes, statistics, any::<bool>())
+        .prop_map(|(axes, statistics, invert)| Normalization { axes, statistics, invert });
+    let rescaling = vec((finite(), finite()), 1..4).prop_map(|numbers| {
+        let (scale, offset) = numbers.into_iter().unzip();
+        ChannelRescaling { scale, offset }
+    });
+    let slopes = (initializers(), select(vec![vec![], vec![1], vec![1, 2]]))
+        .prop_map(|(alpha_initializer, shared_axes)| PRelu { alpha_initializer, shared_axes });
+    prop_oneof![
+        Just(LayerSpec::Identity),
+        (-3..4).prop_map(|axis| Softmax { axis }.into()),
+        noise.prop_map(LayerSpec::from),
+        rows.prop_map(LayerSpec::from),
+        known.prop_map(LayerSpec::from),
+        rescaling.prop_map(LayerSpec::from),
+        slopes.prop_map(LayerSpec::from),
     ]
 }
 
@@ -322,8 +367,34 @@ fn paddings() -> impl Strategy<Value = Padding> {
 fn activations() -> impl Strategy<Value = Activation> {
     use Activation::*;
     let plain = vec![Linear, Relu, Relu6, Selu, Gelu, Silu, Sigmoid, Tanh, Softplus, Softmax];
+    let newer = vec![
+        LogSoftmax,
+        Exponential,
+        Softsign,
+        HardSigmoid,
+        HardSigmoidKeras2,
+        HardSilu,
+        HardTanh,
+        Mish,
+        LogSigmoid,
+        GeluTanh,
+        TanhShrink,
+        SparsePlus,
+        SparseSigmoid,
+    ];
+    let share = || 0.0..8.0;
+    let limit = prop_oneof![share(), Just(f64::INFINITY)];
     prop_oneof![
         5 => select(plain),
+        2 => select(newer),
+        1 => (limit, share(), share()).prop_map(|(max_value, negative_slope, threshold)| {
+            ClippedRelu { max_value, negative_slope, threshold }
+        }),
+        1 => (0.1..8.0).prop_map(|alpha| Celu { alpha }),
+        1 => share().prop_map(|threshold| SoftShrink { threshold }),
+        1 => share().prop_map(|threshold| HardShrink { threshold }),
+        1 => (0.1..8.0).prop_map(|b| Squareplus { b }),
+        1 => (finite(), finite()).prop_map(|(threshold, value)| Threshold { threshold, value }),
         1 => finite().prop_map(|negative_slope| LeakyRelu { negative_slope }),
         1 => finite().prop_map(|alpha| Elu { alpha }),
     ]

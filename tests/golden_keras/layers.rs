@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use keepnet::{
-    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
-    DepthwiseConv2d, GlobalPool1d, GlobalPool2d, LayerSpec, Merge, Padding, Padding1d, Pool1d,
-    Pool2d, PoolKind, SeparableConv2d,
+    Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, GlobalPool1d, GlobalPool2d, LayerNormalization, LayerSpec, Merge,
+    Normalization, NormalizationStatistics, PRelu, Padding, Padding1d, Pool1d, Pool2d, PoolKind,
+    SeparableConv2d, Softmax,
 };
 use serde_json::Value;
 
@@ -142,8 +143,48 @@ fn spec(layer: &Value) -> LayerSpec {
             scale: flag("scale"),
         }
         .into(),
+        "LayerNormalization" => LayerNormalization {
+            trailing_axes: layer.get("axis").map_or(1, |axes| list(axes).len()),
+            epsilon: layer.get("epsilon").map_or(0.001, number),
+            center: flag("center"),
+            scale: flag("scale"),
+        }
+        .into(),
+        "Normalization" => normalization(layer).into(),
+        "PReLU" => {
+            let shared = layer.get("shared_axes").map(list).unwrap_or_default();
+            PRelu { shared_axes: shared.iter().map(whole).collect(), ..PRelu::default() }.into()
+        }
+        "Softmax" => Softmax { axis: layer.get("axis").map_or(-1, axis) }.into(),
+        "Rescaling" => {
+            ChannelRescaling { scale: numbers(&layer["scale"]), offset: numbers(&layer["offset"]) }
+                .into()
+        }
+        "Identity" => LayerSpec::Identity,
         _ => arrange(layer).into(),
     }
+}
+
+fn axis(value: &Value) -> i32 {
+    number(value) as i32
+}
+
+fn normalization(layer: &Value) -> Normalization {
+    let axes = match layer.get("axis") {
+        None => vec![-1],
+        Some(Value::Null) => Vec::new(),
+        Some(axes) => list(axes).iter().map(axis).collect(),
+    };
+    let given = |key: &str| match layer.get(key)? {
+        one if one.is_number() => Some(vec![number(one)]),
+        several => Some(numbers(several)),
+    };
+    let statistics = match (given("mean"), given("variance")) {
+        (Some(mean), Some(variance)) => NormalizationStatistics::Given { mean, variance },
+        _ => NormalizationStatistics::Stored,
+    };
+    let invert = layer.get("invert").and_then(Value::as_bool).unwrap_or(false);
+    Normalization { axes, statistics, invert }
 }
 
 fn check(case: &Value) {
@@ -243,68 +284,10 @@ fn merges() {
     cases.iter().for_each(check_merge);
 }
 
-fn activation(settings: &Value) -> Activation {
-    match text(&settings["class"]) {
-        "relu" => Activation::Relu,
-        "relu6" => Activation::Relu6,
-        "leaky_relu" => {
-            Activation::LeakyRelu { negative_slope: number(&settings["negative_slope"]) }
-        }
-        "elu" => Activation::Elu { alpha: number(&settings["alpha"]) },
-        "selu" => Activation::Selu,
-        "gelu" => Activation::Gelu,
-        "silu" => Activation::Silu,
-        "sigmoid" => Activation::Sigmoid,
-        "tanh" => Activation::Tanh,
-        "softplus" => Activation::Softplus,
-        other => panic!("no activation {other}"),
-    }
-}
-
-/// Allowed of one value of an activation or of its slope, relative to itself: 16 roundings of f32.
-const ACTIVATION: f64 = 1e-6;
-/// Allowed beside that of a value: nothing but in the tail of gelu, whose exponent magnifies
-/// roundings.
-const TAIL: f64 = 1e-15;
-/// Allowed beside that of a slope: of sigmoid and tanh it is computed from values near 1, whose rounding
-/// it carries; in that of gelu and silu terms cancel.
-const SLOPE: f64 = 1e-7;
-
-#[track_caller]
-fn assert_each(what: &str, points: &[f32], found: &[f32], expected: &[f64], beside: f64) {
-    assert_eq!(found.len(), expected.len());
-    for ((point, &found), &expected) in points.iter().zip(found).zip(expected) {
-        let error = (f64::from(found) - expected).abs();
-        let allowed = ACTIVATION * expected.abs() + beside;
-        assert!(error <= allowed, "{what} at {point}: {found}, Keras has {expected}");
-    }
-}
-
 #[test]
-fn activations() {
-    let file = json("activations.float64.json");
-    let points = tensor(&serde_json::json!({"values": file["points"]}));
-    let cases = list(&file["elementwise"]);
-    assert_eq!(cases.len(), 12);
-    for case in cases {
-        let function = activation(&case["activation"]);
-        let probed = Probed::new(&[points.len(), 1], function);
-        let parameters = BTreeMap::from([("x/kernel", points.clone())]);
-        let output = probed.output(&mut probed.model(&parameters));
-        assert_each(&format!("{function:?}"), &points, &output, &numbers(&case["values"]), TAIL);
-        let ones = vec![1.0; points.len()];
-        let gradients = probed.gradients(&mut probed.model(&parameters), &output, &ones);
-        let what = format!("derivative of {function:?}");
-        assert_each(&what, &points, &gradients["x/kernel"], &numbers(&case["derivatives"]), SLOPE);
-    }
-    for case in list(&file["softmax"]) {
-        let probed = Probed::new(&shape(&case["input"]), Activation::Softmax);
-        let parameters = BTreeMap::from([("x/kernel", tensor(&case["input"]))]);
-        let output = probed.output(&mut probed.model(&parameters));
-        assert_close("softmax", &output, &numbers(&case["output"]["values"]), OUTPUT);
-        let dy = tensor(&case["output_gradient"]);
-        let gradients = probed.gradients(&mut probed.model(&parameters), &output, &dy);
-        let expected = numbers(&case["gradient"]["values"]);
-        assert_close("gradient of softmax", &gradients["x/kernel"], &expected, VARIABLE);
-    }
+fn layers_that_normalize() {
+    let file = json("norms.float32.json");
+    let cases = list(&file["cases"]);
+    assert_eq!(cases.len(), 19);
+    cases.iter().for_each(check);
 }

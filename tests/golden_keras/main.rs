@@ -6,6 +6,7 @@
 //! ([`step::gradients`]); the gradient of an input shows where the input is a parameter
 //! ([`step::Probed`]).
 
+mod activations;
 mod functions;
 mod layers;
 mod networks;

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::activations::ActivationJson;
 use super::json::Real;
-use super::layers::{ActivationJson, InitializerJson, PaddingJson, twins};
+use super::layers::{InitializerJson, PaddingJson, twins};
 use crate::model::{Conv1d, Conv2dTranspose, DepthwiseConv2d, Padding1d, SeparableConv2d};
 
 #[derive(Debug, Serialize, Deserialize)]

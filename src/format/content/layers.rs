@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ContentError;
+use super::activations::ActivationJson;
 use super::convolutions::{
     Conv1dJson, Conv2dTransposeJson, DepthwiseConv2dJson, Padding1dJson, SeparableConv2dJson,
 };
@@ -10,8 +11,9 @@ use super::json::Real;
 use super::tensors::MAX_RANK;
 use crate::format::error::Fault;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv2d, Dense, Dropout, GlobalPool1d, GlobalPool2d,
-    Initializer, LayerSpec, Merge, Padding, Pool1d, Pool2d, PoolKind, Rescaling,
+    Arrange, BatchNormalization, ChannelRescaling, Conv2d, Dense, Dropout, GlobalPool1d,
+    GlobalPool2d, Initializer, LayerNormalization, LayerSpec, Merge, Noise, Normalization,
+    NormalizationStatistics, PRelu, Padding, Pool1d, Pool2d, PoolKind, Rescaling, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -90,6 +92,42 @@ pub(super) enum SpecJson {
         scale: Real,
         offset: Real,
     },
+    Identity,
+    Softmax {
+        axis: i32,
+    },
+    #[serde(rename = "prelu")]
+    PRelu {
+        alpha_initializer: InitializerJson,
+        shared_axes: Vec<usize>,
+    },
+    LayerNormalization {
+        trailing_axes: usize,
+        epsilon: Real,
+        center: bool,
+        scale: bool,
+    },
+    Normalization {
+        axes: Vec<i32>,
+        statistics: StatisticsJson,
+        invert: bool,
+    },
+    ChannelRescaling {
+        scale: Vec<Real>,
+        offset: Vec<Real>,
+    },
+    SpatialDropout {
+        rate: Real,
+    },
+    GaussianNoise {
+        deviation: Real,
+    },
+    GaussianDropout {
+        rate: Real,
+    },
+    AlphaDropout {
+        rate: Real,
+    },
     Add,
     Concatenate {
         axis: i32,
@@ -150,27 +188,17 @@ pub(super) enum SpecJson {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum PaddingJson {
-    Valid,
-    Same,
-    Explicit { top: usize, bottom: usize, left: usize, right: usize },
+pub(super) enum StatisticsJson {
+    Stored,
+    Given { mean: Vec<Real>, variance: Vec<Real> },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ActivationJson {
-    Linear,
-    Relu,
-    Relu6,
-    LeakyRelu { negative_slope: Real },
-    Elu { alpha: Real },
-    Selu,
-    Gelu,
-    Silu,
-    Sigmoid,
-    Tanh,
-    Softplus,
-    Softmax,
+pub(super) enum PaddingJson {
+    Valid,
+    Same,
+    Explicit { top: usize, bottom: usize, left: usize, right: usize },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -273,6 +301,36 @@ impl From<&LayerSpec> for SpecJson {
                 PoolKind::Max => Self::GlobalMaxPool1d { keep_dims },
                 PoolKind::Average => Self::GlobalAveragePool1d { keep_dims },
             },
+            LayerSpec::Identity => Self::Identity,
+            &LayerSpec::Softmax(Softmax { axis }) => Self::Softmax { axis },
+            LayerSpec::PRelu(PRelu { alpha_initializer, shared_axes }) => Self::PRelu {
+                alpha_initializer: (*alpha_initializer).into(),
+                shared_axes: shared_axes.clone(),
+            },
+            &LayerSpec::LayerNormalization(LayerNormalization {
+                trailing_axes,
+                epsilon,
+                center,
+                scale,
+            }) => Self::LayerNormalization { trailing_axes, epsilon: Real(epsilon), center, scale },
+            LayerSpec::Normalization(Normalization { axes, statistics, invert }) => {
+                Self::Normalization {
+                    axes: axes.clone(),
+                    statistics: statistics.into(),
+                    invert: *invert,
+                }
+            }
+            LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset }) => {
+                Self::ChannelRescaling { scale: reals(scale), offset: reals(offset) }
+            }
+            &LayerSpec::Noise(noise) => match noise {
+                Noise::SpatialDropout { rate } => Self::SpatialDropout { rate: Real(rate) },
+                Noise::GaussianNoise { deviation } => {
+                    Self::GaussianNoise { deviation: Real(deviation) }
+                }
+                Noise::GaussianDropout { rate } => Self::GaussianDropout { rate: Real(rate) },
+                Noise::AlphaDropout { rate } => Self::AlphaDropout { rate: Real(rate) },
+            },
             &LayerSpec::Merge(merge) => match merge {
                 Merge::Add => Self::Add,
                 Merge::Subtract => Self::Subtract,
@@ -346,7 +404,17 @@ impl SpecJson {
             | Self::MaxPool1d { .. }
             | Self::AveragePool1d { .. }
             | Self::GlobalMaxPool1d { .. }
-            | Self::GlobalAveragePool1d { .. } => 2,
+            | Self::GlobalAveragePool1d { .. }
+            | Self::Identity
+            | Self::Softmax { .. }
+            | Self::PRelu { .. }
+            | Self::LayerNormalization { .. }
+            | Self::Normalization { .. }
+            | Self::ChannelRescaling { .. }
+            | Self::SpatialDropout { .. }
+            | Self::GaussianNoise { .. }
+            | Self::GaussianDropout { .. }
+            | Self::AlphaDropout { .. } => 2,
         }
     }
 
@@ -434,6 +502,40 @@ impl SpecJson {
             Self::Rescaling { scale: Real(scale), offset: Real(offset) } => {
                 LayerSpec::Rescaling(Rescaling { scale, offset })
             }
+            Self::Identity => LayerSpec::Identity,
+            Self::Softmax { axis } => LayerSpec::Softmax(Softmax { axis }),
+            Self::PRelu { alpha_initializer, shared_axes } => {
+                let alpha_initializer = alpha_initializer.into();
+                LayerSpec::PRelu(PRelu { alpha_initializer, shared_axes })
+            }
+            Self::LayerNormalization { trailing_axes, epsilon: Real(epsilon), center, scale } => {
+                LayerSpec::LayerNormalization(LayerNormalization {
+                    trailing_axes,
+                    epsilon,
+                    center,
+                    scale,
+                })
+            }
+            Self::Normalization { axes, statistics, invert } => {
+                let statistics = statistics.into();
+                LayerSpec::Normalization(Normalization { axes, statistics, invert })
+            }
+            Self::ChannelRescaling { scale, offset } => {
+                let (scale, offset) = (numbers(scale), numbers(offset));
+                LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset })
+            }
+            Self::SpatialDropout { rate: Real(rate) } => {
+                LayerSpec::Noise(Noise::SpatialDropout { rate })
+            }
+            Self::GaussianNoise { deviation: Real(deviation) } => {
+                LayerSpec::Noise(Noise::GaussianNoise { deviation })
+            }
+            Self::GaussianDropout { rate: Real(rate) } => {
+                LayerSpec::Noise(Noise::GaussianDropout { rate })
+            }
+            Self::AlphaDropout { rate: Real(rate) } => {
+                LayerSpec::Noise(Noise::AlphaDropout { rate })
+            }
             Self::Add => LayerSpec::Merge(Merge::Add),
             Self::Concatenate { axis } => LayerSpec::Merge(Merge::Concatenate { axis }),
             Self::Subtract => LayerSpec::Merge(Merge::Subtract),
@@ -476,24 +578,34 @@ impl SpecJson {
     }
 }
 
-impl ActivationJson {
-    /// The least schema that can say this function.
-    fn schema(&self) -> u64 {
-        match self {
-            Self::Linear
-            | Self::Relu
-            | Self::Relu6
-            | Self::LeakyRelu { .. }
-            | Self::Elu { .. }
-            | Self::Selu
-            | Self::Gelu
-            | Self::Silu
-            | Self::Sigmoid
-            | Self::Tanh
-            | Self::Softplus
-            | Self::Softmax => 1,
+impl From<&NormalizationStatistics> for StatisticsJson {
+    fn from(statistics: &NormalizationStatistics) -> Self {
+        match statistics {
+            NormalizationStatistics::Stored => Self::Stored,
+            NormalizationStatistics::Given { mean, variance } => {
+                Self::Given { mean: reals(mean), variance: reals(variance) }
+            }
         }
     }
+}
+
+impl From<StatisticsJson> for NormalizationStatistics {
+    fn from(statistics: StatisticsJson) -> Self {
+        match statistics {
+            StatisticsJson::Stored => Self::Stored,
+            StatisticsJson::Given { mean, variance } => {
+                Self::Given { mean: numbers(mean), variance: numbers(variance) }
+            }
+        }
+    }
+}
+
+fn reals(numbers: &[f64]) -> Vec<Real> {
+    numbers.iter().copied().map(Real).collect()
+}
+
+fn numbers(reals: Vec<Real>) -> Vec<f64> {
+    reals.into_iter().map(|Real(number)| number).collect()
 }
 
 fn checked_rank(dims: Vec<usize>) -> Result<Shape, ContentError> {
@@ -538,20 +650,6 @@ macro_rules! twins {
 
 twins! {
     Padding = PaddingJson { Valid, Same, Explicit { top, bottom, left, right } }
-    Activation = ActivationJson {
-        Linear,
-        Relu,
-        Relu6,
-        LeakyRelu { negative_slope: Real },
-        Elu { alpha: Real },
-        Selu,
-        Gelu,
-        Silu,
-        Sigmoid,
-        Tanh,
-        Softplus,
-        Softmax,
-    }
     Initializer = InitializerJson { GlorotUniform, GlorotNormal, HeUniform, HeNormal, Zeros, Ones }
 }
 

@@ -1,6 +1,7 @@
 //! What a saved model holds, whichever form it has: a description, written as sections of text and
 //! records, and the tensors that the description calls for.
 
+mod activations;
 mod architecture;
 mod compile;
 mod convolutions;

@@ -74,6 +74,11 @@ impl<'j> Settings<'j> {
         self.map.get(setting).filter(|value| !value.is_null())
     }
 
+    /// Whether anything stands there, be it null.
+    pub(super) fn has(&self, setting: &str) -> bool {
+        self.map.contains_key(setting)
+    }
+
     /// The name under which something stands, of those that it has had; the first if under none.
     pub(super) fn first_of(&self, settings: [&'static str; 2]) -> &'static str {
         let [now, before] = settings;

@@ -6,7 +6,7 @@ use super::build::{Became, BuiltLayer};
 use super::error::KerasError;
 use super::report::Notice;
 use crate::bytes::Budget;
-use crate::model::{Graph, NamedTensor, Parameter};
+use crate::model::{Graph, LayerSpec, NamedTensor, Parameter};
 use crate::tensor::{DType, Tensor};
 use crate::wire::hdf5::{Array, Dataset, Group};
 
@@ -173,6 +173,18 @@ impl<'g> Weights<'g, '_> {
         place: &str,
         found: &mut Found<'f>,
     ) -> Result<(), KerasError> {
+        // Normalization keeps how many samples it has seen behind its mean and variance.
+        let is_counted = |place: &usize| {
+            let parameter = self.graph.parameters().get(*place);
+            let layer = parameter.and_then(|parameter| self.graph.layers().get(parameter.layer));
+            layer.is_some_and(|layer| matches!(layer.spec, LayerSpec::Normalization(_)))
+        };
+        let datasets = match datasets {
+            [rest @ .., _] if rest.len() == expected.len() && expected.iter().any(is_counted) => {
+                rest
+            }
+            all => all,
+        };
         if datasets.len() != expected.len() {
             return Err(KerasError::WeightCount {
                 layer: layer.to_owned(),

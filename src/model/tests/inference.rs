@@ -268,6 +268,97 @@ fn elementwise_layers_refuse() {
 }
 
 #[test]
+fn layers_that_normalize() {
+    let norm = |trailing_axes| LayerNormalization { trailing_axes, ..Default::default() };
+    assert_gives(norm(2), [4, 3, 2], [4, 3, 2]);
+    assert_needs(norm(1), [4, 3, 2], &[("gamma", &[2]), ("beta", &[2])]);
+    assert_needs(norm(3), [4, 3, 2], &[("gamma", &[4, 3, 2]), ("beta", &[4, 3, 2])]);
+    let bare = LayerNormalization { center: false, scale: false, ..norm(1) };
+    assert_needs(bare, [4, 3, 2], &[]);
+    let too_few = "layer `it` (layer_normalization) cannot take an input of shape 3: it normalises \
+                   over 2 axes, but there are 1";
+    assert_refuses(norm(2), [3], too_few);
+    let none = "layer `it` (layer_normalization): it must normalise over 1 axis or more";
+    assert_refuses(norm(0), [3], none);
+
+    let stored = |axes: &[i32]| Normalization {
+        axes: axes.to_vec(),
+        statistics: NormalizationStatistics::Stored,
+        invert: false,
+    };
+    assert_needs(stored(&[-1]), [4, 3, 2], &[("mean", &[2]), ("variance", &[2])]);
+    assert_needs(stored(&[1, -1]), [4, 3, 2], &[("mean", &[4, 2]), ("variance", &[4, 2])]);
+    assert_needs(stored(&[]), [4, 3, 2], &[("mean", &[]), ("variance", &[])]);
+    let known = |count: usize| Normalization {
+        statistics: NormalizationStatistics::Given {
+            mean: vec![0.5; count],
+            variance: vec![2.0; count],
+        },
+        ..stored(&[-1])
+    };
+    assert_needs(known(2), [4, 3, 2], &[]);
+    assert_needs(known(1), [4, 3, 2], &[]);
+    let cannot = "layer `it` (normalization) cannot take an input of shape 4×3×2:";
+    let refuses = |norm: Normalization, rule: &str| {
+        assert_refuses(norm, [4, 3, 2], &format!("{cannot} {rule}"));
+    };
+    refuses(stored(&[-1, 1]), "its axes must ascend");
+    refuses(stored(&[3, -1]), "its axes must ascend");
+    refuses(stored(&[0]), "the batch axis cannot be taken");
+    refuses(known(3), "3 means are given, but its axes are 2");
+}
+
+#[test]
+fn layers_of_several_numbers() {
+    let slopes =
+        |shared_axes: &[usize]| PRelu { shared_axes: shared_axes.to_vec(), ..PRelu::default() };
+    assert_gives(slopes(&[]), [4, 3, 2], [4, 3, 2]);
+    assert_needs(slopes(&[]), [4, 3, 2], &[("alpha", &[4, 3, 2])]);
+    assert_needs(slopes(&[1, 2]), [4, 3, 2], &[("alpha", &[1, 1, 2])]);
+    let missing =
+        "layer `it` (prelu) cannot take an input of shape 4×3: there is no axis 3 to share";
+    assert_refuses(slopes(&[3]), [4, 3], missing);
+    for axes in [[0, 1], [2, 1], [1, 1]] {
+        let rule = "layer `it` (prelu): shared axes must ascend from 1, the first of a sample";
+        assert_refuses(slopes(&axes), [4, 3], rule);
+    }
+    let channels = ChannelRescaling { scale: vec![1.0; 3], offset: vec![0.0; 3] };
+    assert_gives(channels.clone(), [4, 3], [4, 3]);
+    let others = "layer `it` (channel_rescaling) cannot take an input of shape 3×4: 3 scales are given \
+                  for 4 channels";
+    assert_refuses(channels, [3, 4], others);
+    let uneven = ChannelRescaling { scale: vec![1.0; 3], offset: vec![0.0; 2] };
+    let rule = "layer `it` (channel_rescaling): 3 scales are given, and 2 offsets";
+    assert_refuses(uneven, [4, 3], rule);
+    assert_gives(Softmax { axis: -2 }, [4, 3], [4, 3]);
+    let axis = "layer `it` (softmax) cannot take an input of shape 4×3: there is no axis 3";
+    assert_refuses(Softmax { axis: 3 }, [4, 3], axis);
+}
+
+#[test]
+fn settings_of_activations_and_noise() {
+    let refused = |spec: LayerSpec, rule: &str| {
+        let kind = spec.kind();
+        assert_refuses(spec, [4], &format!("layer `it` ({kind}): {rule}"));
+    };
+    let (max_value, negative_slope, threshold) = (f64::INFINITY, 0.0, 0.0);
+    assert_gives(Activation::ClippedRelu { max_value, negative_slope, threshold }, [4], [4]);
+    let clipped = Activation::ClippedRelu { max_value, negative_slope, threshold: -1.0 };
+    refused(clipped.into(), "the threshold must not be negative, but is -1");
+    let clipped = Activation::ClippedRelu { max_value: f64::NAN, negative_slope, threshold };
+    refused(clipped.into(), "max_value must not be negative, but is NaN");
+    refused(Activation::Celu { alpha: 1e-60 }.into(), "alpha must not be 0");
+    refused(Activation::Squareplus { b: 0.0 }.into(), "b must be above 0, not 0");
+    let endless = Activation::SoftShrink { threshold: f64::INFINITY };
+    refused(endless.into(), "the threshold must be finite, not inf");
+    let rule = "the rate must be at least 0 and below 1, not 1";
+    refused(Noise::AlphaDropout { rate: 1.0 }.into(), rule);
+    refused(Noise::SpatialDropout { rate: 1.0 }.into(), rule);
+    let rule = "the deviation must not be negative, but is -1";
+    refused(Noise::GaussianNoise { deviation: -1.0 }.into(), rule);
+}
+
+#[test]
 fn arranges() {
     assert_gives(Arrange::ZeroPadding2d([1, 2, 3, 4]), [5, 6, 7], [8, 13, 7]);
     assert_gives(Arrange::ZeroPadding1d([1, 2]), [5, 6], [8, 6]);
@@ -395,7 +486,7 @@ fn merges_refuse() {
         ),
     );
     for axis in [0, -3] {
-        join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be joined");
+        join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be taken");
     }
     for axis in [3, -4, i32::MIN, i32::MAX] {
         join(axis, &[&[2, 3], &[2, 3]], &format!("2×3, 2×3: there is no axis {axis}"));

@@ -21,6 +21,42 @@ pub(super) fn activate(activation: Activation, x: &ArrayD<f64>) -> ArrayD<f64> {
         Activation::Sigmoid => Box::new(sigmoid),
         Activation::Tanh => Box::new(f64::tanh),
         Activation::Softplus => Box::new(softplus),
+        Activation::LogSoftmax => return softmax(x).mapv(f64::ln),
+        Activation::ClippedRelu { max_value, negative_slope, threshold } => Box::new(move |x| {
+            if x < threshold { negative_slope * (x - threshold) } else { x.min(max_value) }
+        }),
+        Activation::Exponential => Box::new(f64::exp),
+        Activation::Softsign => Box::new(|x| x / (1.0 + x.abs())),
+        Activation::HardSigmoid => Box::new(|x| (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+        Activation::HardSigmoidKeras2 => Box::new(|x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
+        Activation::HardSilu => Box::new(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+        Activation::HardTanh => Box::new(|x| x.clamp(-1.0, 1.0)),
+        Activation::Mish => Box::new(|x| x * softplus(x).tanh()),
+        Activation::LogSigmoid => Box::new(|x| -softplus(-x)),
+        Activation::Celu { alpha } => {
+            Box::new(move |x| if x < 0.0 { alpha * (x / alpha).exp_m1() } else { x })
+        }
+        Activation::GeluTanh => Box::new(|x| {
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+            0.5 * x * (1.0 + u.tanh())
+        }),
+        Activation::SoftShrink { threshold } => {
+            Box::new(move |x| x.signum() * (x.abs() - threshold).max(0.0))
+        }
+        Activation::HardShrink { threshold } => {
+            Box::new(move |x| if x.abs() > threshold { x } else { 0.0 })
+        }
+        Activation::TanhShrink => Box::new(|x| x - x.tanh()),
+        Activation::Squareplus { b } => Box::new(move |x| (x + (x * x + b).sqrt()) / 2.0),
+        Activation::SparsePlus => Box::new(|x| match x {
+            x if x <= -1.0 => 0.0,
+            x if x >= 1.0 => x,
+            x => (x + 1.0).powi(2) / 4.0,
+        }),
+        Activation::SparseSigmoid => Box::new(|x| ((x + 1.0) / 2.0).clamp(0.0, 1.0)),
+        Activation::Threshold { threshold, value } => {
+            Box::new(move |x| if x > threshold { x } else { value })
+        }
     };
     x.mapv(function)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Mode, Objective, Target};
-use crate::model::{Graph, LayerSpec, Loss, NodeId, Parameter};
+use crate::model::{Graph, LayerSpec, Loss, NodeId, Noise, Parameter};
 use crate::tensor::Shape;
 
 /// A graph, and numbers to run it with.
@@ -47,14 +47,25 @@ impl Case {
     /// In training, each dropout keeping half of the values.
     pub(crate) fn training(&self, seed: u64) -> Mode {
         let mut random = Random::new(seed);
-        let mut kept = BTreeMap::new();
+        let (mut kept, mut normals) = (BTreeMap::new(), BTreeMap::new());
         for node in (0..self.graph.nodes().len()).map(NodeId) {
-            if let LayerSpec::Dropout(_) = self.graph.layer_of(node).spec {
-                let length = self.batch * self.graph.shape(node).elements();
-                kept.insert(node, (0..length).map(|_| random.fraction() < 0.5).collect());
+            let shape = self.graph.shape(node);
+            let length = self.batch * shape.elements();
+            match self.graph.layer_of(node).spec {
+                LayerSpec::Dropout(_) | LayerSpec::Noise(Noise::AlphaDropout { .. }) => {
+                    kept.insert(node, (0..length).map(|_| random.fraction() < 0.5).collect());
+                }
+                LayerSpec::Noise(Noise::SpatialDropout { .. }) => {
+                    let length = self.batch * shape.dims().last().expect("an axis of channels");
+                    kept.insert(node, (0..length).map(|_| random.fraction() < 0.5).collect());
+                }
+                LayerSpec::Noise(_) => {
+                    normals.insert(node, values(length, 0.0, 2.0, &mut random));
+                }
+                _ => {}
             }
         }
-        Mode::Training { kept }
+        Mode::Training { kept, normals }
     }
 
     /// Σ c·y with c drawn from `seed`.
@@ -159,7 +170,7 @@ fn parameter(parameter: &Parameter, random: &mut Random) -> Vec<f64> {
             let fan_in: usize = dims[..dims.len() - 1].iter().product();
             (0.0, (3.0 / fan_in as f64).sqrt()) // of variance 1 / fan in: results stay near 1
         }
-        "gamma" | "moving_variance" => (1.0, 0.5),
+        "gamma" | "moving_variance" | "variance" => (1.0, 0.5),
         _ => (0.0, 0.5),
     };
     values(count, middle, spread, random)

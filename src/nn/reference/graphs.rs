@@ -6,10 +6,11 @@ use proptest::sample::{Index, select};
 
 use super::{Case, Mode, Problem};
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
-    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss,
-    Merge, NodeId, Padding, Padding1d, Pool1d, Pool2d, PoolKind, Rescaling, SeparableConv2d,
-    Sequential,
+    Activation, Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose,
+    Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Graph, GraphBuilder,
+    LayerNormalization, LayerSpec, Loss, Merge, NodeId, Noise, Normalization,
+    NormalizationStatistics, PRelu, Padding, Padding1d, Pool1d, Pool2d, PoolKind, Rescaling,
+    SeparableConv2d, Sequential, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -107,7 +108,17 @@ fn pair(range: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = [usize;
     [range.clone(), range]
 }
 
-/// Every activation.
+/// Activations that no network should be made of: they jump, where f32 and f64 decide otherwise, or
+/// leave the range of f32.
+fn wild_activation() -> impl Strategy<Value = Activation> {
+    select(vec![
+        Activation::Exponential,
+        Activation::HardShrink { threshold: 0.5 },
+        Activation::Threshold { threshold: 0.5, value: -0.25 },
+    ])
+}
+
+/// Every other activation.
 pub(crate) fn activation() -> impl Strategy<Value = Activation> {
     select(vec![
         Activation::Linear,
@@ -124,6 +135,23 @@ pub(crate) fn activation() -> impl Strategy<Value = Activation> {
         Activation::Tanh,
         Activation::Softplus,
         Activation::Softmax,
+        Activation::LogSoftmax,
+        Activation::ClippedRelu { max_value: 1.5, negative_slope: 0.0, threshold: 0.0 },
+        Activation::ClippedRelu { max_value: f64::INFINITY, negative_slope: 0.2, threshold: 0.5 },
+        Activation::Softsign,
+        Activation::HardSigmoid,
+        Activation::HardSigmoidKeras2,
+        Activation::HardSilu,
+        Activation::HardTanh,
+        Activation::Mish,
+        Activation::LogSigmoid,
+        Activation::Celu { alpha: 0.7 },
+        Activation::GeluTanh,
+        Activation::SoftShrink { threshold: 0.5 },
+        Activation::TanhShrink,
+        Activation::Squareplus { b: 4.0 },
+        Activation::SparsePlus,
+        Activation::SparseSigmoid,
     ])
 }
 
@@ -279,12 +307,31 @@ pub(crate) fn derived_convolutions() -> impl Strategy<Value = Graph> {
 /// A layer of any kind that takes one input of any shape.
 fn shapeless() -> impl Strategy<Value = LayerSpec> {
     prop_oneof![
-        Just(LayerSpec::Flatten),
-        dense().prop_map(LayerSpec::from),
-        select(vec![0.0, 0.25, 0.5]).prop_map(|rate| Dropout { rate }.into()),
-        batch_normalization().prop_map(LayerSpec::from),
-        activation().prop_map(LayerSpec::from),
-        Just(Rescaling { scale: -0.5, offset: 0.25 }.into()),
+        1 => Just(LayerSpec::Flatten),
+        1 => dense().prop_map(LayerSpec::from),
+        1 => select(vec![0.0, 0.25, 0.5]).prop_map(|rate| Dropout { rate }.into()),
+        1 => batch_normalization().prop_map(LayerSpec::from),
+        1 => activation().prop_map(LayerSpec::from),
+        1 => Just(Rescaling { scale: -0.5, offset: 0.25 }.into()),
+        2 => normalizing(),
+    ]
+}
+
+/// A layer that normalises or disturbs, or has slopes of its own.
+fn normalizing() -> impl Strategy<Value = LayerSpec> {
+    prop_oneof![
+        Just(LayerSpec::Identity),
+        noise().prop_map(LayerSpec::from),
+        (1..3_usize, any::<bool>(), any::<bool>()).prop_map(|(trailing_axes, center, scale)| {
+            LayerNormalization { trailing_axes, epsilon: 0.1, center, scale }.into()
+        }),
+        select(vec![-1, 1, 2]).prop_map(|axis| Softmax { axis }.into()),
+        normalization().prop_map(LayerSpec::from),
+        select(vec![vec![], vec![1], vec![2], vec![1, 2]]).prop_map(|shared_axes| PRelu {
+            shared_axes,
+            ..PRelu::default()
+        }
+        .into()),
     ]
 }
 
@@ -321,6 +368,32 @@ pub(crate) fn arranges() -> impl Strategy<Value = Graph> {
         .prop_filter_map("a layer that leaves something", |(arrange, shape)| {
             single(shape, arrange.into())
         })
+}
+
+fn noise() -> impl Strategy<Value = Noise> {
+    select(vec![
+        Noise::SpatialDropout { rate: 0.25 },
+        Noise::GaussianNoise { deviation: 0.5 },
+        Noise::GaussianDropout { rate: 0.25 },
+        Noise::AlphaDropout { rate: 0.25 },
+    ])
+}
+
+fn normalization() -> impl Strategy<Value = Normalization> {
+    let axes = select(vec![vec![], vec![-1], vec![1], vec![1, -1]]);
+    let given = NormalizationStatistics::Given { mean: vec![0.25], variance: vec![0.5] };
+    (axes, select(vec![NormalizationStatistics::Stored, given]), any::<bool>())
+        .prop_map(|(axes, statistics, invert)| Normalization { axes, statistics, invert })
+}
+
+/// One number of each for each channel of the shape.
+fn channel_rescaling() -> impl Strategy<Value = Graph> {
+    shape().prop_map(|shape| {
+        let channels = *shape.dims().last().expect("an axis of channels");
+        let scale = (0..channels).map(|channel| 0.5 + channel as f64).collect();
+        let offset = (0..channels).map(|channel| 0.25 * channel as f64).collect();
+        single(shape, ChannelRescaling { scale, offset }.into()).expect("one of each")
+    })
 }
 
 /// A layer of any kind that takes one image.
@@ -363,6 +436,25 @@ pub(crate) fn poolings() -> impl Strategy<Value = Graph> {
         .prop_filter_map("a window inside the image", |(shape, spec)| single(shape, spec))
 }
 
+/// One layer that normalises or disturbs, or has slopes of its own; some behind an activation, some
+/// before one, which may become one step with it.
+pub(crate) fn normalizing_layers() -> impl Strategy<Value = Graph> {
+    let ends = || prop::option::of(activation());
+    prop_oneof![
+        5 => (shape(), ends(), normalizing(), ends()).prop_filter_map(
+            "a layer that takes the shape",
+            |(shape, before, spec, behind)| {
+                let mut chain = Sequential::new(shape);
+                for spec in [before.map(Into::into), Some(spec), behind.map(Into::into)] {
+                    chain = spec.into_iter().fold(chain, Sequential::layer);
+                }
+                chain.graph().ok()
+            }
+        ),
+        1 => channel_rescaling(),
+    ]
+}
+
 /// One layer of any kind.
 pub(crate) fn single_layers() -> impl Strategy<Value = Graph> {
     let fits = "a layer that takes the shape";
@@ -374,12 +466,14 @@ pub(crate) fn single_layers() -> impl Strategy<Value = Graph> {
     prop_oneof![
         3 => convolutions(),
         2 => poolings(),
-        3 => (shape(), shapeless()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
+        5 => (shape(), shapeless()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
         1 => (image(), visual()).prop_filter_map(fits, |(shape, spec)| single(shape, spec)),
         1 => reshape,
         2 => sequences(),
         2 => derived_convolutions(),
         1 => arranges(),
+        1 => (shape(), wild_activation())
+            .prop_filter_map(fits, |(shape, function)| single(shape, function.into())),
         1 => merges(),
     ]
 }

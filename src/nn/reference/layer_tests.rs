@@ -47,7 +47,7 @@ fn run(
 }
 
 fn training() -> Mode {
-    Mode::Training { kept: BTreeMap::new() }
+    Mode::Training { kept: BTreeMap::new(), normals: BTreeMap::new() }
 }
 
 const NINE: [f64; 9] = [1., 2., 3., 4., 5., 6., 7., 8., 9.];
@@ -377,7 +377,7 @@ fn dropout() {
     let x: &[f64] = &[4., 8., 12., 16.];
     assert_close(&run(&graph, 2, Mode::Inference, &[], &[x])[0], x);
     let kept = BTreeMap::from([(NodeId(1), vec![true, false, false, true])]);
-    let dropped = run(&graph, 2, Mode::Training { kept }, &[], &[x]);
+    let dropped = run(&graph, 2, Mode::Training { kept, normals: BTreeMap::new() }, &[], &[x]);
     assert_close(&dropped[0], &[5., 0., 0., 20.]);
     let all = Sequential::new([2]).layer(Dropout { rate: 0.0 }).graph().expect("sound");
     assert_close(&run(&all, 2, training(), &[], &[x])[0], x);

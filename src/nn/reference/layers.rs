@@ -6,8 +6,9 @@ use ndarray::{Array4, ArrayD, ArrayViewD, Axis, Ix2, Ix4, concatenate};
 
 use super::activations::activate;
 use crate::model::{
-    Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, LayerSpec,
-    Merge, Padding, Padding1d, Pool1d, Pool2d, PoolKind,
+    Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose,
+    DepthwiseConv2d, LayerNormalization, LayerSpec, Merge, Normalization, NormalizationStatistics,
+    Padding, Padding1d, Pool1d, Pool2d, PoolKind, Softmax,
 };
 
 /// A layer's parameters, by name.
@@ -59,6 +60,30 @@ pub(super) fn stateless(spec: &LayerSpec, inputs: &[&ArrayD<f64>], own: &Own) ->
         LayerSpec::Activation(activation) => activate(*activation, x),
         LayerSpec::Arrange(arrange) => arranged(arrange, x),
         LayerSpec::Rescaling(rescaling) => x.mapv(|x| x * rescaling.scale + rescaling.offset),
+        LayerSpec::Identity => x.clone(),
+        LayerSpec::Softmax(Softmax { axis }) => {
+            let axis = Axis(axis_of(*axis, x.ndim()));
+            let mut y = x.mapv(f64::exp);
+            for mut lane in y.lanes_mut(axis) {
+                let sum = lane.sum();
+                lane.mapv_inplace(|power| power / sum);
+            }
+            y
+        }
+        LayerSpec::PRelu(_) => {
+            let alpha = own["alpha"].broadcast(&x.shape()[1..]).expect("1 or the same");
+            let slope = |x: f64, alpha: &f64| if x < 0.0 { alpha * x } else { x };
+            ndarray::Zip::from(x)
+                .and(alpha.broadcast(x.shape()).expect("the same for each sample"))
+                .map_collect(|&x, alpha| slope(x, alpha))
+        }
+        LayerSpec::LayerNormalization(norm) => layer_normalization(norm, x, own),
+        LayerSpec::Normalization(norm) => normalization(norm, x, own),
+        LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset }) => {
+            let (scale, offset) =
+                (ndarray::arr1(scale).into_dyn(), ndarray::arr1(offset).into_dyn());
+            x * &scale + &offset
+        }
         LayerSpec::Merge(Merge::Add) => folded(inputs, |a, b| a + b),
         LayerSpec::Merge(Merge::Subtract) => inputs[0] - inputs[1],
         LayerSpec::Merge(Merge::Multiply) => folded(inputs, |a, b| a * b),
@@ -66,15 +91,78 @@ pub(super) fn stateless(spec: &LayerSpec, inputs: &[&ArrayD<f64>], own: &Own) ->
         LayerSpec::Merge(Merge::Maximum) => folded(inputs, larger),
         LayerSpec::Merge(Merge::Minimum) => folded(inputs, |a, b| -larger(-a, -b)),
         LayerSpec::Merge(Merge::Concatenate { axis }) => {
-            let from_end = i32::try_from(x.ndim()).expect("few axes") + axis;
-            let axis = if *axis < 0 { from_end } else { *axis };
             let views: Vec<ArrayViewD<'_, f64>> = inputs.iter().map(|x| x.view()).collect();
-            concatenate(Axis(axis as usize), &views).expect("shapes that fit")
+            concatenate(Axis(axis_of(*axis, x.ndim())), &views).expect("shapes that fit")
         }
-        LayerSpec::Input(_) | LayerSpec::Dropout(_) | LayerSpec::BatchNormalization(_) => {
-            unreachable!("not stateless")
-        }
+        LayerSpec::Input(_)
+        | LayerSpec::Dropout(_)
+        | LayerSpec::Noise(_)
+        | LayerSpec::BatchNormalization(_) => unreachable!("not stateless"),
     }
+}
+
+/// The axis, counted with the batch, of an array of `rank` axes.
+fn axis_of(axis: i32, rank: usize) -> usize {
+    let from_end = i32::try_from(rank).expect("few axes") + axis;
+    (if axis < 0 { from_end } else { axis }) as usize
+}
+
+fn layer_normalization(norm: &LayerNormalization, x: &ArrayD<f64>, own: &Own) -> ArrayD<f64> {
+    let width: usize = x.shape()[x.ndim() - norm.trailing_axes..].iter().product();
+    let parameter = |name: &str, index: usize, default: f64| {
+        own.get(name).map_or(default, |values| values.iter().nth(index).copied().expect("a row"))
+    };
+    let values: Vec<f64> = x.iter().copied().collect();
+    let rows = values.chunks_exact(width).flat_map(|row| {
+        let mean = row.iter().sum::<f64>() / width as f64;
+        let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
+        let deviation = (variance + norm.epsilon).sqrt();
+        row.iter().enumerate().map(move |(index, x)| (index, (x - mean) / deviation))
+    });
+    let y =
+        rows.map(|(index, n)| n * parameter("gamma", index, 1.0) + parameter("beta", index, 0.0));
+    ArrayD::from_shape_vec(x.shape(), y.collect()).expect("as many")
+}
+
+fn normalization(norm: &Normalization, x: &ArrayD<f64>, own: &Own) -> ArrayD<f64> {
+    // Each has 1 along the axes that it has no numbers of its own for.
+    let kept: Vec<usize> = norm.axes.iter().map(|&axis| axis_of(axis, x.ndim())).collect();
+    let spread = |values: Vec<f64>| {
+        let dims = x.shape().iter().enumerate();
+        let own = |axis: usize| kept.contains(&axis) && values.len() > 1;
+        let dims: Vec<usize> = dims.map(|(axis, &dim)| if own(axis) { dim } else { 1 }).collect();
+        ArrayD::from_shape_vec(dims, values).expect("as many as its axes have places")
+    };
+    let (mean, variance) = match &norm.statistics {
+        NormalizationStatistics::Given { mean, variance } => (mean.clone(), variance.clone()),
+        NormalizationStatistics::Stored => {
+            (own["mean"].iter().copied().collect(), own["variance"].iter().copied().collect())
+        }
+    };
+    let deviation = spread(variance).mapv(|variance| variance.sqrt().max(1e-7));
+    let mean = spread(mean);
+    if norm.invert { x * &deviation + &mean } else { (x - &mean) / &deviation }
+}
+
+/// Whole channels stay or go: `kept` has one decision for each channel of each sample.
+pub(super) fn spatial_dropout(rate: f64, x: &ArrayD<f64>, kept: &[bool]) -> ArrayD<f64> {
+    let (batch, channels) = (x.shape()[0], x.shape()[x.ndim() - 1]);
+    let sample = x.len() / batch;
+    let values = x.iter().enumerate().map(|(index, x)| {
+        let keep = kept[index / sample * channels + index % channels];
+        if keep { x / (1.0 - rate) } else { 0.0 }
+    });
+    ArrayD::from_shape_vec(x.shape(), values.collect()).expect("as many")
+}
+
+/// a·x + b with −λα for what goes, where a and b restore mean 0 and variance 1 (Klambauer et al.).
+pub(super) fn alpha_dropout(rate: f64, x: &ArrayD<f64>, kept: &[bool]) -> ArrayD<f64> {
+    let limit = -1.758_099_340_847_376_6;
+    let q = 1.0 - rate;
+    let a = (q + limit * limit * q * (1.0 - q)).powf(-0.5);
+    let b = -a * (1.0 - q) * limit;
+    let values = x.iter().zip(kept).map(|(&x, &keep)| a * (if keep { x } else { limit }) + b);
+    ArrayD::from_shape_vec(x.shape(), values.collect()).expect("as many")
 }
 
 fn reshaped(x: &ArrayD<f64>, shape: Vec<usize>) -> ArrayD<f64> {

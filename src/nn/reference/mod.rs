@@ -21,16 +21,17 @@ pub(crate) use self::case::Case;
 pub(crate) use self::differences::{Gradients, Objective, Problem, Variable, check};
 use self::layers::{Statistics, batch_statistics};
 pub(crate) use self::losses::Target;
-use crate::model::{Graph, Layer, LayerSpec, NodeId};
+use crate::model::{Graph, Layer, LayerSpec, NodeId, Noise};
 
 /// Whether the network is used or trained.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Mode {
     #[default]
     Inference,
-    /// `kept` tells of each dropout node which values stay, batch-major; it may leave out nodes of
-    /// rate 0.
-    Training { kept: BTreeMap<NodeId, Vec<bool>> },
+    /// `kept` tells of each dropout node which values stay (of spatial dropout: which channels),
+    /// batch-major; it may leave out nodes of rate 0. `normals` has the standard normal numbers of
+    /// each node of Gaussian noise.
+    Training { kept: BTreeMap<NodeId, Vec<bool>>, normals: BTreeMap<NodeId, Vec<f64>> },
 }
 
 /// Runs a graph over a batch.
@@ -64,6 +65,24 @@ impl Interpreter<'_> {
                 LayerSpec::Dropout(dropout) => match self.kept(id, sources[0].len()) {
                     Some(kept) => layers::dropout(dropout.rate, sources[0], kept),
                     None => sources[0].clone(),
+                },
+                LayerSpec::Noise(noise) => match &self.mode {
+                    Mode::Inference => sources[0].clone(),
+                    Mode::Training { kept, normals } => match noise {
+                        Noise::SpatialDropout { rate } => {
+                            layers::spatial_dropout(*rate, sources[0], &kept[&id])
+                        }
+                        Noise::AlphaDropout { rate } => {
+                            layers::alpha_dropout(*rate, sources[0], &kept[&id])
+                        }
+                        Noise::GaussianNoise { deviation } => {
+                            sources[0] + &(normal(sources[0], &normals[&id]) * *deviation)
+                        }
+                        Noise::GaussianDropout { rate } => {
+                            let deviation = (rate / (1.0 - rate)).sqrt();
+                            sources[0] * &(normal(sources[0], &normals[&id]) * deviation + 1.0)
+                        }
+                    },
                 },
                 LayerSpec::BatchNormalization(norm) => {
                     let statistics = if self.uses_batch_statistics(layer) {
@@ -138,7 +157,7 @@ impl Interpreter<'_> {
 
     /// Which of `length` values the dropout at `node` keeps; `None` for all, unscaled.
     fn kept(&self, node: NodeId, length: usize) -> Option<&[bool]> {
-        let Mode::Training { kept } = &self.mode else { return None };
+        let Mode::Training { kept, .. } = &self.mode else { return None };
         let LayerSpec::Dropout(dropout) = &self.graph.layer_of(node).spec else { return None };
         if dropout.rate == 0.0 {
             return None;
@@ -147,4 +166,9 @@ impl Interpreter<'_> {
         assert_eq!(kept.len(), length, "one decision for each value of the batch");
         Some(kept)
     }
+}
+
+/// The numbers drawn, in the shape of `x`.
+fn normal(x: &ArrayD<f64>, numbers: &[f64]) -> ArrayD<f64> {
+    ArrayD::from_shape_vec(x.shape(), numbers.to_vec()).expect("a number for each value")
 }

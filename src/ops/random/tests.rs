@@ -168,3 +168,24 @@ fn permutations_are_permutations_and_even() {
         counts.values().map(|count: &f64| (count - 1000.0) * (count - 1000.0) / 1000.0).sum();
     assert!(chi < 49.7, "{chi}");
 }
+
+#[test]
+fn normals_have_their_moments() {
+    // The ends: u next to 0 gives the largest, v = ½ the middle.
+    assert!(normal(u32::MAX, 5).abs() < 1e-4);
+    let largest = normal(0, 0);
+    assert!((6.76..6.77).contains(&largest), "{largest}");
+    assert_eq!(normal(0, u32::MAX), -largest);
+    let words: Vec<u32> = words().collect();
+    let values: Vec<f64> = words.chunks_exact(2).map(|w| normal(w[0], w[1]).into()).collect();
+    let n = values.len() as f64;
+    let power = |z: f64, power: usize| (0..power).map(|_| z).product::<f64>();
+    let moment = |of| values.iter().map(|&z: &f64| power(z, of)).sum::<f64>() / n;
+    // Of the standard normal distribution, and the variance of each power.
+    for (power, expected, variance) in
+        [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)]
+    {
+        let error: f64 = moment(power) - expected;
+        assert!(error.abs() < 4.0 * (variance / n).sqrt(), "moment {power} is off by {error}");
+    }
+}

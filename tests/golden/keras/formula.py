@@ -69,6 +69,12 @@ def parameter(t, name, shape):
             return Formula(t, shape, 0.125)
         case "gamma":
             return Formula(t, shape, 0.25, 1.0)
+        case "alpha":
+            return Formula(t, shape, 0.5, 0.25)
+        case "mean":
+            return Formula(t, shape, 1.0)
+        case "variance":
+            return Formula(t, shape, 0.5, 1.0)
         case "moving_mean":
             return Formula(t, shape, 0.0)
         case "moving_variance":

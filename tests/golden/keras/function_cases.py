@@ -48,6 +48,22 @@ def differentiate(function, x):
     return y, tape
 
 
+def hard_sigmoid_keras2(x):
+    """As `keras.backend.hard_sigmoid` of tf-keras has it."""
+    return tf.clip_by_value(0.2 * x + 0.5, 0, 1)
+
+
+def relu_layers():
+    """The layer ReLU with each of its arguments."""
+    for max_value, negative_slope, threshold in [(2, 0, 0), (None, 0.25, 0.75), (5, 0.25, 0.5)]:
+        settings = {
+            "max_value": max_value,
+            "negative_slope": negative_slope,
+            "threshold": threshold,
+        }
+        yield {"class": "clipped_relu", **settings}, keras.layers.ReLU(**settings)
+
+
 def activations():
     functions = keras.activations
     elementwise = [
@@ -63,6 +79,28 @@ def activations():
         ({"class": "sigmoid"}, functions.sigmoid),
         ({"class": "tanh"}, functions.tanh),
         ({"class": "softplus"}, functions.softplus),
+        ({"class": "exponential"}, functions.exponential),
+        ({"class": "softsign"}, functions.softsign),
+        ({"class": "hard_sigmoid"}, functions.hard_sigmoid),
+        ({"class": "hard_sigmoid_keras2"}, hard_sigmoid_keras2),
+        ({"class": "hard_silu"}, functions.hard_silu),
+        ({"class": "hard_tanh"}, functions.hard_tanh),
+        ({"class": "mish"}, functions.mish),
+        ({"class": "log_sigmoid"}, functions.log_sigmoid),
+        ({"class": "celu", "alpha": 1.0}, functions.celu),
+        ({"class": "celu", "alpha": 0.5}, lambda x: functions.celu(x, alpha=0.5)),
+        ({"class": "gelu_tanh"}, lambda x: functions.gelu(x, approximate=True)),
+        ({"class": "soft_shrink", "threshold": 0.5}, functions.soft_shrink),
+        ({"class": "hard_shrink", "threshold": 0.5}, functions.hard_shrink),
+        ({"class": "tanh_shrink"}, functions.tanh_shrink),
+        ({"class": "squareplus", "b": 4.0}, functions.squareplus),
+        ({"class": "sparse_plus"}, functions.sparse_plus),
+        ({"class": "sparse_sigmoid"}, functions.sparse_sigmoid),
+        (
+            {"class": "threshold", "threshold": 0.75, "value": -2.0},
+            lambda x: functions.threshold(x, 0.75, -2.0),
+        ),
+        *relu_layers(),
     ]
     x = floats(POINTS)
     record = {"points": numbers(x), "elementwise": []}
@@ -73,14 +111,15 @@ def activations():
 
     ordinary = Formula(SOFTMAX, (6, 5), 8.0)
     extreme = [[1000, 0, -1000, 999, 0], [5, 5, 5, 5, 5], [-80, -81, -82, -200, -90]]
-    record["softmax"] = []
-    for rows in [ordinary.values(), extreme]:
-        x = floats(rows)
-        dy = Formula(SOFTMAX_GRADIENT, tuple(x.shape), 2.0)
-        y, tape = differentiate(functions.softmax, x)
-        gradient = tape.gradient(y, x, floats(dy.values()))
-        part = {"input": full(x), "output_gradient": dy.json()}
-        record["softmax"].append({**part, "output": full(y), "gradient": full(gradient)})
+    for name in ["softmax", "log_softmax"]:
+        record[name] = []
+        for rows in [ordinary.values(), extreme]:
+            x = floats(rows)
+            dy = Formula(SOFTMAX_GRADIENT, tuple(x.shape), 2.0)
+            y, tape = differentiate(getattr(functions, name), x)
+            gradient = tape.gradient(y, x, floats(dy.values()))
+            part = {"input": full(x), "output_gradient": dy.json()}
+            record[name].append({**part, "output": full(y), "gradient": full(gradient)})
     return record
 
 

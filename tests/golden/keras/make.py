@@ -29,6 +29,7 @@ import function_cases  # noqa: E402
 import layer_cases  # noqa: E402
 import more_layer_cases  # noqa: E402
 import networks  # noqa: E402
+import norm_cases  # noqa: E402
 import optimizer_cases  # noqa: E402
 import training_cases  # noqa: E402
 from record import SAMPLING, numbers, write  # noqa: E402
@@ -66,6 +67,7 @@ contents = {
         "cases": more_layer_cases.record(),
         "merges": more_layer_cases.merges(),
     },
+    "norms": lambda: {"cases": norm_cases.record()},
     "activations": function_cases.activations,
     "losses": lambda: {"cases": function_cases.losses()},
     "optimizers": optimizer_cases.record,

@@ -25,7 +25,7 @@ impl Lowering {
                 let inner = value.get("config");
                 match (value.get("class_name").and_then(Value::as_str), inner) {
                     (Some("function"), Some(Value::String(name))) => name.as_str(),
-                    (Some("LeakyReLU" | "ELU" | "Activation"), Some(_)) => {
+                    (Some("LeakyReLU" | "ELU" | "ReLU" | "Softmax" | "Activation"), Some(_)) => {
                         let object = Object::of(value).ok_or_else(unknown)?;
                         let specs = self.lower(object.settings(), &Shape::vector(1))?;
                         return match specs.as_slice() {
@@ -43,7 +43,7 @@ impl Lowering {
 }
 
 /// Keras' name of an elementwise function, or of softmax over the last axis.
-fn named_activation(name: &str, _dialect: Dialect) -> Option<Activation> {
+fn named_activation(name: &str, dialect: Dialect) -> Option<Activation> {
     Some(match name {
         "linear" => Activation::Linear,
         "relu" | "ReLU" => Activation::Relu,
@@ -57,6 +57,23 @@ fn named_activation(name: &str, _dialect: Dialect) -> Option<Activation> {
         "tanh" => Activation::Tanh,
         "softplus" => Activation::Softplus,
         "softmax" | "Softmax" => Activation::Softmax,
+        "log_softmax" => Activation::LogSoftmax,
+        "exponential" => Activation::Exponential,
+        "softsign" => Activation::Softsign,
+        // Keras 3 has given the name to another function.
+        "hard_sigmoid" if dialect == Dialect::Keras2 => Activation::HardSigmoidKeras2,
+        "hard_sigmoid" => Activation::HardSigmoid,
+        "hard_silu" | "hard_swish" => Activation::HardSilu,
+        "hard_tanh" => Activation::HardTanh,
+        "mish" => Activation::Mish,
+        "log_sigmoid" => Activation::LogSigmoid,
+        "celu" => Activation::Celu { alpha: 1.0 },
+        "soft_shrink" => Activation::SoftShrink { threshold: 0.5 },
+        "hard_shrink" => Activation::HardShrink { threshold: 0.5 },
+        "tanh_shrink" => Activation::TanhShrink,
+        "squareplus" => Activation::Squareplus { b: 4.0 },
+        "sparse_plus" => Activation::SparsePlus,
+        "sparse_sigmoid" => Activation::SparseSigmoid,
         _ => return None,
     })
 }

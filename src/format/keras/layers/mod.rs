@@ -2,6 +2,7 @@
 
 mod activation;
 mod convolution;
+mod normalization;
 mod pooling;
 mod training;
 
@@ -11,7 +12,8 @@ use super::error::KerasError;
 use super::json::{Settings, count};
 use super::report::Notice;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Dense, Dropout, LayerSpec, Merge, PoolKind, Rescaling,
+    Activation, Arrange, BatchNormalization, Dense, Dropout, LayerSpec, Merge, Noise, PRelu,
+    PoolKind, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -80,6 +82,13 @@ impl Lowering {
             }
             "BatchNormalization" => self.batch_normalization(settings, input),
             "Activation" => one(self.activation(settings, "activation")?.into()),
+            "ReLU" => one(relu(settings)?.into()),
+            "ThresholdedReLU" => {
+                let threshold = settings.real("theta", 1.0)?;
+                one(Activation::Threshold { threshold, value: 0.0 }.into())
+            }
+            "PReLU" => one(self.prelu(settings)?),
+            "Softmax" => one(softmax(settings)?),
             "LeakyReLU" => {
                 let key = if settings.get("alpha").is_some() { "alpha" } else { "negative_slope" };
                 let negative_slope = settings.real(key, 0.3)?;
@@ -118,7 +127,19 @@ impl Lowering {
                 one(Arrange::UpSampling2d { size }.into())
             }
             "RepeatVector" => one(Arrange::RepeatVector { n: settings.count("n")? }.into()),
-            "Rescaling" => one(rescaling(settings)?),
+            "LayerNormalization" => one(normalization::layer_normalization(settings, input)?),
+            "Normalization" => one(normalization::normalization(settings, input)?),
+            "Rescaling" => one(normalization::rescaling(settings, input)?),
+            "SpatialDropout1D" | "SpatialDropout2D" => {
+                one(Noise::SpatialDropout { rate: settings.real("rate", 0.5)? }.into())
+            }
+            "GaussianNoise" => {
+                one(Noise::GaussianNoise { deviation: settings.real("stddev", 0.0)? }.into())
+            }
+            "GaussianDropout" => {
+                one(Noise::GaussianDropout { rate: settings.real("rate", 0.5)? }.into())
+            }
+            "AlphaDropout" => one(Noise::AlphaDropout { rate: settings.real("rate", 0.5)? }.into()),
             "Add" => one(Merge::Add.into()),
             "Subtract" => one(Merge::Subtract.into()),
             "Multiply" => one(Merge::Multiply.into()),
@@ -153,6 +174,22 @@ impl Lowering {
             kernel_l2: self.l2(settings, "kernel_regularizer"),
         };
         Ok(vec![dense.into()])
+    }
+
+    fn prelu(&mut self, settings: Settings<'_>) -> Result<LayerSpec, KerasError> {
+        let fault = || settings.fault("shared_axes", "axes from 1 on");
+        let shared_axes = match settings.get("shared_axes") {
+            None => Vec::new(),
+            Some(Value::Array(axes)) => {
+                axes.iter().map(count).collect::<Option<_>>().ok_or_else(fault)?
+            }
+            Some(axis) => vec![count(axis).ok_or_else(fault)?],
+        };
+        let alpha_initializer = self.initializer(settings, "alpha_initializer");
+        for setting in ["alpha_regularizer", "alpha_constraint"] {
+            self.not_carried(settings, setting);
+        }
+        Ok(PRelu { alpha_initializer, shared_axes }.into())
     }
 
     fn batch_normalization(
@@ -232,7 +269,22 @@ fn target_shape(settings: Settings<'_>, input: &Shape) -> Result<Shape, KerasErr
     Ok(Shape::new(dims.iter().map(dim).collect::<Option<Vec<_>>>().ok_or_else(fault)?))
 }
 
-fn rescaling(settings: Settings<'_>) -> Result<LayerSpec, KerasError> {
-    let (scale, offset) = (settings.real("scale", 1.0)?, settings.real("offset", 0.0)?);
-    Ok(Rescaling { scale, offset }.into())
+fn relu(settings: Settings<'_>) -> Result<Activation, KerasError> {
+    let max_value = settings.real("max_value", f64::INFINITY)?;
+    let negative_slope = settings.real("negative_slope", 0.0)?;
+    let threshold = settings.real("threshold", 0.0)?;
+    Ok(match (max_value, negative_slope, threshold) {
+        (f64::INFINITY, 0.0, 0.0) => Activation::Relu,
+        (6.0, 0.0, 0.0) => Activation::Relu6,
+        (f64::INFINITY, _, 0.0) => Activation::LeakyRelu { negative_slope },
+        _ => Activation::ClippedRelu { max_value, negative_slope, threshold },
+    })
+}
+
+fn softmax(settings: Settings<'_>) -> Result<LayerSpec, KerasError> {
+    match settings.axes("axis", -1)?.as_slice() {
+        [-1] => Ok(Activation::Softmax.into()),
+        &[axis] if i32::try_from(axis).is_ok() => Ok(Softmax { axis: axis as i32 }.into()),
+        _ => Err(settings.unsupported("axis", "take one axis")),
+    }
 }

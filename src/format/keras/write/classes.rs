@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::format::keras::error::{KerasError, Owner};
 use crate::model::{
-    Activation, Arrange, Initializer, Layer, LayerSpec, Merge, Padding, Padding1d, PoolKind,
+    Activation, Arrange, Initializer, Layer, LayerSpec, Merge, Noise, NormalizationStatistics,
+    Padding, Padding1d, PoolKind,
 };
 
 /// A layer as Keras calls it. `config` lacks what all layers have: name, type, trainable.
@@ -33,7 +34,12 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
         found,
         remedy,
     };
-    let (own, behind) = own_activation(layer.spec.activation());
+    let activation = layer.spec.activation();
+    let (own, behind) = own_activation(activation);
+    if own == "linear" && activation != Activation::Linear && behind.is_none() {
+        let found = format!("{activation:?}");
+        return Err(unsupported("activation", found, "Keras has no layer for it; take another"));
+    }
     let (name, config) = match &layer.spec {
         LayerSpec::Input(shape) => ("InputLayer", json!({"shape": shape.dims()})),
         LayerSpec::Conv1d(conv) => (
@@ -174,7 +180,57 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
                 "moving_variance_initializer": initializer(Initializer::Ones),
             }),
         ),
-        LayerSpec::Activation(activation) => return activation_layer(*activation, layer),
+        LayerSpec::Activation(activation) => {
+            let mut found = activation_layer(*activation).unwrap_or_default();
+            if let Some(first) = found.first_mut() {
+                first.is_itself = true;
+            }
+            return Ok(found);
+        }
+        LayerSpec::Identity => ("Identity", json!({})),
+        LayerSpec::Softmax(softmax) => ("Softmax", json!({"axis": softmax.axis})),
+        LayerSpec::PRelu(prelu) => (
+            "PReLU",
+            json!({
+                "alpha_initializer": initializer(prelu.alpha_initializer),
+                "shared_axes": prelu.shared_axes,
+            }),
+        ),
+        LayerSpec::LayerNormalization(norm) => {
+            let first = (rank + 1).saturating_sub(norm.trailing_axes);
+            let axes: Vec<usize> = (first..=rank).collect();
+            (
+                "LayerNormalization",
+                json!({
+                    "axis": axes, "epsilon": norm.epsilon, "center": norm.center,
+                    "scale": norm.scale, "beta_initializer": initializer(Initializer::Zeros),
+                    "gamma_initializer": initializer(Initializer::Ones),
+                }),
+            )
+        }
+        LayerSpec::Normalization(norm) => {
+            let axes = (!norm.axes.is_empty()).then_some(&norm.axes);
+            let (mean, variance) = match &norm.statistics {
+                NormalizationStatistics::Given { mean, variance } => (json!(mean), json!(variance)),
+                NormalizationStatistics::Stored => (Value::Null, Value::Null),
+            };
+            (
+                "Normalization",
+                json!({"axis": axes, "mean": mean, "variance": variance, "invert": norm.invert}),
+            )
+        }
+        LayerSpec::ChannelRescaling(rescaling) => {
+            ("Rescaling", json!({"scale": rescaling.scale, "offset": rescaling.offset}))
+        }
+        LayerSpec::Noise(noise) => match noise {
+            Noise::SpatialDropout { rate } => (
+                if rank == 2 { "SpatialDropout1D" } else { "SpatialDropout2D" },
+                json!({"rate": rate}),
+            ),
+            Noise::GaussianNoise { deviation } => ("GaussianNoise", json!({"stddev": deviation})),
+            Noise::GaussianDropout { rate } => ("GaussianDropout", json!({"rate": rate})),
+            Noise::AlphaDropout { rate } => ("AlphaDropout", json!({"rate": rate})),
+        },
         LayerSpec::Rescaling(rescaling) => {
             ("Rescaling", json!({"scale": rescaling.scale, "offset": rescaling.offset}))
         }
@@ -224,47 +280,67 @@ fn arrange(arrange: &Arrange) -> (&'static str, Value) {
     }
 }
 
-/// The name that a layer gives its own activation, and the layer behind it where there is no such name.
+/// The name that a layer gives its own activation, and the layers behind it where there is no such
+/// name.
 fn own_activation(activation: Activation) -> (&'static str, Option<Vec<Class>>) {
     match keras_name(activation) {
         Some(name) => (name, None),
-        None => ("linear", parametric(activation).map(|class| vec![class])),
+        None => ("linear", layers_for(activation)),
     }
 }
 
-fn activation_layer(activation: Activation, layer: &Layer) -> Result<Vec<Class>, KerasError> {
-    let found = match keras_name(activation) {
-        Some(name) => Some(class("Activation", json!({"activation": name}), true)),
-        None => parametric(activation),
-    };
-    let refused = || KerasError::Unsupported {
-        owner: Owner { class: "activation".to_owned(), name: Some(layer.name.clone()) },
-        setting: "activation".to_owned(),
-        found: activation.to_string(),
-        remedy: "Keras has none such",
-    };
-    Ok(vec![found.ok_or_else(refused)?])
+fn activation_layer(activation: Activation) -> Option<Vec<Class>> {
+    match keras_name(activation) {
+        Some(name) => Some(vec![class("Activation", json!({"activation": name}), true)]),
+        None => layers_for(activation),
+    }
 }
 
-/// The name by which both Kerases know a function.
+/// The name by which both Kerases mean the same function, or Keras 3 alone knows it.
 fn keras_name(activation: Activation) -> Option<&'static str> {
     match activation {
         Activation::Elu { alpha } if alpha != 1.0 => None,
-        Activation::LeakyRelu { .. } => None,
+        Activation::Celu { alpha } if alpha != 1.0 => None,
+        Activation::SoftShrink { threshold } | Activation::HardShrink { threshold }
+            if threshold != 0.5 =>
+        {
+            None
+        }
+        Activation::Squareplus { b } if b != 4.0 => None,
+        Activation::LeakyRelu { .. }
+        | Activation::ClippedRelu { .. }
+        | Activation::Threshold { .. }
+        | Activation::GeluTanh
+        | Activation::HardSigmoid
+        | Activation::HardSigmoidKeras2 => None,
         // Keras 2.12 and before know it by this name alone.
         Activation::Silu => Some("swish"),
         other => Some(other.name()),
     }
 }
 
-/// A layer for a function with settings.
-fn parametric(activation: Activation) -> Option<Class> {
+/// Layers for a function that no name stands for. What `hard_sigmoid` means depends on the Keras.
+fn layers_for(activation: Activation) -> Option<Vec<Class>> {
+    let one = |name, config| Some(vec![class(name, config, false)]);
+    let clipped = |scale: f64| {
+        let rescaling = class("Rescaling", json!({"scale": scale, "offset": 0.5}), false);
+        Some(vec![rescaling, class("ReLU", json!({"max_value": 1.0}), false)])
+    };
     match activation {
-        Activation::Elu { alpha } => Some(class("ELU", json!({"alpha": alpha}), false)),
+        Activation::Elu { alpha } => one("ELU", json!({"alpha": alpha})),
         // Keras 3 takes the name that Keras 2 knows.
         Activation::LeakyRelu { negative_slope } => {
-            Some(class("LeakyReLU", json!({"alpha": negative_slope}), false))
+            one("LeakyReLU", json!({"alpha": negative_slope}))
         }
+        Activation::ClippedRelu { max_value, negative_slope, threshold } => {
+            let max_value = max_value.is_finite().then_some(max_value);
+            let config = json!({
+                "max_value": max_value, "negative_slope": negative_slope, "threshold": threshold,
+            });
+            one("ReLU", config)
+        }
+        Activation::HardSigmoid => clipped(1.0 / 6.0),
+        Activation::HardSigmoidKeras2 => clipped(0.2),
         _ => None,
     }
 }

@@ -45,7 +45,14 @@ fn parameters<'c>(
 ) -> Vec<(&'static str, Tensor<'c>)> {
     let all = checkpoint.graph.parameters().iter().zip(&checkpoint.tensors);
     let own = all.filter(|(parameter, _)| Some(parameter.layer) == layer.itself);
-    own.map(|(parameter, named)| (parameter.name, named.tensor.borrowed())).collect()
+    let mut found: Vec<_> =
+        own.map(|(parameter, named)| (parameter.name, named.tensor.borrowed())).collect();
+    // Behind mean and variance Keras keeps how many samples it has seen.
+    if layer.class == "Normalization" && !found.is_empty() {
+        let count = Tensor::new(DType::I64, Shape::default(), vec![0; 8]);
+        found.extend(count.ok().map(|count| ("count", count)));
+    }
+    found
 }
 
 /// What the optimizer remembers, in the order of Keras 3. `None` if it has not begun.

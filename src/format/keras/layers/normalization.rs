@@ -1,0 +1,91 @@
+//! Normalisation inside a sample and by numbers that are known, and rescaling.
+
+use serde_json::{Value, json};
+
+use crate::format::keras::error::KerasError;
+use crate::format::keras::json::{Settings, real};
+use crate::model::{
+    ChannelRescaling, LayerNormalization, LayerSpec, Normalization, NormalizationStatistics,
+    Rescaling,
+};
+use crate::tensor::Shape;
+
+pub(super) fn layer_normalization(
+    settings: Settings<'_>,
+    input: &Shape,
+) -> Result<LayerSpec, KerasError> {
+    settings.only("rms_scaling", &json!(false), "normalise by mean and variance")?;
+    let rank = input.rank() as i64;
+    let mut axes = settings.axes("axis", -1)?;
+    axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += rank + 1);
+    axes.sort_unstable();
+    let first = rank + 1 - axes.len() as i64;
+    if axes.is_empty() || !axes.iter().copied().eq(first..=rank) {
+        return Err(settings.unsupported("axis", "normalise over the last axes"));
+    }
+    let spec = LayerNormalization {
+        trailing_axes: axes.len(),
+        epsilon: settings.real("epsilon", 0.001)?,
+        center: settings.flag("center", true)?,
+        scale: settings.flag("scale", true)?,
+    };
+    Ok(spec.into())
+}
+
+pub(super) fn normalization(
+    settings: Settings<'_>,
+    input: &Shape,
+) -> Result<LayerSpec, KerasError> {
+    let rank = input.rank() as i64;
+    let axes = match settings.has("axis") {
+        true if settings.get("axis").is_none() => Vec::new(),
+        _ => settings.axes("axis", -1)?,
+    };
+    let mut axes: Vec<i64> =
+        axes.into_iter().map(|axis| if axis < 0 { axis + rank + 1 } else { axis }).collect();
+    axes.sort_unstable();
+    let axes = axes.into_iter().map(|axis| i32::try_from(axis).ok()).collect::<Option<_>>();
+    let statistics = match (numbers(settings, "mean")?, numbers(settings, "variance")?) {
+        (Some(mean), Some(variance)) => NormalizationStatistics::Given { mean, variance },
+        _ => NormalizationStatistics::Stored,
+    };
+    let spec = Normalization {
+        axes: axes.ok_or_else(|| settings.fault("axis", "axes of the input"))?,
+        statistics,
+        invert: settings.flag("invert", false)?,
+    };
+    Ok(spec.into())
+}
+
+pub(super) fn rescaling(settings: Settings<'_>, input: &Shape) -> Result<LayerSpec, KerasError> {
+    let scale = numbers(settings, "scale")?.unwrap_or_else(|| vec![1.0]);
+    let offset = numbers(settings, "offset")?.unwrap_or_else(|| vec![0.0]);
+    if let (&[scale], &[offset]) = (scale.as_slice(), offset.as_slice()) {
+        return Ok(Rescaling { scale, offset }.into());
+    }
+    let channels = input.dims().last().copied().unwrap_or(1);
+    let each = |numbers: Vec<f64>| match numbers.as_slice() {
+        &[number] => vec![number; channels],
+        _ => numbers,
+    };
+    Ok(ChannelRescaling { scale: each(scale), offset: each(offset) }.into())
+}
+
+/// A number, or all numbers of lists in lists, as Keras stores arrays.
+fn numbers(settings: Settings<'_>, setting: &str) -> Result<Option<Vec<f64>>, KerasError> {
+    let Some(value) = settings.get(setting) else { return Ok(None) };
+    // `__numpy__` and the like.
+    let value = value.pointer("/config/value").unwrap_or(value);
+    let mut found = Vec::new();
+    match collect(value, &mut found) {
+        Some(()) => Ok(Some(found)),
+        None => Err(settings.fault(setting, "a number, or numbers")),
+    }
+}
+
+fn collect(value: &Value, numbers: &mut Vec<f64>) -> Option<()> {
+    match value {
+        Value::Array(values) => values.iter().try_for_each(|value| collect(value, numbers)),
+        value => real(value).map(|number| numbers.push(number)),
+    }
+}
