@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 use super::error::{KerasError, Owner};
 use super::json::{Object, Settings, brief, real};
 
+/// Operators that are no layers; in `.h5` files nothing else tells them.
+const OPERATIONS: [&str; 9] =
+    ["TFOpLambda", "TrueDivide", "Divide", "Negative", "Relu", "Relu6", "Sigmoid", "Tanh", "Silu"];
+
 /// Models inside models.
 const MAX_NESTING: usize = 16;
 
@@ -192,7 +196,7 @@ impl<'j> Layer<'j> {
         };
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let module = whole.get("module").and_then(Value::as_str).unwrap_or_default();
-        let is_operation = module.starts_with("keras.src.ops") || class == "TFOpLambda";
+        let is_operation = module.starts_with("keras.src.ops") || OPERATIONS.contains(&class);
         Ok(Self { settings: Settings::new(class, name, config), trainable, is_operation, body })
     }
 

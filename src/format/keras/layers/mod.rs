@@ -153,6 +153,10 @@ impl Lowering {
                 one(Merge::Concatenate { axis }.into())
             }
             "Identity" => Ok(Vec::new()),
+            "ActivityRegularization" => {
+                ["l1", "l2"].into_iter().for_each(|setting| self.not_carried(settings, setting));
+                Ok(Vec::new())
+            }
             class if class.starts_with("Random") => {
                 self.notices.push(Notice::PassesThrough { owner: settings.owner() });
                 Ok(Vec::new())
