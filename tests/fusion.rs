@@ -7,7 +7,7 @@ use keepnet::{
     OutputLoss, Padding, Pool2d, PoolKind, Samples, Shape, Targets,
 };
 
-const ACTIVATIONS: [Activation; 12] = [
+const ACTIVATIONS: [Activation; 31] = [
     Activation::Linear,
     Activation::Relu,
     Activation::Relu6,
@@ -20,6 +20,25 @@ const ACTIVATIONS: [Activation; 12] = [
     Activation::Tanh,
     Activation::Softplus,
     Activation::Softmax,
+    Activation::LogSoftmax,
+    Activation::ClippedRelu { max_value: 0.75, negative_slope: 0.2, threshold: 0.1 },
+    Activation::Exponential,
+    Activation::Softsign,
+    Activation::HardSigmoid,
+    Activation::HardSigmoidKeras2,
+    Activation::HardSilu,
+    Activation::HardTanh,
+    Activation::Mish,
+    Activation::LogSigmoid,
+    Activation::Celu { alpha: 0.7 },
+    Activation::GeluTanh,
+    Activation::SoftShrink { threshold: 0.2 },
+    Activation::HardShrink { threshold: 0.2 },
+    Activation::TanhShrink,
+    Activation::Squareplus { b: 4.0 },
+    Activation::SparsePlus,
+    Activation::SparseSigmoid,
+    Activation::Threshold { threshold: 0.1, value: -0.5 },
 ];
 
 /// Three batches, each of a shard and a short one.

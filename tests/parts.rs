@@ -4,7 +4,7 @@
 use keepnet::{
     Activation, Arrange, Conv1d, Conv2d, Dataset, DepthwiseConv2d, FitOptions, GlobalPool1d,
     GlobalPool2d, Graph, LayerSpec, Loss, Model, Optimizer, Padding, Padding1d, Pool1d, Pool2d,
-    PoolKind, Samples, SeparableConv2d, Sequential, Shape, Targets,
+    PoolKind, Samples, SeparableConv2d, Sequential, Shape, Softmax, Targets,
 };
 
 /// Numbers between −1 and 1, others for each seed.
@@ -119,6 +119,17 @@ fn separable_convolutions_are_two() {
         DepthwiseConv2d { depth_multiplier: 2, use_bias: false, ..DepthwiseConv2d::new(3) };
     let pointwise = Conv2d { activation, ..Conv2d::new(7, 1) };
     assert_same([5, 6, 3], conv, &[depthwise.into(), pointwise.into()]);
+}
+
+#[test]
+fn a_softmax_over_the_last_axis_is_the_activation() {
+    for axis in [-1, 2] {
+        let graph = Sequential::new([4, 5]).layer(Softmax { axis }).graph().expect("it fits");
+        assert_eq!(graph.activation(graph.outputs()[0].node), Activation::Softmax);
+        assert_same([4, 5], Softmax { axis }, &[Activation::Softmax.into()]);
+    }
+    let down = Sequential::new([4, 5]).layer(Softmax { axis: 1 }).graph().expect("it fits");
+    assert_eq!(down.activation(down.outputs()[0].node), Activation::Linear);
 }
 
 #[test]

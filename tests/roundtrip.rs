@@ -1,10 +1,11 @@
 //! Models of any graph through bytes and back; weights from one model into another; frozen layers.
 
 use keepnet::{
-    Activation, Arrange, BatchNormalization, Conv2d, Conv2dTranspose, Dataset, Dense,
-    DepthwiseConv2d, Dropout, FitOptions, GlobalPool2d, Graph, GraphBuilder, LayerSpec, Loss,
-    Merge, Mismatch, Model, ModelError, NodeId, Optimizer, Padding, Pool2d, PoolKind, Rescaling,
-    Samples, SaveOptions, SeparableConv2d, Sequential, Shape, Targets,
+    Activation, Arrange, BatchNormalization, ChannelRescaling, Conv2d, Conv2dTranspose, Dataset,
+    Dense, DepthwiseConv2d, Dropout, FitOptions, GlobalPool2d, Graph, GraphBuilder,
+    LayerNormalization, LayerSpec, Loss, Merge, Mismatch, Model, ModelError, NodeId, Noise,
+    Normalization, NormalizationStatistics, Optimizer, PRelu, Padding, Pool2d, PoolKind, Rescaling,
+    Samples, SaveOptions, SeparableConv2d, Sequential, Shape, Softmax, Targets,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -34,7 +35,32 @@ fn activation() -> impl Strategy<Value = Activation> {
         Activation::Tanh,
         Activation::Softplus,
         Activation::Softmax,
+        Activation::LogSoftmax,
+        Activation::ClippedRelu { max_value: 0.75, negative_slope: 0.2, threshold: 0.1 },
+        Activation::Exponential,
+        Activation::Softsign,
+        Activation::HardSigmoid,
+        Activation::HardSigmoidKeras2,
+        Activation::HardSilu,
+        Activation::HardTanh,
+        Activation::Mish,
+        Activation::LogSigmoid,
+        Activation::Celu { alpha: 0.7 },
+        Activation::GeluTanh,
+        Activation::SoftShrink { threshold: 0.2 },
+        Activation::HardShrink { threshold: 0.2 },
+        Activation::TanhShrink,
+        Activation::Squareplus { b: 4.0 },
+        Activation::SparsePlus,
+        Activation::SparseSigmoid,
+        Activation::Threshold { threshold: 0.1, value: -0.5 },
     ])
+}
+
+fn normalization(stored: bool) -> LayerSpec {
+    let given = NormalizationStatistics::Given { mean: vec![0.25], variance: vec![0.5] };
+    let statistics = if stored { NormalizationStatistics::Stored } else { given };
+    Normalization { axes: vec![-1], statistics, invert: false }.into()
 }
 
 fn layer() -> impl Strategy<Value = LayerSpec> {
@@ -65,6 +91,21 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
         1 => Just(Dropout { rate: 0.25 }.into()),
         1 => activation().prop_map(LayerSpec::from),
         1 => Just(Rescaling { scale: 0.5, offset: -0.1 }.into()),
+        1 => Just(ChannelRescaling { scale: vec![0.5, 2.0], offset: vec![-0.1, 0.0] }.into()),
+        1 => Just(LayerSpec::Identity),
+        1 => select(vec![-1, 1]).prop_map(|axis| Softmax { axis }.into()),
+        1 => Just(PRelu { shared_axes: vec![1], ..PRelu::default() }.into()),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(center, scale)| {
+            LayerNormalization { center, scale, ..LayerNormalization::default() }.into()
+        }),
+        1 => any::<bool>().prop_map(normalization),
+        1 => select(vec![
+            Noise::SpatialDropout { rate: 0.25 },
+            Noise::GaussianNoise { deviation: 0.5 },
+            Noise::GaussianDropout { rate: 0.25 },
+            Noise::AlphaDropout { rate: 0.25 },
+        ])
+        .prop_map(LayerSpec::from),
         1 => Just(LayerSpec::Flatten),
         1 => Just(Arrange::ZeroPadding2d([1, 0, 2, 1]).into()),
         1 => Just(Arrange::Permute { dims: vec![2, 1, 3] }.into()),

@@ -49,8 +49,7 @@ impl Graph {
             // A new name for what is there.
             return Cost::default();
         }
-        let parts = self.input_shape(node).and_then(|input| spec.parts(input).ok());
-        for (number, (part, input)) in parts.iter().flatten().enumerate() {
+        for (number, (part, input)) in self.parts(node).iter().enumerate() {
             let (tables, besides) = match part {
                 LayerSpec::Conv2d(conv) => convolution(conv, input),
                 LayerSpec::Conv2dTranspose(conv) => match conv.transposed(input) {
@@ -77,10 +76,6 @@ impl Graph {
             cost.sample = sum(&[cost.sample, besides, between]);
         }
         cost
-    }
-
-    fn input_shape(&self, node: NodeId) -> Option<&Shape> {
-        self.nodes()[node.0].inputs.first().map(|&input| self.shape(input))
     }
 }
 

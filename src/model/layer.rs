@@ -89,8 +89,8 @@ impl LayerSpec {
         }
     }
 
-    /// The function that the layer ends in, `Linear` for none.
-    pub const fn activation(&self) -> Activation {
+    /// The function that the layer ends in by its settings, `Linear` for none.
+    pub(crate) const fn activation(&self) -> Activation {
         match self {
             Self::Conv1d(conv) => conv.activation,
             Self::Conv2d(conv) => conv.activation,

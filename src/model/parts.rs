@@ -5,13 +5,33 @@
 
 use super::infer::{Rule, axis_of_sample, image, single};
 use super::{
-    Activation, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, GlobalPool2d, LayerSpec, Padding,
-    Padding1d, Pool1d, Pool2d, SeparableConv2d, Softmax, Window2d,
+    Activation, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, GlobalPool2d, Graph, LayerSpec,
+    NodeId, Padding, Padding1d, Pool1d, Pool2d, SeparableConv2d, Softmax, Window2d,
 };
 use crate::tensor::Shape;
 
 /// A layer that is made of no others, and the shape that it takes.
 pub(crate) type Part = (LayerSpec, Shape);
+
+impl Graph {
+    /// The parts of the layer that `node` applies, none for an input.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub(crate) fn parts(&self, node: NodeId) -> Vec<Part> {
+        let parts = |input: &NodeId| self.layer_of(node).spec.parts(self.shape(*input));
+        let first = self.nodes()[node.0].inputs.first().map(parts);
+        first.map_or_else(Vec::new, |parts| parts.expect("checked with the graph"))
+    }
+
+    /// The function that `node` ends in, `Linear` for none.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn activation(&self, node: NodeId) -> Activation {
+        self.parts(node).last().map_or(Activation::Linear, |(last, _)| last.activation())
+    }
+}
 
 impl LayerSpec {
     /// The layers that this one applies to an input of shape `input`, one after the other; it alone if

@@ -335,9 +335,19 @@ fn assert_training(case: &Case, objective: &Objective) -> Result<(), TestCaseErr
     Ok(())
 }
 
+/// The gradients, at these inputs or a little beside them. Where two values in a window lie within
+/// the rounding of f32, the engine may take the other for the largest; a fault shows at both places.
+fn assert_gradients(case: &Case, objective: &Objective) -> Result<(), TestCaseError> {
+    compare_gradients(case, objective).or_else(|_| {
+        let beside = |x: f64| f64::from((x * (1.0 + 1e-4)) as f32);
+        let inputs = case.inputs.iter().map(|input| input.iter().copied().map(beside).collect());
+        compare_gradients(&Case { inputs: inputs.collect(), ..case.clone() }, objective)
+    })
+}
+
 /// The gradients of all parameters and of all inputs, and that those of the parameters are the same
 /// bits where the engine does not go back to the inputs.
-fn assert_gradients(case: &Case, objective: &Objective) -> Result<(), TestCaseError> {
+fn compare_gradients(case: &Case, objective: &Objective) -> Result<(), TestCaseError> {
     let with_inputs = embedded(case);
     let (for_engine, for_input_less) = match objective {
         Objective::Losses(_) => (objective.clone(), objective.clone()),

@@ -207,8 +207,7 @@ impl Plan {
                 .collect();
             let shapes: Vec<&Shape> = applied.inputs.iter().map(|&id| graph.shape(id)).collect();
             let weights = LayerWeights::new(graph, layout, applied.layer);
-            let parts = shapes.first().map(|input| layer.spec.parts(input));
-            let parts = parts.map_or_else(Vec::new, |parts| parts.expect("checked with the graph"));
+            let parts = graph.parts(NodeId(node));
             if parts.is_empty() {
                 // An input of the graph.
                 lengths.push(shape.elements());

@@ -208,7 +208,7 @@ impl OutputReport<'_> {
 
 /// Whether the values of `output` are probabilities that sum to 1.
 pub(crate) fn is_softmax(graph: &Graph, output: &Output) -> bool {
-    graph.layer_of(output.node).spec.activation() == Activation::Softmax
+    graph.activation(output.node) == Activation::Softmax
 }
 
 /// The index of the element that stands at `place` in row-major order.
