@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// What keepnet cannot load yet, in the words of its errors. An entry goes when what it names loads:
 /// the tests fail until it does.
-pub const PENDING: &[&str] = &[
+pub(crate) const PENDING: &[&str] = &[
     "(ActivityRegularization)",
     "(GroupNormalization)",
     "(RMSNormalization)",
@@ -30,15 +30,15 @@ pub const PENDING: &[&str] = &[
 ];
 
 /// A model, and what Keras says of it.
-pub struct Case {
-    pub folder: PathBuf,
-    pub name: String,
+pub(crate) struct Case {
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
     about: Value,
 }
 
 impl Case {
     /// Every folder in `root` with a description, by name.
-    pub fn all(root: &Path) -> Vec<Self> {
+    pub(crate) fn all(root: &Path) -> Vec<Self> {
         let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
         let mut cases: Vec<_> = folders.filter_map(Self::open).collect();
         cases.sort_by(|a, b| a.name.cmp(&b.name));
@@ -56,45 +56,45 @@ impl Case {
     }
 
     /// The classes of the model's layers.
-    pub fn classes(&self) -> Vec<&str> {
+    pub(crate) fn classes(&self) -> Vec<&str> {
         self.strings("layers")
     }
 
     /// The files of whole models.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let files = self.strings("files").into_iter().filter(|name| name.starts_with("model."));
         files.map(|name| self.folder.join(name)).collect()
     }
 
     /// Why it must be refused, if it must: begins with the class or function that it is about.
-    pub fn refuse(&self) -> Option<&str> {
+    pub(crate) fn refuse(&self) -> Option<&str> {
         self.about["refuse"].as_str()
     }
 
     /// How far apart predictions may be: f16 and bf16 compute with less.
-    pub fn tolerance(&self) -> f32 {
+    pub(crate) fn tolerance(&self) -> f32 {
         self.about["tolerance"].as_f64().unwrap() as f32
     }
 
-    pub fn inputs(&self) -> Vec<Samples> {
+    pub(crate) fn inputs(&self) -> Vec<Samples> {
         self.arrays("inputs").into_iter().map(Samples::from).collect()
     }
 
-    pub fn array(&self, name: &str) -> ArrayD<f32> {
+    pub(crate) fn array(&self, name: &str) -> ArrayD<f32> {
         npy::read(&fs::read(self.folder.join(name)).unwrap()).unwrap()
     }
 
-    pub fn arrays(&self, key: &str) -> Vec<ArrayD<f32>> {
+    pub(crate) fn arrays(&self, key: &str) -> Vec<ArrayD<f32>> {
         self.strings(key).into_iter().map(|name| self.array(name)).collect()
     }
 
     /// The class of the optimizer, if it was compiled, and its steps.
-    pub fn compiled(&self) -> Option<(&str, u64)> {
+    pub(crate) fn compiled(&self) -> Option<(&str, u64)> {
         let compiled = self.about["compiled"].as_object()?;
         Some((compiled["optimizer"].as_str()?, compiled["iterations"].as_u64()?))
     }
 
-    pub fn load(&self, file: &Path) -> Result<(Model, Report), String> {
+    pub(crate) fn load(&self, file: &Path) -> Result<(Model, Report), String> {
         match Model::load_reported(file, &Limits::default()) {
             Ok((model, report)) => Ok((model, report.expect("it is of Keras"))),
             // The path might hold the words that are looked for.
@@ -103,7 +103,7 @@ impl Case {
     }
 
     /// The largest difference of a prediction from Keras', where that is beyond 1 in proportion to it.
-    pub fn compare(&self, model: &Model) -> Result<f32, String> {
+    pub(crate) fn compare(&self, model: &Model) -> Result<f32, String> {
         let found = model.predict_all(&self.inputs()).map_err(|error| error.to_string())?;
         let expected = self.arrays("outputs");
         if found.len() != expected.len() {
@@ -147,39 +147,41 @@ impl Case {
         Ok(())
     }
 
-    /// What the optimizer of Keras remembers of the parameters, end to end in its order. `None` for the
-    /// legacy optimizers of tf-keras, which have another one than those it makes today.
-    pub fn moments_in_order(&self) -> Option<Vec<f32>> {
+    /// What the optimizer of Keras remembers of the parameters, end to end in its order.
+    pub(crate) fn moments_in_order(&self) -> Vec<f32> {
         let numbers = self.array("optimizer.npy");
-        let variables = self.about["compiled"]["variables"].as_array().unwrap();
-        let variables = named(variables, numbers.as_slice().unwrap());
-        let is_moment = |name: &str| !name.contains("iteration") && !name.contains("learning_rate");
+        let variables = named(self.variables(), numbers.as_slice().unwrap());
+        let is_moment =
+            |name: &str| !name.ends_with("iteration") && !name.ends_with("learning_rate");
         let moments = variables.iter().filter(|(name, _)| is_moment(name));
-        let is_legacy = variables.iter().any(|(name, _)| name.contains("/iter:"));
-        (!is_legacy).then(|| moments.flat_map(|(_, numbers)| *numbers).copied().collect())
+        moments.flat_map(|(_, numbers)| *numbers).copied().collect()
+    }
+
+    /// Names and shapes of the optimizer's variables.
+    fn variables(&self) -> &[Value] {
+        self.about["compiled"]["variables"].as_array().unwrap()
     }
 
     /// Names and shapes under a key of the description.
-    pub fn tensors(&self, key: &str) -> &[Value] {
+    pub(crate) fn tensors(&self, key: &str) -> &[Value] {
         self.about[key].as_array().unwrap()
     }
 
     /// How far Keras is from itself with oneDNN or XLA, at most over all tensors of a kind.
-    pub fn keras_apart(&self, kind: &str) -> f32 {
+    pub(crate) fn keras_apart(&self, kind: &str) -> f32 {
         let runs = self.about["apart"].as_object().unwrap().values();
         let numbers = runs.flat_map(|run| run[kind].as_array().unwrap());
         numbers.map(|number| number.as_f64().unwrap() as f32).fold(0.0, f32::max)
     }
 
     /// Whether the optimizer remembers what Keras' does, to the bit.
-    pub fn compare_moments(&self, checkpoint: &Checkpoint<'_>) -> Result<(), String> {
+    pub(crate) fn compare_moments(&self, checkpoint: &Checkpoint<'_>) -> Result<(), String> {
         let state = checkpoint.optimizer.as_ref().ok_or("no optimizer")?;
         let expected = match self.about["rewritten_from"].as_str() {
             Some(base) => self.array(&format!("../{base}/optimizer.npy")),
             None => self.array("optimizer.npy"),
         };
-        let variables = self.about["compiled"]["variables"].as_array().unwrap();
-        let variables = named(variables, expected.as_slice().unwrap());
+        let variables = named(self.variables(), expected.as_slice().unwrap());
         for slot in &state.slots {
             for named in &slot.tensors {
                 let expected = variable(&variables, &slot.name, &named.name)?;
@@ -193,7 +195,7 @@ impl Case {
 }
 
 /// Numbers that lie end to end, by the names of the tensors that they are of.
-pub fn named<'a>(tensors: &'a [Value], mut numbers: &'a [f32]) -> Vec<(&'a str, &'a [f32])> {
+pub(crate) fn named<'a>(tensors: &'a [Value], mut numbers: &'a [f32]) -> Vec<(&'a str, &'a [f32])> {
     let named = tensors.iter().map(|tensor| {
         let dims = tensor["shape"].as_array().unwrap().iter();
         let length = dims.map(|dim| dim.as_u64().unwrap() as usize).product();
@@ -209,7 +211,7 @@ pub fn named<'a>(tensors: &'a [Value], mut numbers: &'a [f32]) -> Vec<(&'a str, 
 /// What an optimizer of Keras remembers of a parameter such as `conv/kernel`. Its variables are named
 /// `adam/net_conv_kernel_momentum` (Keras 3), `Adam/m/conv/kernel:0` (tf-keras) or
 /// `Adam/conv/kernel/m:0` (its legacy optimizers).
-pub fn variable<'a>(
+pub(crate) fn variable<'a>(
     variables: &[(&'a str, &'a [f32])],
     slot: &str,
     parameter: &str,
@@ -242,6 +244,6 @@ fn slot_names(slot: &str) -> &'static [&'static str] {
 }
 
 /// The entry of [`PENDING`] that an error speaks of.
-pub fn pending(error: &str) -> Option<&'static str> {
+pub(crate) fn pending(error: &str) -> Option<&'static str> {
     PENDING.iter().copied().find(|words| error.contains(words))
 }
