@@ -193,6 +193,10 @@ fn every_file_answers_as_in_keras() {
 /// What keepnet cannot save for Keras: Keras 3 has no such layer.
 const UNWRITTEN: &[&str] = &["k2-thresholded-relu"];
 
+/// What Keras 3 does not load of what keepnet saves: it takes no `trainable` of a `SpatialDropout1D`, and
+/// no list for the mean of a `Normalization` without axes.
+const UNTAKEN: &[&str] = &["k3-net-audio", "k3-normalization-one-number", "k3-spatial-dropout1d"];
+
 /// What both Kerases say of files that keepnet saved.
 #[test]
 fn both_kerases_take_what_is_saved() {
@@ -234,10 +238,16 @@ fn both_kerases_take_what_is_saved() {
         let files = fs::read_dir(out.join(writer)).unwrap().map(|entry| entry.unwrap().path());
         let files = files.filter(|path| path.extension() == Some(OsStr::new("keras"))).count();
         assert_eq!(answers.len(), files, "{writer} did not come to the end");
-        let (well, bad): (Vec<_>, Vec<_>) =
-            answers.iter().partition(|answer| is_well(answer, &out.join(writer)));
+        // Those of `UNTAKEN` are as they must be when they are not well: the list must hold no others.
+        let (well, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| {
+            let name = answer["file"].as_str().unwrap().trim_end_matches(".keras");
+            is_well(name, answer, &out.join(writer)) != UNTAKEN.contains(&name)
+        });
         let restored = well.iter().filter(|answer| answer["slots_ok"] == true).count();
-        println!("{writer}: {files} files, {} well, {restored} with all moments", well.len());
+        println!(
+            "{writer}: {files} files, {} as they must be, {restored} with all moments",
+            well.len()
+        );
         faults.extend(bad.into_iter().map(|answer| format!("{writer}: {answer}")));
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
@@ -245,8 +255,7 @@ fn both_kerases_take_what_is_saved() {
 
 /// Whether `check.py` found all to be as it must: loaded, trained on, and predictions as keepnet's are,
 /// beyond 1 in proportion to the largest.
-fn is_well(answer: &Value, folder: &Path) -> bool {
-    let name = answer["file"].as_str().unwrap().trim_end_matches(".keras");
+fn is_well(name: &str, answer: &Value, folder: &Path) -> bool {
     let outputs = ["", "0", "1", "2"].map(|number| folder.join(format!("{name}.y{number}.npy")));
     let largest =
         outputs.iter().filter_map(|path| fs::read(path).ok()).fold(1.0, |largest, bytes| {
