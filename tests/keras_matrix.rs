@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use keepnet::wire::npy;
 use keepnet::{Checkpoint, Dataset, FitOptions, Model, Samples, Shape, Targets};
-use keras_support::{Case, PENDING, named, pending, variable};
+use keras_support::{Case, PENDING, larger, named, pending, variable};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -154,7 +154,7 @@ fn every_file_answers_as_in_keras() {
                     for class in rows {
                         let row = classes.entry(class).or_default();
                         row.loaded += 1;
-                        row.apart = row.apart.max(apart);
+                        row.apart = larger(row.apart, apart);
                     }
                 }
             }
@@ -260,11 +260,11 @@ fn is_well(name: &str, answer: &Value, folder: &Path) -> bool {
     let largest =
         outputs.iter().filter_map(|path| fs::read(path).ok()).fold(1.0, |largest, bytes| {
             let outputs = npy::read(&bytes).unwrap();
-            outputs.iter().fold(largest, |largest: f64, output| largest.max(output.abs().into()))
+            outputs.iter().fold(largest, |largest, output| larger(largest, output.abs()))
         });
     let is_fine = |key: &str| answer.get(key).is_none_or(|said| *said == true || said == "ok");
     answer["load"] == "ok"
-        && answer["apart"].as_f64().is_some_and(|apart| apart <= 1e-5 * largest)
+        && answer["apart"].as_f64().is_some_and(|apart| apart <= 1e-5 * f64::from(largest))
         && ["fit", "iterations_ok", "slots_ok"].into_iter().all(is_fine)
 }
 
@@ -357,7 +357,7 @@ fn training_goes_on_as_in_keras() {
 }
 
 /// The largest relative difference of a loss from Keras' over the ten batches.
-fn losses(case: &Case, model: &mut Model) -> f64 {
+fn losses(case: &Case, model: &mut Model) -> f32 {
     let (x, t) = (case.array("x.npy"), case.array("t.npy"));
     let expected = case.array("losses-onednn0.npy");
     let options =
@@ -370,9 +370,9 @@ fn losses(case: &Case, model: &mut Model) -> f64 {
         let batch = Dataset::new(x, Targets::Classes(classes.into())).unwrap();
         let history = model.fit(&batch, &options).unwrap();
         let loss = history.epochs.last().unwrap().get("loss").unwrap();
-        (loss - f64::from(expected)).abs() / f64::from(expected).abs()
+        (loss as f32 - expected).abs() / expected.abs()
     });
-    steps.fold(0.0, f64::max)
+    steps.fold(0.0, larger)
 }
 
 /// How far weights and moments are from Keras' without oneDNN, in units of how far Keras is then from
@@ -390,14 +390,14 @@ fn trained_apart(case: &Case, checkpoint: &Checkpoint<'_>) -> [f32; 2] {
         if case.name.starts_with("k2-") && own.name.ends_with("/moving_variance") {
             continue;
         }
-        let unit = case.keras_apart("weights").max(last_place(theirs));
-        apart[0] = apart[0].max(farthest(&own.tensor.to_f32().unwrap(), theirs) / unit);
+        let unit = larger(case.keras_apart("weights"), last_place(theirs));
+        apart[0] = larger(apart[0], farthest(&own.tensor.to_f32().unwrap(), theirs) / unit);
     }
     for slot in &checkpoint.optimizer.as_ref().unwrap().slots {
         for own in &slot.tensors {
             let theirs = variable(&moments, &slot.name, &own.name).unwrap();
-            let unit = case.keras_apart("optimizer").max(last_place(theirs));
-            apart[1] = apart[1].max(farthest(&own.tensor.to_f32().unwrap(), theirs) / unit);
+            let unit = larger(case.keras_apart("optimizer"), last_place(theirs));
+            apart[1] = larger(apart[1], farthest(&own.tensor.to_f32().unwrap(), theirs) / unit);
         }
     }
     apart
@@ -405,10 +405,10 @@ fn trained_apart(case: &Case, checkpoint: &Checkpoint<'_>) -> [f32; 2] {
 
 /// The last place of the largest number.
 fn last_place(numbers: &[f32]) -> f32 {
-    f32::EPSILON * numbers.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()))
+    f32::EPSILON * numbers.iter().fold(0.0_f32, |largest, number| larger(largest, number.abs()))
 }
 
 fn farthest(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, larger)
 }

@@ -115,9 +115,8 @@ impl Case {
                 return Err(format!("shape {:?}, Keras {:?}", found.shape(), expected.shape()));
             }
             for (a, b) in found.iter().zip(expected) {
-                // `f32::max` would pass over a NaN.
-                let apart = (a - b).abs() / b.abs().max(1.0);
-                worst = if apart <= worst { worst } else { apart };
+                let apart = (a - b).abs() / larger(b.abs(), 1.0);
+                worst = larger(worst, apart);
             }
             self.same_argmax(found, expected)?;
         }
@@ -139,7 +138,7 @@ impl Case {
             let (Some(ours), Some(theirs)) = (largest(&found), largest(&expected)) else {
                 continue;
             };
-            let close = 2.0 * self.tolerance() * expected[theirs].abs().max(1.0);
+            let close = 2.0 * self.tolerance() * larger(expected[theirs].abs(), 1.0);
             if ours != theirs && expected[theirs] - expected[ours] > close {
                 return Err(format!("argmax {ours}, Keras {theirs}"));
             }
@@ -171,7 +170,7 @@ impl Case {
     pub(crate) fn keras_apart(&self, kind: &str) -> f32 {
         let runs = self.about["apart"].as_object().unwrap().values();
         let numbers = runs.flat_map(|run| run[kind].as_array().unwrap());
-        numbers.map(|number| number.as_f64().unwrap() as f32).fold(0.0, f32::max)
+        numbers.map(|number| number.as_f64().unwrap() as f32).fold(0.0, larger)
     }
 
     /// Whether the optimizer remembers what Keras' does, to the bit.
@@ -246,4 +245,9 @@ fn slot_names(slot: &str) -> &'static [&'static str] {
 /// The entry of [`PENDING`] that an error speaks of.
 pub(crate) fn pending(error: &str) -> Option<&'static str> {
     PENDING.iter().copied().find(|words| error.contains(words))
+}
+
+/// The larger one; NaN is larger than all.
+pub(crate) fn larger(a: f32, b: f32) -> f32 {
+    if a.is_nan() || b <= a { a } else { b }
 }
