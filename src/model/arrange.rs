@@ -131,7 +131,9 @@ impl Arrange {
         axes.reverse();
         match (self, axes.as_mut_slice()) {
             (Self::Permute { dims }, all) if dims.len() == all.len() => {
-                return Ok(dims.iter().map(|&dim| all[dim - 1]).collect());
+                let axis = |&dim: &usize| all.get(dim.checked_sub(1)?).copied();
+                let axes = dims.iter().map(axis).collect::<Option<_>>();
+                return axes.ok_or_else(|| format!("dims name axes that are not: {dims:?}"));
             }
             (Self::Permute { dims }, _) => {
                 return Err(format!("it takes {} axes", dims.len()));

@@ -63,6 +63,10 @@ impl<'a> Archive<'a> {
                 return Err(ZipError::Encrypted { name });
             }
             let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
+            if found.local_header().file_path().as_bytes() != path.as_bytes() {
+                let message = "it has another name where it lies".to_owned();
+                return Err(ZipError::Member { name, message });
+            }
             let (start, end) = found.compressed_data_range();
             let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
             let stored = range.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default();

@@ -96,3 +96,7 @@ def set_weights(case, model):
             drawn = generator.normal(0, 1 / np.sqrt(fan_in), value.shape)
         values.append(np.asarray(drawn).astype(value.dtype))
     model.set_weights(values)
+    # Keras 3's Normalization answers from a copy of its weights.
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()

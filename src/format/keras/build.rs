@@ -51,7 +51,7 @@ pub(super) fn build<'j>(
         nodes: Vec::new(),
         shapes: Vec::new(),
         inputs: Vec::new(),
-        names: BTreeSet::new(),
+        names: BTreeMap::new(),
     };
     let mut layers = Vec::new();
     let scope = Scope { prefix: String::new(), trainable: true };
@@ -70,7 +70,8 @@ struct Builder {
     /// Of the results of the nodes.
     shapes: Vec<Shape>,
     inputs: Vec<NodeId>,
-    names: BTreeSet<String>,
+    /// Of the layers so far, and the last number behind each that makes another one.
+    names: BTreeMap<String, u64>,
 }
 
 /// The models around a layer.
@@ -214,11 +215,12 @@ impl Builder {
 
     fn add_layer(&mut self, name: String, spec: LayerSpec, trainable: bool) -> usize {
         let mut free = name.clone();
-        let mut number = 0_u64;
-        while !self.names.insert(free.clone()) {
-            number += 1;
+        while self.names.contains_key(&free) {
+            let number = self.names.entry(name.clone()).or_default();
+            *number += 1;
             free = format!("{name}_{number}");
         }
+        self.names.insert(free.clone(), 0);
         self.layers.push(model::Layer { name: free, spec, trainable });
         self.layers.len() - 1
     }

@@ -1,0 +1,58 @@
+//! Files that both Kerases wrote (`tests/golden_keras_files`, by `tests/keras/make.py --golden`) give
+//! Keras' predictions, and their optimizers remember what Keras' do.
+
+mod keras_support;
+
+use std::path::Path;
+
+use keras_support::{Case, pending};
+
+fn golden() -> Vec<Case> {
+    Case::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden_keras_files"))
+}
+
+#[test]
+fn golden_files_answer_as_keras_does() {
+    let mut compared = 0;
+    for case in golden().iter().filter(|case| case.refuse().is_none()) {
+        let pending_class =
+            case.classes().into_iter().find(|class| pending(&format!("({class})")).is_some());
+        for file in case.files() {
+            let name = file.display();
+            let (model, report) = match (case.load(&file), pending_class) {
+                (Ok(loaded), None) => loaded,
+                (Ok(_), Some(class)) => panic!("{name} loads: take {class} from `PENDING`"),
+                (Err(error), _) if pending(&error).is_some() => continue,
+                (Err(error), _) => panic!("{name}: {error}"),
+            };
+            let apart = case.compare(&model).unwrap_or_else(|error| panic!("{name}: {error}"));
+            if let Some((optimizer, iterations)) = case.compiled() {
+                assert_eq!(report.optimizer_steps, Some(iterations), "{name}: {optimizer}");
+                let moments = case.compare_moments(&model.to_checkpoint());
+                moments.unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+            println!("{name}: {apart:e}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 18, "{compared} files were compared");
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_name() {
+    let mut refused = 0;
+    for case in golden() {
+        let Some(reason) = case.refuse() else { continue };
+        for file in case.files() {
+            let error = case.load(&file).map(drop).unwrap_err();
+            // Such as `mine>Scaling is a class of the user's own`.
+            let class =
+                reason.split([' ', '>']).find(|word| case.classes().contains(word)).unwrap();
+            let layer = format!("layer `{}` ({class})", class.to_lowercase());
+            assert!(error.contains(&layer), "{error}");
+            assert!(error.contains("replace it in Keras"), "{error}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 2);
+}
