@@ -67,6 +67,8 @@ pub enum FormatError {
     Extension { extension: String },
     #[error("this is a model of Keras, which has no {what}; `keepnet convert` makes one that has")]
     OfKeras { what: &'static str },
+    #[error("this is the {found} form of keepnet, no model of Keras; `keepnet verify` checks it")]
+    NotOfKeras { found: Format },
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
     #[error(transparent)]
@@ -128,6 +130,7 @@ impl FormatError {
             Self::OtherKind { .. }
             | Self::OtherForm { .. }
             | Self::OfKeras { .. }
+            | Self::NotOfKeras { .. }
             | Self::Version { .. }
             | Self::UnknownSection { .. }
             | Self::WouldLose { .. }
