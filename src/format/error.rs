@@ -65,7 +65,10 @@ pub enum FormatError {
          directory (ending in `/` or without an extension)"
     )]
     Extension { extension: String },
-    #[error("this is a model of Keras, which has no {what}; `keepnet convert` makes one that has")]
+    #[error(
+        "this is a model of Keras, which has no {what}; `keepnet doctor` tells of it, and \
+         `keepnet convert` makes one that has"
+    )]
     OfKeras { what: &'static str },
     #[error("this is the {found} form of keepnet, no model of Keras; `keepnet verify` checks it")]
     NotOfKeras { found: Format },

@@ -137,25 +137,25 @@ impl fmt::Display for Problem {
             Self::CallsFromOne => {
                 f.write_str("the calls of a model inside the model are counted from 1")
             }
-            Self::Alias { name } => write!(f, "the loss or metric `{name}` is not found by this name"),
+            Self::Alias { name } => {
+                write!(f, "the loss or metric `{name}` is not found by this name")
+            }
             Self::OptimizerName => f.write_str("the optimizer is a name without settings"),
             Self::FunctionInitializer => f.write_str("an initializer is the name of a function"),
             Self::Backslashes => {
                 f.write_str("the weights stand in groups with backslashes, written on Windows")
             }
-            Self::OldGroups => {
-                f.write_str("the weights stand in `_layer_checkpoint_dependencies`")
-            }
+            Self::OldGroups => f.write_str("the weights stand in `_layer_checkpoint_dependencies`"),
             Self::HardSigmoid => f.write_str("`hard_sigmoid` is another function since Keras 3"),
             Self::ChannelsFirst => {
                 f.write_str("strides with `same` padding and `channels_first` fall elsewhere")
             }
-            Self::OptimizerOfHdf5 => {
-                f.write_str("the optimizer's state in an HDF5 file is not restored, and `fit` stops")
-            }
-            Self::OptimizerOfKeras2 => {
-                f.write_str("the optimizer's state has no learning rate among it, and is passed over")
-            }
+            Self::OptimizerOfHdf5 => f.write_str(
+                "the optimizer's state in an HDF5 file is not restored, and `fit` stops",
+            ),
+            Self::OptimizerOfKeras2 => f.write_str(
+                "the optimizer's state has no learning rate among it, and is passed over",
+            ),
         }
     }
 }

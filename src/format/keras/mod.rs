@@ -79,8 +79,7 @@ fn with_parts<F: Fs, T>(
         let config = config?.ok_or(KerasError::Missing { part: CONFIG })?;
         let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
         let metadata = metadata?;
-        let members =
-            Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
+        let members = Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
         return Ok(members.open(Container::Folder, limits, budget, then)?);
     }
     let bytes = content(fs, opened, budget)?;
