@@ -325,8 +325,7 @@ impl Exam {
     fn first_layer(&mut self, layers: &[Value]) {
         let Some(first) = layers.first().and_then(Object::of) else { return };
         let tells_shape = first.config.contains_key("batch_input_shape");
-        let has_kernel = first.class.starts_with("Conv") || first.class == "Dense";
-        if self.is_hdf5() && first.class != "InputLayer" && tells_shape && !has_kernel {
+        if self.is_hdf5() && first.class != "InputLayer" && tells_shape {
             self.find(Keras3, Problem::ImpliedInput, Some(&owner(&first)));
         }
     }
@@ -373,6 +372,9 @@ impl Exam {
             "ThresholdedReLU" | "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" => {
                 self.find(Keras3, Problem::Class, owner);
             }
+            "LSTM" | "GRU" | "SimpleRNN" if has("time_major") => {
+                self.find(Keras3, keyword("time_major"), owner);
+            }
             _ if known.starts_with("Random") && has("rng_type") => {
                 self.find(Keras3, keyword("rng_type"), owner);
             }
@@ -398,7 +400,13 @@ impl Exam {
             value.get("class_name").is_some_and(|class| class == "function")
                 && value.get("module").is_none()
         };
-        if object.config.values().any(is_function) {
+        let is_foreign = |value: &Value| {
+            let name = value.get("config").unwrap_or(value);
+            name.as_str().is_some_and(|name| name.contains('>'))
+        };
+        if object.config.get("activation").is_some_and(is_foreign) {
+            self.both(Problem::OwnCode, owner);
+        } else if object.config.values().any(is_function) {
             self.both(Problem::FunctionInitializer, owner);
         }
         // Operators of Keras 3 bring no module along into HDF5.
@@ -433,6 +441,9 @@ impl Exam {
         if let Some(optimizer) = optimizer.and_then(Object::of) {
             let owner = owner(&optimizer);
             let owner = Some(&owner);
+            if !OPTIMIZERS.contains(&optimizer.class.to_ascii_lowercase().as_str()) {
+                self.find(TfKeras2, Problem::OwnCode, owner);
+            }
             if optimizer.config.contains_key("lr") {
                 self.find(Keras3, Problem::Setting { setting: "lr" }, owner);
             }
@@ -443,17 +454,25 @@ impl Exam {
                 self.find(Keras3, problem, owner);
             }
         }
-        for part in ["loss", "metrics"] {
-            compile.get(part).into_iter().for_each(|value| self.losses(value));
-        }
+        compile.get("loss").into_iter().for_each(|loss| self.losses(loss));
     }
 
-    /// Losses or metrics: one, or a list or a dictionary of them.
+    /// One loss, or a list or a dictionary of them.
     fn losses(&mut self, value: &Value) {
-        match value {
-            Value::String(name) if self.is_hdf5() && matches!(name.as_str(), "mse" | "mae") => {
-                self.find(Keras3, Problem::Alias { name: name.clone() }, None);
+        let function = value.get("class_name").is_some_and(|class| class == "function");
+        let name = if function { value.get("config") } else { Some(value) };
+        if let Some(name) = name.and_then(Value::as_str) {
+            if self.is_hdf5() && matches!(name, "mse" | "mae") {
+                self.find(Keras3, Problem::Alias { name: name.to_owned() }, None);
             }
+            let plain = name.replace('_', "").to_ascii_lowercase();
+            if !LOSSES.contains(&plain.as_str()) {
+                let owner = Owner { class: name.to_owned(), name: None };
+                self.both(Problem::OwnCode, Some(&owner));
+            }
+            return;
+        }
+        match value {
             Value::Array(values) => values.iter().for_each(|value| self.losses(value)),
             Value::Object(values) => match Object::of(value) {
                 Some(object) => {
@@ -472,6 +491,57 @@ impl Exam {
         }
     }
 }
+
+/// Losses that come with Keras, without underscores and in small letters.
+const LOSSES: [&str; 31] = [
+    "mse",
+    "mae",
+    "mape",
+    "msle",
+    "bce",
+    "kld",
+    "meansquarederror",
+    "meanabsoluteerror",
+    "meanabsolutepercentageerror",
+    "meansquaredlogarithmicerror",
+    "binarycrossentropy",
+    "binaryfocalcrossentropy",
+    "categoricalcrossentropy",
+    "categoricalfocalcrossentropy",
+    "sparsecategoricalcrossentropy",
+    "kldivergence",
+    "kullbackleiblerdivergence",
+    "poisson",
+    "hinge",
+    "squaredhinge",
+    "categoricalhinge",
+    "huber",
+    "huberloss",
+    "logcosh",
+    "logcoshloss",
+    "cosinesimilarity",
+    "cosineproximity",
+    "dice",
+    "tversky",
+    "circle",
+    "ctc",
+];
+
+/// Optimizers of tf-keras 2, in small letters.
+const OPTIMIZERS: [&str; 12] = [
+    "adam",
+    "adamw",
+    "adamax",
+    "nadam",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "sgd",
+    "ftrl",
+    "lion",
+    "adafactor",
+    "lossscaleoptimizer",
+];
 
 fn owner(object: &Object<'_>) -> Owner {
     let name = object.config.get("name").or_else(|| object.whole.get("name"));
