@@ -358,10 +358,11 @@ impl Exam {
                     self.find(TfKeras2, Problem::OwnCode, owner);
                 }
             }
-            "BatchNormalization" if object.config.get("axis").is_some_and(Value::is_array) => {
-                if !self.is_hdf5() || is_nested {
-                    self.find(Keras3, Problem::ListOfAxes, owner);
-                }
+            "BatchNormalization"
+                if object.config.get("axis").is_some_and(Value::is_array)
+                    && (!self.is_hdf5() || is_nested) =>
+            {
+                self.find(Keras3, Problem::ListOfAxes, owner);
             }
             "DepthwiseConv2D" | "SeparableConv2D" | "Conv2DTranspose" if has("groups") => {
                 self.find(Keras3, keyword("groups"), owner);
