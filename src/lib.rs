@@ -71,3 +71,8 @@ pub use train::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+/// So does that of the guide for users of Keras.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/MIGRATING.md")]
+mod migrating {}

@@ -65,8 +65,13 @@ pub enum FormatError {
          directory (ending in `/` or without an extension)"
     )]
     Extension { extension: String },
-    #[error("this is a model of Keras, which has no {what}; `keepnet convert` makes one that has")]
+    #[error(
+        "this is a model of Keras, which has no {what}; `keepnet doctor` tells of it, and \
+         `keepnet convert` makes one that has"
+    )]
     OfKeras { what: &'static str },
+    #[error("this is the {found} form of keepnet, no model of Keras; `keepnet verify` checks it")]
+    NotOfKeras { found: Format },
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
     #[error(transparent)]
@@ -128,6 +133,7 @@ impl FormatError {
             Self::OtherKind { .. }
             | Self::OtherForm { .. }
             | Self::OfKeras { .. }
+            | Self::NotOfKeras { .. }
             | Self::Version { .. }
             | Self::UnknownSection { .. }
             | Self::WouldLose { .. }

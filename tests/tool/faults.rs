@@ -39,13 +39,11 @@ fn other_kinds_of_files_are_told_apart() {
     let place = Place::new();
     place.write("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
     place.write("text.knet", "a model, surely");
-    place.write("archive.keras", b"PK\x03\x04....");
     place.write("empty.knet", "");
     fs::create_dir(place.path("folder")).unwrap();
     for (name, words) in [
         ("picture.png", "but a PNG image"),
         ("text.knet", "but text"),
-        ("archive.keras", "but a ZIP archive"),
         ("empty.knet", "but an empty file"),
         ("folder", "a directory without"),
         ("missing.knet", "No such file"),
@@ -57,6 +55,17 @@ fn other_kinds_of_files_are_told_apart() {
         }
     }
     assert!(!place.path("out.knet").exists() && !place.path("out").exists());
+}
+
+/// An archive of something else: the record that ends one without members.
+#[test]
+fn not_every_archive_is_a_model() {
+    let place = Place::new();
+    place.write("archive.zip", [&b"PK\x05\x06"[..], &[0; 18]].concat());
+    for command in ["summary", "verify", "doctor"] {
+        let error = place.fails(3, &[command, "archive.zip"]);
+        assert!(error.contains("archive.zip: ") && error.contains("but a ZIP archive"), "{error}");
+    }
 }
 
 /// Every 64-byte block of the file is hit, at a place that moves through the block.

@@ -8,6 +8,7 @@ mod convert;
 mod evaluate;
 mod faults;
 mod inspect;
+mod keras;
 mod place;
 mod predict;
 mod verify;

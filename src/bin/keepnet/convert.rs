@@ -6,21 +6,25 @@ use clap::{Args, ValueEnum};
 use keepnet::SaveOptions;
 use keepnet::format::{self, Format, FormatError, Limits};
 use keepnet::model::Checkpoint;
+use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::keras::Told;
 use crate::outcome::Outcome;
 use crate::paths::keep_apart;
 
 /// Save a model in another form, or with less in it
 ///
 /// The form of IN is told by its content, that of OUT by its name: `.knet` for one file, a
-/// trailing `/` or no extension for a directory. Everything is kept unless it is named to be left
-/// out. What stands at OUT is replaced in one step.
+/// trailing `/` or no extension for a directory, `.keras` for Keras. Everything is kept unless it is
+/// named to be left out, or Keras has no place for it, which is said. What stands at OUT is replaced
+/// in one step.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   keepnet convert mnist.knet mnist/                            a directory of NumPy arrays
   keepnet convert mnist.knet deploy.knet --weights-only        the network alone
+  keepnet convert old.h5 new.keras                             for the Keras of today
   keepnet convert mnist.knet small.knet --without optimizer,history")]
 pub(crate) struct Convert {
     /// The model
@@ -35,6 +39,21 @@ pub(crate) struct Convert {
     /// Leave out these parts
     #[arg(long, value_name = "PART,…", value_enum, value_delimiter = ',')]
     without: Vec<Part>,
+    /// Print JSON: from, to, form, left_out, not_held (parts that the form has no place for) and, if
+    /// IN is of Keras, keras: writer, optimizer_steps and notices, each with text and count
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    from: String,
+    to: String,
+    form: Format,
+    left_out: Vec<String>,
+    not_held: Vec<String>,
+    keras: Option<Told>,
 }
 
 /// What need not be in a file.
@@ -95,7 +114,7 @@ impl Convert {
             FormatError::At { path, source }
         };
         let form = Format::for_saving(output).map_err(|error| at(output, error))?;
-        let checkpoint = format::load(input, &Limits::default())?;
+        let (checkpoint, report) = format::load_reported(input, &Limits::default())?;
         let before = parts(&checkpoint);
         let checkpoint = self.options().apply(checkpoint);
         if let Some(id) = checkpoint.passed_over.first() {
@@ -103,12 +122,23 @@ impl Convert {
         }
         let after = parts(&checkpoint);
         format::save(&checkpoint, output, form)?;
-        let mut text = done("saved", input, output);
-        let lost: Vec<_> = before.iter().filter(|part| !after.contains(part)).map(name).collect();
-        if !lost.is_empty() {
-            text += &format!("left out: {}\n", lost.join(", "));
-        }
-        Ok(Outcome::text(&text))
+        // What a form of Keras holds is what comes back from it.
+        let held = match form {
+            Format::File | Format::Directory => after.clone(),
+            _ => parts(&format::load(output, &Limits::default())?),
+        };
+        let names = |parts: &[Part], kept: &[Part]| -> Vec<String> {
+            parts.iter().filter(|part| !kept.contains(part)).map(name).collect()
+        };
+        let report = Report {
+            from: input.display().to_string(),
+            to: output.display().to_string(),
+            form,
+            left_out: names(&before, &after),
+            not_held: names(&after, &held),
+            keras: report.map(|report| Told::from(&report)),
+        };
+        if self.json { Outcome::json(&report) } else { Ok(Outcome::text(&report.text())) }
     }
 
     fn options(&self) -> SaveOptions {
@@ -124,6 +154,20 @@ impl Convert {
             metadata: with(Part::Metadata),
             proof: with(Part::Proof),
         }
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let mut text = format!("saved {} as {}\n", self.from, self.to);
+        for (what, parts) in
+            [("left out", &self.left_out), ("Keras has no place for", &self.not_held)]
+        {
+            if !parts.is_empty() {
+                text += &format!("{what}: {}\n", parts.join(", "));
+            }
+        }
+        text + &self.keras.as_ref().map_or_else(String::new, Told::text)
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     ArrayShape { path: PathBuf, input: String, expected: String, found: Shape },
     #[error("{}: cannot write it: {source}", path.display())]
     Write { path: PathBuf, source: AtomicError },
+    #[error("{}: it is trained, but cannot be saved: {source}", path.display())]
+    Save { path: PathBuf, source: Box<keepnet::Error> },
     #[error("{} on {data}: {source}", path.display())]
     Evaluate { path: PathBuf, data: String, source: Box<TrainError> },
     #[error(
@@ -97,6 +99,7 @@ impl Failure {
             | Self::InputKind { .. }
             | Self::ArrayShape { .. }
             | Self::Write { .. }
+            | Self::Save { .. }
             | Self::Evaluate { .. }
             | Self::NotCompiled { .. }
             | Self::Output(_)

@@ -4,16 +4,20 @@
 //! [`Failure`]. Nothing else writes to standard output, but `resume`, which takes its time.
 
 mod convert;
+mod doctor;
 mod evaluate;
 mod failure;
 mod inputs;
 mod inspect;
+mod keras;
+mod labelled;
 mod outcome;
 mod paths;
 mod predict;
 mod ranking;
 mod resume;
 mod summary;
+mod train;
 mod verify;
 
 use std::process::ExitCode;
@@ -25,7 +29,8 @@ use outcome::Outcome;
 
 /// Looks into saved models, proves them, runs them and carries them between forms.
 ///
-/// A MODEL is a `.knet` file or the directory form of one; its content decides, not its name.
+/// A MODEL is a `.knet` file or the directory form of one, or a `.keras` or `.h5` file of Keras; its
+/// content decides, not its name.
 #[derive(Parser)]
 #[command(name = "keepnet", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -54,7 +59,9 @@ enum Command {
     Verify(verify::Verify),
     Predict(predict::Predict),
     Evaluate(evaluate::Evaluate),
+    Train(train::Train),
     Convert(convert::Convert),
+    Doctor(doctor::Doctor),
     Pack(convert::Pack),
     Unpack(convert::Unpack),
     Resume(resume::Resume),
@@ -73,7 +80,9 @@ impl Cli {
             Command::Verify(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Evaluate(command) => command.run(),
+            Command::Train(command) => command.run(),
             Command::Convert(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Pack(command) => command.run(),
             Command::Unpack(command) => command.run(),
             Command::Resume(command) => return Ok(command.run()),

@@ -11,6 +11,7 @@ use keepnet::report::numbers::grouped;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::keras;
 use crate::outcome::{Exit, Outcome, Real, counted};
 use crate::paths::{in_model, runnable};
 
@@ -18,7 +19,8 @@ use crate::paths::{in_model, runnable};
 ///
 /// Ends with 0 if every bit is as saved (or no proof was saved), 3 if the model is corrupt or
 /// gives other bits, 4 if it is sound but the proof is of another arithmetic revision or a newer
-/// keepnet.
+/// keepnet. A file of Keras carries no proof: its checksums, if it has any, and the shapes of its
+/// weights are checked.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -62,6 +64,12 @@ struct Refusal {
 
 impl Verify {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        if let Ok(form @ (Format::Keras | Format::Hdf5)) = Format::detect(&self.model) {
+            return match keras::verify(&self.model, form, self.json) {
+                Err(Failure::Format(error)) if self.json => self.refused(error),
+                verified => verified,
+            };
+        }
         let loaded = format::load_and_inspect(&self.model, &Limits::default());
         let (checkpoint, inspection) = match loaded {
             Err(error) if self.json => return self.refused(error),

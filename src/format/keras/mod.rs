@@ -7,6 +7,7 @@
 mod broadcast;
 mod build;
 mod compile;
+mod doctor;
 mod error;
 mod json;
 mod layers;
@@ -19,6 +20,7 @@ mod write;
 
 use serde_json::Value;
 
+pub use doctor::{Container, Diagnosis, Effect, Finding, Problem, Reader, diagnose};
 pub use error::{KerasError, Owner};
 pub use report::{Notice, Report};
 
@@ -55,6 +57,17 @@ pub(super) fn load_on<F: Fs>(
     form: Format,
     limits: &Limits,
 ) -> Result<Loaded, FormatError> {
+    with_parts(fs, path, form, limits, |parts, budget| parts.load(limits, budget))
+}
+
+/// Opens what stands at `path`, in that form, and hands its parts on.
+fn with_parts<F: Fs, T>(
+    fs: &F,
+    path: &Path,
+    form: Format,
+    limits: &Limits,
+    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
+) -> Result<T, FormatError> {
     let budget = &mut Budget::new(limits.memory);
     let io = |source| FormatError::Io { action: "read it", source };
     let opened = fs.open_path(path).map_err(io)?;
@@ -65,13 +78,15 @@ pub(super) fn load_on<F: Fs>(
         });
         let config = config?.ok_or(KerasError::Missing { part: CONFIG })?;
         let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
-        return Ok(read_parts(&config, metadata?.as_deref(), &weights, limits, budget)?);
+        let metadata = metadata?;
+        let members = Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
+        return Ok(members.open(Container::Folder, limits, budget, then)?);
     }
     let bytes = content(fs, opened, budget)?;
-    Ok(match form {
-        Format::Hdf5 => read_hdf5(&bytes, limits, budget)?,
-        _ => read_archive(&bytes, limits, budget)?,
-    })
+    match form {
+        Format::Hdf5 => Ok(read_hdf5(&bytes, limits, budget, then)?),
+        _ => read_archive(&bytes, limits, budget, then),
+    }
 }
 
 fn content<F: Fs>(fs: &F, mut file: F::File, budget: &mut Budget) -> Result<Vec<u8>, FormatError> {
@@ -83,44 +98,56 @@ fn content<F: Fs>(fs: &F, mut file: F::File, budget: &mut Budget) -> Result<Vec<
 }
 
 /// Reads a `.keras` file.
-fn read_archive(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Loaded, FormatError> {
+fn read_archive<T>(
+    bytes: &[u8],
+    limits: &Limits,
+    budget: &mut Budget,
+    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
+) -> Result<T, FormatError> {
     let archive = Archive::read(bytes).map_err(KerasError::from)?;
     if !archive.has(CONFIG) {
         return Err(FormatError::OtherKind { found: Kind::Zip });
     }
-    Ok(read_members(&archive, limits, budget)?)
+    let [config, weights, metadata] =
+        [CONFIG, WEIGHTS, METADATA].map(|name| archive.get(name, budget).map_err(KerasError::from));
+    let config = config?.ok_or(KerasError::Missing { part: CONFIG })?;
+    let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
+    let metadata = metadata?;
+    let members = Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
+    Ok(members.open(Container::Archive, limits, budget, then)?)
 }
 
-fn read_members(
-    archive: &Archive<'_>,
-    limits: &Limits,
-    budget: &mut Budget,
-) -> Result<Loaded, KerasError> {
-    let config = archive.get(CONFIG, budget)?.ok_or(KerasError::Missing { part: CONFIG })?;
-    let weights = archive.get(WEIGHTS, budget)?.ok_or(KerasError::Missing { part: WEIGHTS })?;
-    let metadata = archive.get(METADATA, budget)?;
-    read_parts(&config, metadata.as_deref(), &weights, limits, budget)
+/// The members of a `.keras` file, wherever they stood.
+struct Members<'m> {
+    config: &'m [u8],
+    metadata: Option<&'m [u8]>,
+    weights: &'m [u8],
 }
 
-/// Reads the members of a `.keras` file, wherever they stood.
-fn read_parts(
-    config: &[u8],
-    metadata: Option<&[u8]>,
-    weights: &[u8],
-    limits: &Limits,
-    budget: &mut Budget,
-) -> Result<Loaded, KerasError> {
-    let metadata = metadata.map(|text| parse(text, METADATA, limits)).transpose()?;
-    let version = metadata.as_ref().and_then(|value| value.get("keras_version")?.as_str());
-    let config = parse(config, CONFIG, limits)?;
-    let root = hdf5::read(weights, budget)?;
-    let compile = config.get("compile_config").filter(|compile| !compile.is_null());
-    let parts = Parts { config: &config, compile, version, root: &root };
-    parts.load(limits, budget)
+impl Members<'_> {
+    fn open<T>(
+        &self,
+        container: Container,
+        limits: &Limits,
+        budget: &mut Budget,
+        then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
+    ) -> Result<T, KerasError> {
+        let metadata = self.metadata.map(|text| parse(text, METADATA, limits)).transpose()?;
+        let version = metadata.as_ref().and_then(|value| value.get("keras_version")?.as_str());
+        let config = parse(self.config, CONFIG, limits)?;
+        let root = hdf5::read(self.weights, budget)?;
+        let compile = config.get("compile_config").filter(|compile| !compile.is_null());
+        then(&Parts { container, config: &config, compile, version, root: &root }, budget)
+    }
 }
 
 /// Reads an `.h5` file of a whole model.
-fn read_hdf5(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
+fn read_hdf5<T>(
+    bytes: &[u8],
+    limits: &Limits,
+    budget: &mut Budget,
+    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
+) -> Result<T, KerasError> {
     const CONFIG: &str = "the attribute `model_config`";
     const COMPILE: &str = "the attribute `training_config`";
     let root = hdf5::read(bytes, budget)?;
@@ -130,12 +157,13 @@ fn read_hdf5(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Loade
     let compile = text("training_config").map(|text| parse(text.as_bytes(), COMPILE, limits));
     let compile = compile.transpose()?;
     let parts = Parts {
+        container: Container::Hdf5,
         config: &config,
         compile: compile.as_ref(),
         version: text("keras_version"),
         root: &root,
     };
-    parts.load(limits, budget)
+    then(&parts, budget)
 }
 
 fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, KerasError> {
@@ -148,6 +176,7 @@ fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, Kera
 
 /// What both kinds of files hold.
 struct Parts<'p> {
+    container: Container,
     config: &'p Value,
     compile: Option<&'p Value>,
     version: Option<&'p str>,
@@ -155,11 +184,15 @@ struct Parts<'p> {
 }
 
 impl Parts<'_> {
-    fn load(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
-        let dialect = match self.version {
+    fn dialect(&self) -> Dialect {
+        match self.version {
             Some(version) if version.starts_with(['1', '2']) => Dialect::Keras2,
             _ => Dialect::Keras3,
-        };
+        }
+    }
+
+    fn load(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
+        let dialect = self.dialect();
         let network = Network::parse(self.config)?;
         let built = build::build(&network, dialect, limits.nodes)?;
         let mut weights = Weights { graph: &built.graph, budget, notices: built.notices };

@@ -1,0 +1,161 @@
+//! `keepnet doctor`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use keepnet::format::keras::{Container, Diagnosis, Effect, Finding, Problem, Reader, diagnose};
+use keepnet::format::{self, Limits};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::outcome::{Outcome, counted};
+use crate::paths::runnable;
+
+/// Tell which Keras wrote a file, which opens it, and what stands in the way
+///
+/// What Keras 3.15 and tf-keras 2.21 were seen to stumble over is looked for; nothing of the file is
+/// run. Whether keepnet opens it is tried.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  keepnet doctor old.h5
+  keepnet doctor old.h5 --json | jq .keras_3.result")]
+pub(crate) struct Doctor {
+    /// A `.keras` or `.h5` file of a whole model
+    model: PathBuf,
+    /// Print JSON: container, writer, dialect, layers (classes and counts), and for each of keras_3
+    /// and tf_keras_2 result (nothing_found, refused, other_answers or state_lost) and findings (text,
+    /// effect, layers); keepnet: what it says to the file, null if it opens it
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    container: Container,
+    writer: Option<&'a str>,
+    dialect: u32,
+    layers: &'a BTreeMap<String, usize>,
+    keras_3: Opinion,
+    tf_keras_2: Opinion,
+    keepnet: Option<String>,
+}
+
+/// What one Keras makes of the file.
+#[derive(Serialize)]
+struct Opinion {
+    result: &'static str,
+    findings: Vec<Gathered>,
+}
+
+/// One problem, and the layers that have it.
+#[derive(Serialize)]
+struct Gathered {
+    text: String,
+    effect: Effect,
+    layers: Vec<String>,
+}
+
+/// Layers that are named with a problem.
+const NAMED: usize = 3;
+
+impl Doctor {
+    pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        let diagnosis = diagnose(&self.model, &Limits::default())?;
+        let opened = format::load(&self.model, &Limits::default())
+            .map_err(Failure::from)
+            .and_then(|checkpoint| runnable(&self.model, &checkpoint));
+        let report = Report {
+            container: diagnosis.container,
+            writer: diagnosis.writer.as_deref(),
+            dialect: diagnosis.dialect,
+            layers: &diagnosis.layers,
+            keras_3: Opinion::of(&diagnosis, Reader::Keras3),
+            tf_keras_2: Opinion::of(&diagnosis, Reader::TfKeras2),
+            keepnet: opened.err().map(|failure| failure.to_string()),
+        };
+        match self.json {
+            true => Outcome::json(&report),
+            false => Ok(Outcome::text(&self.text(&report))),
+        }
+    }
+
+    fn text(&self, report: &Report<'_>) -> String {
+        let container = match report.container {
+            Container::Archive => "`.keras` archive",
+            Container::Folder => "unpacked `.keras` archive",
+            Container::Hdf5 => "HDF5 file",
+            _ => "container",
+        };
+        let layers: Vec<_> =
+            report.layers.iter().map(|(class, count)| format!("{count} {class}")).collect();
+        let writer = report.writer.unwrap_or("a Keras that does not name itself");
+        let mut text = format!(
+            "{}\n  {container} written by {writer}, in the words of Keras {}\n  layers: {}\n",
+            self.model.display(),
+            report.dialect,
+            layers.join(", ")
+        );
+        let mut mends = false;
+        for (name, opinion) in [("Keras 3", &report.keras_3), ("tf-keras 2", &report.tf_keras_2)] {
+            let verdict = match opinion.result {
+                "refused" => "does not open it",
+                "other_answers" => "opens it, but predicts something else",
+                "state_lost" => "opens it, but cannot go on training where it stood",
+                _ => "opens it, as far as is known",
+            };
+            text += &format!("{name} {verdict}\n");
+            for Gathered { text: problem, layers, .. } in &opinion.findings {
+                mends = true;
+                let named = match layers.len() {
+                    0 => String::new(),
+                    count if count > NAMED => {
+                        let more = counted((count - NAMED) as u64, "more layer");
+                        format!(" ({} and {more})", layers[..NAMED].join(", "))
+                    }
+                    _ => format!(" ({})", layers.join(", ")),
+                };
+                text += &format!("  {problem}{named}\n");
+            }
+        }
+        match &report.keepnet {
+            None if mends => {
+                let input = self.model.display();
+                let remedy =
+                    format!("`keepnet convert {input} NEW.keras` writes one without these");
+                text += &format!("keepnet opens it; {remedy}\n");
+            }
+            None => text += "keepnet opens it\n",
+            Some(error) => text += &format!("keepnet does not open it: {error}\n"),
+        }
+        text
+    }
+}
+
+impl Opinion {
+    fn of(diagnosis: &Diagnosis, reader: Reader) -> Self {
+        let result = match diagnosis.worst(reader) {
+            None => "nothing_found",
+            Some(Effect::Refused) => "refused",
+            Some(Effect::OtherAnswers) => "other_answers",
+            Some(_) => "state_lost",
+        };
+        let mut findings: Vec<(&Problem, Gathered)> = Vec::new();
+        for Finding { problem, owner, .. } in
+            diagnosis.findings.iter().filter(|finding| finding.reader == reader)
+        {
+            let layer = owner.as_ref().map(ToString::to_string);
+            match findings.iter_mut().find(|(known, _)| *known == problem) {
+                Some((_, gathered)) => gathered.layers.extend(layer),
+                None => {
+                    let layers = layer.into_iter().collect();
+                    let (text, effect) = (problem.to_string(), problem.effect());
+                    findings.push((problem, Gathered { text, effect, layers }));
+                }
+            }
+        }
+        Self { result, findings: findings.into_iter().map(|(_, gathered)| gathered).collect() }
+    }
+}

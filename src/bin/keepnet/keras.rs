@@ -1,0 +1,137 @@
+//! What there is to say of files of Keras.
+
+use std::path::Path;
+
+use keepnet::format::keras::{Notice, Report};
+use keepnet::format::{self, Format, Limits};
+use keepnet::report::numbers::grouped;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::outcome::{Outcome, counted};
+use crate::paths::runnable;
+
+/// What became of a file of Keras when it was loaded.
+#[derive(Serialize)]
+pub(crate) struct Told {
+    pub(crate) writer: Option<String>,
+    pub(crate) optimizer_steps: Option<u64>,
+    notices: Vec<Gathered>,
+}
+
+/// Notices that differ in nothing but the layer or the weight.
+#[derive(Serialize)]
+struct Gathered {
+    /// Of the first.
+    text: String,
+    count: u64,
+}
+
+impl From<&Report> for Told {
+    fn from(report: &Report) -> Self {
+        let mut notices: Vec<(String, Gathered)> = Vec::new();
+        for notice in &report.notices {
+            let (kind, text) = (kind(notice), notice.to_string());
+            match notices.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, alike)) => alike.count += 1,
+                None => notices.push((kind, Gathered { text, count: 1 })),
+            }
+        }
+        let notices = notices.into_iter().map(|(_, notice)| notice).collect();
+        let Report { writer, optimizer_steps, .. } = report;
+        Self { writer: writer.clone(), optimizer_steps: *optimizer_steps, notices }
+    }
+}
+
+/// What alike notices have in common.
+fn kind(notice: &Notice) -> String {
+    match notice {
+        Notice::Converted { from, .. } => format!("converted {from}"),
+        Notice::NotCarried { setting, .. } => format!("not carried {setting}"),
+        Notice::PassesThrough { owner } => format!("passes through {}", owner.class),
+        Notice::Flattened { .. } => "flattened".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+impl Told {
+    /// A line for each thing to be told.
+    pub(crate) fn text(&self) -> String {
+        let writer = self.writer.as_deref().unwrap_or("a Keras that does not name itself");
+        let mut text = format!("written by {writer}\n");
+        if let Some(steps) = self.optimizer_steps {
+            text += &format!("optimizer restored, after {}\n", counted(steps, "step"));
+        }
+        for Gathered { text: notice, count } in &self.notices {
+            let more = match count {
+                1 => String::new(),
+                count => format!(" (and {} more like it)", grouped(count - 1)),
+            };
+            text += &format!("note: {notice}{more}\n");
+        }
+        text
+    }
+}
+
+/// What `verify --json` prints of a file of Keras. Members that it shares with files of keepnet are
+/// called the same.
+#[derive(Serialize)]
+struct Verified {
+    model: String,
+    form: Format,
+    checksums: Option<&'static str>,
+    tensors: usize,
+    keras: Told,
+    proof: (),
+    result: &'static str,
+    largest_difference: (),
+}
+
+/// Checks as much of a file of Keras as can be checked. Loading has done so.
+pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, Failure> {
+    let (checkpoint, report) = format::load_reported(path, &Limits::default())?;
+    runnable(path, &checkpoint)?;
+    let keras = report.as_ref().map_or_else(|| Told::from(&Report::default()), Told::from);
+    let is_archive = form == Format::Keras && !path.is_dir();
+    if json {
+        return Outcome::json(&Verified {
+            model: path.display().to_string(),
+            form,
+            checksums: is_archive.then_some("CRC-32"),
+            tensors: checkpoint.tensors.len(),
+            keras,
+            proof: (),
+            result: "no_proof",
+            largest_difference: (),
+        });
+    }
+    let what = match form {
+        Format::Hdf5 => "HDF5 file of Keras",
+        _ if is_archive => "`.keras` archive",
+        _ => "unpacked `.keras` archive",
+    };
+    let writer = keras.writer.as_deref().map_or_else(String::new, |it| format!(", by {it}"));
+    let (mark, checksums) = match is_archive {
+        true => ("ok", "CRC-32 of every member that is read"),
+        false => ("–", "none: a flipped bit in a weight goes unseen in such files"),
+    };
+    let parameters = checkpoint.graph.parameters();
+    let elements: usize = parameters.iter().map(|parameter| parameter.shape.elements()).sum();
+    let network = format!(
+        "{} and {} parameters, each weight of the shape it needs",
+        counted(checkpoint.graph.layers().len() as u64, "layer"),
+        grouped(elements as u64)
+    );
+    let mut text = format!("{}\n", path.display());
+    for (mark, what, found) in [
+        ("ok", "structure", format!("{what}{writer}")),
+        (mark, "checksums", checksums.to_owned()),
+        ("ok", "network", network),
+        ("–", "proof", "none: files of Keras carry none".to_owned()),
+    ] {
+        text += &format!("  {mark:<3}  {what:<9}  {found}\n");
+    }
+    text += "read without a fault; what it computes was not compared. `keepnet convert` to a `.knet` \
+             file gives it checksums\n";
+    Ok(Outcome::text(&text))
+}
