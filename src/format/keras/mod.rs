@@ -9,6 +9,7 @@ mod build;
 mod compile;
 mod error;
 mod json;
+mod kept;
 mod layers;
 mod network;
 mod operators;
@@ -20,7 +21,7 @@ mod write;
 use serde_json::Value;
 
 pub use error::{KerasError, Owner};
-pub use report::{Notice, Report};
+pub use report::{Hidden, Notice, Report};
 
 use std::io::Read;
 use std::path::Path;
@@ -31,16 +32,22 @@ use crate::bytes::fs::{self, Fs};
 use crate::model::Checkpoint;
 use crate::wire::hdf5::{self, Group};
 use crate::wire::zip::Archive;
+use kept::Kept;
 use layers::Dialect;
 use network::Network;
 use weights::Weights;
 
-pub(super) use write::archive;
+pub(super) use write::save;
 
 /// The members of a `.keras` file.
 pub(super) const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
 const METADATA: &str = "metadata.json";
+
+/// The attributes of an `.h5` file.
+const MODEL: &str = "model_config";
+const COMPILE: &str = "training_config";
+const VERSION: &str = "keras_version";
 
 /// A model, and what is to be told of it.
 pub(super) struct Loaded {
@@ -65,13 +72,13 @@ pub(super) fn load_on<F: Fs>(
         });
         let config = config?.ok_or(KerasError::Missing { part: CONFIG })?;
         let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
-        return Ok(read_parts(&config, metadata?.as_deref(), &weights, limits, budget)?);
+        return read_parts(&config, metadata?.as_deref(), &weights, limits, budget);
     }
     let bytes = content(fs, opened, budget)?;
-    Ok(match form {
-        Format::Hdf5 => read_hdf5(&bytes, limits, budget)?,
-        _ => read_archive(&bytes, limits, budget)?,
-    })
+    match form {
+        Format::Hdf5 => read_hdf5(&bytes, limits, budget),
+        _ => read_archive(&bytes, limits, budget),
+    }
 }
 
 fn content<F: Fs>(fs: &F, mut file: F::File, budget: &mut Budget) -> Result<Vec<u8>, FormatError> {
@@ -88,17 +95,11 @@ fn read_archive(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Lo
     if !archive.has(CONFIG) {
         return Err(FormatError::OtherKind { found: Kind::Zip });
     }
-    Ok(read_members(&archive, limits, budget)?)
-}
-
-fn read_members(
-    archive: &Archive<'_>,
-    limits: &Limits,
-    budget: &mut Budget,
-) -> Result<Loaded, KerasError> {
-    let config = archive.get(CONFIG, budget)?.ok_or(KerasError::Missing { part: CONFIG })?;
-    let weights = archive.get(WEIGHTS, budget)?.ok_or(KerasError::Missing { part: WEIGHTS })?;
-    let metadata = archive.get(METADATA, budget)?;
+    let config = archive.get(CONFIG, budget).map_err(KerasError::from)?;
+    let config = config.ok_or(KerasError::Missing { part: CONFIG })?;
+    let weights = archive.get(WEIGHTS, budget).map_err(KerasError::from)?;
+    let weights = weights.ok_or(KerasError::Missing { part: WEIGHTS })?;
+    let metadata = archive.get(METADATA, budget).map_err(KerasError::from)?;
     read_parts(&config, metadata.as_deref(), &weights, limits, budget)
 }
 
@@ -109,33 +110,60 @@ fn read_parts(
     weights: &[u8],
     limits: &Limits,
     budget: &mut Budget,
-) -> Result<Loaded, KerasError> {
-    let metadata = metadata.map(|text| parse(text, METADATA, limits)).transpose()?;
-    let version = metadata.as_ref().and_then(|value| value.get("keras_version")?.as_str());
-    let config = parse(config, CONFIG, limits)?;
-    let root = hdf5::read(weights, budget)?;
-    let compile = config.get("compile_config").filter(|compile| !compile.is_null());
-    let parts = Parts { config: &config, compile, version, root: &root };
-    parts.load(limits, budget)
+) -> Result<Loaded, FormatError> {
+    let root = hdf5::read(weights, budget).map_err(KerasError::from)?;
+    read_kept_or(&root, &[(CONFIG, config)], limits, budget, |budget| {
+        let metadata = metadata.map(|text| parse(text, METADATA, limits)).transpose()?;
+        let version = metadata.as_ref().and_then(|value| value.get(VERSION)?.as_str());
+        let config = parse(config, CONFIG, limits)?;
+        let compile = config.get("compile_config").filter(|compile| !compile.is_null());
+        Parts { config: &config, compile, version, root: &root }.load(limits, budget)
+    })
 }
 
 /// Reads an `.h5` file of a whole model.
-fn read_hdf5(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
-    const CONFIG: &str = "the attribute `model_config`";
-    const COMPILE: &str = "the attribute `training_config`";
-    let root = hdf5::read(bytes, budget)?;
+fn read_hdf5(bytes: &[u8], limits: &Limits, budget: &mut Budget) -> Result<Loaded, FormatError> {
+    let root = hdf5::read(bytes, budget).map_err(KerasError::from)?;
     let text = |name: &str| root.attributes.get(name).and_then(hdf5::Array::as_text);
-    let config = text("model_config").ok_or(KerasError::Missing { part: CONFIG })?;
-    let config = parse(config.as_bytes(), CONFIG, limits)?;
-    let compile = text("training_config").map(|text| parse(text.as_bytes(), COMPILE, limits));
-    let compile = compile.transpose()?;
-    let parts = Parts {
-        config: &config,
-        compile: compile.as_ref(),
-        version: text("keras_version"),
-        root: &root,
-    };
-    parts.load(limits, budget)
+    let texts = [MODEL, COMPILE].map(|name| text(name).map(|text| (name, text.as_bytes())));
+    let texts: Vec<_> = texts.into_iter().flatten().collect();
+    read_kept_or(&root, &texts, limits, budget, |budget| {
+        const CONFIG: &str = "the attribute `model_config`";
+        let config = text(MODEL).ok_or(KerasError::Missing { part: CONFIG })?;
+        let config = parse(config.as_bytes(), CONFIG, limits)?;
+        let compile = text(COMPILE)
+            .map(|text| parse(text.as_bytes(), "the attribute `training_config`", limits));
+        let compile = compile.transpose()?;
+        let version = text(VERSION);
+        let parts = Parts { config: &config, compile: compile.as_ref(), version, root: &root };
+        parts.load(limits, budget)
+    })
+}
+
+/// Reads what keepnet kept in a file of its own, and else what Keras reads.
+fn read_kept_or(
+    root: &Group<'_>,
+    texts: &[(&'static str, &[u8])],
+    limits: &Limits,
+    budget: &mut Budget,
+    load: impl FnOnce(&mut Budget) -> Result<Loaded, KerasError>,
+) -> Result<Loaded, FormatError> {
+    match kept::read(root, texts, limits, budget)? {
+        Some(Kept::Checkpoint(checkpoint)) => {
+            let report = Report {
+                writer: Some("keepnet".to_owned()),
+                optimizer_steps: checkpoint.optimizer.as_ref().map(|state| state.step),
+                notices: Vec::new(),
+            };
+            Ok(Loaded { checkpoint: *checkpoint, report })
+        }
+        Some(Kept::PassedOver(notice)) => {
+            let mut loaded = load(budget)?;
+            loaded.report.notices.push(notice);
+            Ok(loaded)
+        }
+        None => Ok(load(budget)?),
+    }
 }
 
 fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, KerasError> {

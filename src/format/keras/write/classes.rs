@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::format::keras::error::{KerasError, Owner};
+use crate::format::keras::error::KerasError;
 use crate::model::{
     Activation, Arrange, Initializer, Layer, LayerSpec, Merge, Padding, Padding1d, PoolKind,
 };
@@ -27,11 +27,14 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
             "valid"
         }
     };
-    let unsupported = |setting: &str, found: String, remedy| KerasError::Unsupported {
-        owner: Owner { class: layer.spec.kind().to_owned(), name: Some(layer.name.clone()) },
-        setting: setting.to_owned(),
-        found,
-        remedy,
+    let padding = |padding: Padding| match padding {
+        Padding::Valid => Ok("valid"),
+        Padding::Same => Ok("same"),
+        Padding::Explicit { .. } => Err(KerasError::NoWords {
+            layer: layer.name.clone(),
+            what: "a padding of so many cells",
+            remedy: "take `Same` or `Valid`",
+        }),
     };
     let (own, behind) = own_activation(layer.spec.activation());
     let (name, config) = match &layer.spec {
@@ -85,14 +88,7 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
             }),
         ),
         LayerSpec::Conv2dTranspose(conv) => {
-            let padding = match conv.padding {
-                Padding::Valid => "valid",
-                Padding::Same => "same",
-                Padding::Explicit { .. } => {
-                    let remedy = "take `valid` or `same`";
-                    return Err(unsupported("padding", "a number of cells".to_owned(), remedy));
-                }
-            };
+            let padding = padding(conv.padding)?;
             (
                 "Conv2DTranspose",
                 json!({
@@ -126,14 +122,7 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
             }),
         ),
         LayerSpec::Pool2d(pool) => {
-            let padding = match pool.padding {
-                Padding::Valid => "valid",
-                Padding::Same => "same",
-                Padding::Explicit { .. } => {
-                    let remedy = "take `valid` or `same`";
-                    return Err(unsupported("padding", "a number of cells".to_owned(), remedy));
-                }
-            };
+            let padding = padding(pool.padding)?;
             (
                 match pool.kind {
                     PoolKind::Max => "MaxPooling2D",
@@ -237,11 +226,10 @@ fn activation_layer(activation: Activation, layer: &Layer) -> Result<Vec<Class>,
         Some(name) => Some(class("Activation", json!({"activation": name}), true)),
         None => parametric(activation),
     };
-    let refused = || KerasError::Unsupported {
-        owner: Owner { class: "activation".to_owned(), name: Some(layer.name.clone()) },
-        setting: "activation".to_owned(),
-        found: activation.to_string(),
-        remedy: "Keras has none such",
+    let refused = || KerasError::NoWords {
+        layer: layer.name.clone(),
+        what: "this activation",
+        remedy: "take another one",
     };
     Ok(vec![found.ok_or_else(refused)?])
 }
