@@ -14,7 +14,7 @@ use crate::paths::keep_apart;
 /// Save a model in another form, or with less in it
 ///
 /// The form of IN is told by its content, that of OUT by its name: `.knet` for one file, a
-/// trailing `/` or no extension for a directory. Everything is kept unless it is named to be left
+/// trailing `/` or no extension for a directory, `.keras` or `.h5` for Keras. Everything is kept unless it is named to be left
 /// out. What stands at OUT is replaced in one step.
 #[derive(Args)]
 #[command(after_help = "\
@@ -102,12 +102,13 @@ impl Convert {
             return Err(at(input, FormatError::WouldLose { id: id.clone() }).into());
         }
         let after = parts(&checkpoint);
-        format::save(&checkpoint, output, form)?;
+        let hidden = format::save_reported(&checkpoint, output, form)?;
         let mut text = done("saved", input, output);
         let lost: Vec<_> = before.iter().filter(|part| !after.contains(part)).map(name).collect();
         if !lost.is_empty() {
             text += &format!("left out: {}\n", lost.join(", "));
         }
+        hidden.iter().for_each(|hidden| text += &format!("{hidden}\n"));
         Ok(Outcome::text(&text))
     }
 

@@ -61,7 +61,8 @@ pub(super) fn compile(settings: &CompileSettings) -> Result<Compiled, Reason> {
 fn optimizer(optimizer: &Optimizer) -> Result<Value, Reason> {
     let (class, mut config) = match optimizer.rule {
         OptimizerRule::Adam(adam) => (
-            if optimizer.weight_decay == 0.0 { "Adam" } else { "AdamW" },
+            // AdamW is Adam with `weight_decay`; tf-keras does not find it by its own name in `.h5`.
+            "Adam",
             json!({
                 "name": "adam", "beta_1": adam.beta_1, "beta_2": adam.beta_2,
                 "epsilon": adam.epsilon, "amsgrad": false,
