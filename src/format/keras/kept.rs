@@ -25,7 +25,7 @@ use crate::format::content::{
 use crate::format::error::Fault;
 use crate::format::{FormatError, Limits, Version};
 use crate::model::Checkpoint;
-use crate::tensor::{DType, Shape, Tensor};
+use crate::tensor::{Shape, Tensor};
 use crate::wire::hdf5::{Array, Dataset, Group, Node};
 
 pub(super) const GROUP: &str = "keepnet";
@@ -113,10 +113,8 @@ pub(super) fn group<'c>(
 
 /// Text as a dataset of bytes: HDF5's own texts cannot hold everything.
 fn bytes(text: Vec<u8>) -> Node<'static> {
-    let shape = Shape::vector(text.len());
-    let texts = vec![String::from_utf8_lossy(&text).into_owned()];
-    let array = Tensor::new(DType::U8, shape.clone(), text);
-    Node::Dataset(Dataset::from(array.map_or(Array::Text { shape, texts }, Array::from)))
+    let array = Array::Opaque { shape: Shape::vector(text.len()), size: 1, bytes: text.into() };
+    Node::Dataset(Dataset::from(array))
 }
 
 /// What was found in the group.
@@ -233,7 +231,7 @@ fn tensors(
 /// The bytes of a text that [`bytes`] wrote.
 fn text_of<'g>(group: &'g Group<'_>, name: &str) -> Option<&'g [u8]> {
     match &group.dataset(name)?.array {
-        Array::Numbers(tensor) if tensor.dtype() == DType::U8 => Some(tensor.bytes()),
+        Array::Opaque { size: 1, bytes, .. } => Some(bytes),
         _ => None,
     }
 }
