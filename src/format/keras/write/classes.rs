@@ -15,8 +15,9 @@ pub(super) struct Class {
     pub(super) is_itself: bool,
 }
 
-/// The layers of Keras that `layer` becomes, one behind the other.
-pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasError> {
+/// The layers of Keras that `layer` becomes, one behind the other, where it is applied to so many
+/// `inputs`, of which the first has `rank`.
+pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<Class>, KerasError> {
     let mut before = Vec::new();
     let mut padding2d = |padding: Padding| match padding {
         Padding::Valid => "valid",
@@ -111,6 +112,13 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
                 "kernel_regularizer": l2(dense.kernel_l2),
             }),
         ),
+        LayerSpec::Pool1d(pool) if pool.padding == Padding1d::Causal => {
+            return Err(KerasError::NoWords {
+                layer: layer.name.clone(),
+                what: "a pooling with causal padding",
+                remedy: "take `Same` or `Valid`",
+            });
+        }
         LayerSpec::Pool1d(pool) => (
             match pool.kind {
                 PoolKind::Max => "MaxPooling1D",
@@ -167,6 +175,8 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
         LayerSpec::Rescaling(rescaling) => {
             ("Rescaling", json!({"scale": rescaling.scale, "offset": rescaling.offset}))
         }
+        // Keras merges two or more; one stays as it is.
+        LayerSpec::Merge(_) if inputs == 1 => ("Activation", json!({"activation": "linear"})),
         LayerSpec::Merge(merge) => match merge {
             Merge::Add => ("Add", json!({})),
             Merge::Subtract => ("Subtract", json!({})),

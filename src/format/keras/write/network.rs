@@ -53,7 +53,7 @@ impl Described {
                 None => {
                     let first = layers.len();
                     let rank = shapes.first().map_or(0, |shape| shape.rank());
-                    for class in classes(layer, rank)? {
+                    for class in classes(layer, rank, node.inputs.len())? {
                         let itself = class.is_itself.then_some(node.layer);
                         let shape =
                             if layers.len() == first { with_batch(&shapes) } else { Value::Null };
@@ -88,7 +88,7 @@ impl Described {
             false => order(&layers, &inputs, &outputs),
         };
         let mut described = Self { is_sequential, layers, order, config: Value::Null, input_shape };
-        described.config = described.settings(graph.name(), &inputs, &outputs);
+        described.config = described.settings(&plain(graph.name()), &inputs, &outputs);
         Ok(described)
     }
 
@@ -162,11 +162,7 @@ impl DescribedLayer {
         input_shape: Value,
         names: &mut BTreeSet<String>,
     ) -> Self {
-        // A slash would part groups, and a dot alone names none.
-        let plain = match layer.name.as_str() {
-            "." => "_".to_owned(),
-            name => name.replace('/', "_"),
-        };
+        let plain = plain(&layer.name);
         let name = match class.is_itself {
             true => plain,
             false => format!("{plain}_{}", class.name.to_lowercase()),
@@ -191,6 +187,16 @@ impl DescribedLayer {
         }
         let class = class.name;
         Self { class, name: free, itself, config, calls: Vec::new(), input_shape }
+    }
+}
+
+/// The name as TensorFlow takes it, where it makes scopes of names: letters, digits and a few signs.
+fn plain(name: &str) -> String {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let plain: String = name.chars().map(|c| if is_taken(c) { c } else { '_' }).collect();
+    match plain.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        true => plain,
+        false => format!("layer{plain}"),
     }
 }
 
