@@ -18,6 +18,21 @@ pub(super) struct Class {
 /// The layers of Keras that `layer` becomes, one behind the other, where it is applied to so many
 /// `inputs`, of which the first has `rank`.
 pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<Class>, KerasError> {
+    let (strides, dilation) = match &layer.spec {
+        LayerSpec::Conv1d(conv) => ([conv.strides; 2], [conv.dilation; 2]),
+        LayerSpec::Conv2d(conv) => (conv.strides, conv.dilation),
+        LayerSpec::DepthwiseConv2d(conv) => (conv.strides, conv.dilation),
+        LayerSpec::SeparableConv2d(conv) => (conv.strides, conv.dilation),
+        LayerSpec::Conv2dTranspose(conv) => (conv.strides, conv.dilation),
+        _ => ([1; 2], [1; 2]),
+    };
+    if strides != [1; 2] && dilation != [1; 2] {
+        return Err(KerasError::NoWords {
+            layer: layer.name.clone(),
+            what: "both strides and a dilation",
+            remedy: "take one of them",
+        });
+    }
     let mut before = Vec::new();
     let mut padding2d = |padding: Padding| match padding {
         Padding::Valid => "valid",
