@@ -115,6 +115,7 @@ fn parameters<'c>(
 type Variable<'c> = (Option<usize>, Tensor<'c>);
 
 /// What the optimizer remembers, in the order of Keras 3. `None` if it has not begun.
+#[allow(clippy::cast_possible_truncation, reason = "Keras keeps the learning rate as f32")]
 fn optimizer<'c>(
     checkpoint: &'c Checkpoint<'_>,
     described: &Described,
