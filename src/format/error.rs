@@ -61,8 +61,8 @@ pub enum FormatError {
     #[error("this checkpoint cannot be saved: {0}")]
     Unfit(#[from] ContentError),
     #[error(
-        "`.{extension}` is no extension of a known format; take `.knet` for one file, or a \
-         directory (ending in `/` or without an extension)"
+        "`.{extension}` is no extension of a known format; take `.knet` for one file, a directory \
+         (ending in `/` or without an extension), or `.keras` or `.h5` for Keras"
     )]
     Extension { extension: String },
     #[error(

@@ -80,6 +80,11 @@ impl Format {
             None => Ok(Self::Directory),
             Some(extension) if extension.eq_ignore_ascii_case("knet") => Ok(Self::File),
             Some(extension) if extension.eq_ignore_ascii_case("keras") => Ok(Self::Keras),
+            Some(extension)
+                if ["h5", "hdf5"].iter().any(|known| extension.eq_ignore_ascii_case(known)) =>
+            {
+                Ok(Self::Hdf5)
+            }
             Some(extension) => {
                 Err(FormatError::Extension { extension: extension.display().to_string() })
             }

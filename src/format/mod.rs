@@ -44,8 +44,8 @@ mod version;
 
 use std::path::Path;
 
+use crate::bytes::Budget;
 use crate::bytes::fs::{Fs, RealFs, Stat};
-use crate::bytes::{Budget, atomic};
 use crate::model::Checkpoint;
 
 pub use content::{ContentError, Role, SectionId};
@@ -84,7 +84,19 @@ pub fn from_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checkpoint<'a>
 /// # Errors
 /// [`FormatError::Unfit`], or [`FormatError::NotSaved`], which says what stands at `path` now.
 pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<(), FormatError> {
-    save_on(&RealFs, checkpoint, path, format).map(drop)
+    save_reported(checkpoint, path, format).map(drop)
+}
+
+/// Saves, and tells what Keras will not see of the model if it is saved for Keras.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_reported(
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+    format: Format,
+) -> Result<Vec<keras::Hidden>, FormatError> {
+    save_reported_on(&RealFs, checkpoint, path, format).map(|(_, hidden)| hidden)
 }
 
 /// Tells what a new file is, if the file system does.
@@ -94,13 +106,19 @@ pub(crate) fn save_on<F: Fs>(
     path: &Path,
     format: Format,
 ) -> Result<Option<Stat>, FormatError> {
+    save_reported_on(fs, checkpoint, path, format).map(|(stat, _)| stat)
+}
+
+fn save_reported_on<F: Fs>(
+    fs: &F,
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+    format: Format,
+) -> Result<(Option<Stat>, Vec<keras::Hidden>), FormatError> {
     let saved = match format {
-        Format::File => file::save(fs, checkpoint, path),
-        Format::Directory => directory::save(fs, checkpoint, path).map(|()| None),
-        Format::Keras => keras::archive(checkpoint)
-            .map_err(FormatError::from)
-            .and_then(|bytes| Ok(atomic::write_file_on(fs, path, |out| out.write_all(&bytes))?)),
-        Format::Hdf5 => Err(FormatError::OfKeras { what: "writer yet" }),
+        Format::File => file::save(fs, checkpoint, path).map(|stat| (stat, Vec::new())),
+        Format::Directory => directory::save(fs, checkpoint, path).map(|()| (None, Vec::new())),
+        Format::Keras | Format::Hdf5 => keras::save(fs, checkpoint, path, format),
     };
     saved.map_err(|error| error.at(path))
 }

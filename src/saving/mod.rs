@@ -18,7 +18,8 @@ pub use mapped::MappedModel;
 
 impl Model {
     /// Saves the model at `path`, everything that training needs to go on included. The extension
-    /// chooses the form: `.knet` for one file; a trailing `/` or no extension for the directory form.
+    /// chooses the form: `.knet` for one file; a trailing `/` or no extension for the directory form;
+    /// `.keras` and `.h5` for Keras, where what Keras has no words for stands beside, for keepnet.
     ///
     /// What stood there before is replaced in one step: whatever happens, the old model or the new
     /// one can be loaded. (A model that takes more memory than the default [`Limits`] allow is saved
@@ -36,9 +37,21 @@ impl Model {
     /// # Errors
     /// As [`save`](Self::save).
     pub fn save_with(&self, path: impl AsRef<Path>, options: SaveOptions) -> Result<(), Error> {
+        self.save_reported(path, options).map(drop)
+    }
+
+    /// Saves, and tells what Keras will not see of the model if it is saved for Keras.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_reported(
+        &self,
+        path: impl AsRef<Path>,
+        options: SaveOptions,
+    ) -> Result<Vec<keras::Hidden>, Error> {
         let path = path.as_ref();
         let form = Format::for_saving(path)?;
-        Ok(format::save(&self.checkpoint_for(options)?, path, form)?)
+        Ok(format::save_reported(&self.checkpoint_for(options)?, path, form)?)
     }
 
     /// The bytes that [`save_with`](Self::save_with) would write to a `.knet` file.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use flate2::read::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipVerification};
@@ -108,21 +108,18 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// An archive of members that are stored, in that order. The same members give the same bytes.
-pub(crate) fn write(members: &[(&str, &[u8])]) -> Result<Vec<u8>, ZipError> {
-    let damaged = |error: rawzip::Error| ZipError::Damaged { message: error.to_string() };
-    let mut bytes =
-        Vec::with_capacity(members.iter().map(|(_, content)| content.len() + 256).sum());
-    let mut writer = rawzip::ZipArchiveWriter::new(&mut bytes);
-    for (name, content) in members {
-        let (mut entry, config) = writer.new_file(*name).start().map_err(damaged)?;
+/// Writes an archive of members that are stored, in that order; the content of each is in pieces. The
+/// same members give the same bytes.
+pub(crate) fn write(members: &[(&str, &[&[u8]])], out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = rawzip::ZipArchiveWriter::new(out);
+    for (name, pieces) in members {
+        let (mut entry, config) = writer.new_file(*name).start().map_err(io::Error::other)?;
         let mut output = config.wrap(&mut entry);
-        output.write_all(content).map_err(|error| damaged_member(name, &error))?;
-        let (_, descriptor) = output.finish().map_err(damaged)?;
-        entry.finish(descriptor).map_err(damaged)?;
+        pieces.iter().try_for_each(|piece| output.write_all(piece))?;
+        let (_, descriptor) = output.finish().map_err(io::Error::other)?;
+        entry.finish(descriptor).map_err(io::Error::other)?;
     }
-    writer.finish().map_err(damaged)?;
-    Ok(bytes)
+    writer.finish().map(drop).map_err(io::Error::other)
 }
 
 impl Member<'_> {

@@ -83,8 +83,8 @@ fn the_input_is_never_the_output() {
 #[test]
 fn forms_that_are_not_there_are_refused() {
     let (place, _) = Place::with_digits();
-    let error = place.fails(1, &["convert", "digits.knet", "digits.h5"]);
-    assert!(error.contains("digits.h5: `.h5` is no extension of a known format"), "{error}");
+    let error = place.fails(1, &["convert", "digits.knet", "digits.doc"]);
+    assert!(error.contains("digits.doc: `.doc` is no extension of a known format"), "{error}");
     place.fails(1, &["pack", "digits.knet", "out.knet"]);
     place.done(&["unpack", "digits.knet", "dir"]);
     place.fails(1, &["unpack", "dir", "out"]);

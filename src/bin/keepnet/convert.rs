@@ -16,7 +16,7 @@ use crate::paths::keep_apart;
 /// Save a model in another form, or with less in it
 ///
 /// The form of IN is told by its content, that of OUT by its name: `.knet` for one file, a
-/// trailing `/` or no extension for a directory, `.keras` for Keras. Everything is kept unless it is
+/// trailing `/` or no extension for a directory, `.keras` or `.h5` for Keras. Everything is kept unless it is
 /// named to be left out, or Keras has no place for it, which is said. What stands at OUT is replaced
 /// in one step.
 #[derive(Args)]

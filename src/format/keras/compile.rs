@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::json::{Object, Settings, brief, real};
+use super::json::{Object, Settings, brief, real, whole};
 use super::report::Notice;
 use crate::model::{
     Adam, Clipping, CompileSettings, Graph, Loss, Metric, Optimizer, OptimizerRule, OutputLoss,
@@ -42,7 +42,7 @@ fn settings(
 ) -> Result<CompileSettings, Reason> {
     let optimizer = config.get("optimizer").or_else(|| config.get("optimizer_config"));
     let optimizer = optimizer.ok_or("the file names no optimizer")?;
-    let optimizer = self::optimizer(optimizer, notices)?;
+    let optimizer = self::optimizer(optimizer)?;
     let losses = losses(config, graph)?;
     let mut metrics = Vec::new();
     for list in ["metrics", "weighted_metrics"] {
@@ -52,7 +52,7 @@ fn settings(
     Ok(CompileSettings { optimizer, losses, metrics })
 }
 
-fn optimizer(value: &Value, notices: &mut Vec<Notice>) -> Result<Optimizer, Reason> {
+fn optimizer(value: &Value) -> Result<Optimizer, Reason> {
     let empty = serde_json::Map::new();
     let (class, config) = match (value, Object::of(value)) {
         (Value::String(name), _) => (name.as_str(), &empty),
@@ -61,7 +61,7 @@ fn optimizer(value: &Value, notices: &mut Vec<Notice>) -> Result<Optimizer, Reas
     };
     if class.starts_with("LossScaleOptimizer") {
         let inner = config.get("inner_optimizer").or_else(|| config.get("optimizer"));
-        return optimizer(inner.ok_or("a LossScaleOptimizer around nothing")?, notices);
+        return optimizer(inner.ok_or("a LossScaleOptimizer around nothing")?);
     }
     let settings = Settings::new(class, None, config);
     let number =
@@ -132,10 +132,7 @@ fn schedule(value: &Value) -> Result<(f64, Schedule), Reason> {
     let settings = object.settings();
     let unknown = || format!("keepnet has no schedule {} with these settings", object.class);
     let number = |key: &str| settings.get(key).and_then(real);
-    let steps = |key: &str| {
-        let steps = number(key).filter(|steps| steps.fract() == 0.0 && (1.0..2e15).contains(steps));
-        steps.map(|steps| steps as u64)
-    };
+    let steps = |key: &str| number(key).and_then(whole).filter(|&steps| steps > 0);
     let initial = || number("initial_learning_rate").filter(|rate| *rate > 0.0);
     let found = match object.class {
         "ExponentialDecay" => initial().zip(steps("decay_steps")).zip(number("decay_rate")).map(
@@ -152,9 +149,8 @@ fn schedule(value: &Value) -> Result<(f64, Schedule), Reason> {
         }
         "PiecewiseConstantDecay" => {
             let list = |key: &str| settings.get(key).and_then(Value::as_array);
-            let boundaries = list("boundaries").and_then(|list| {
-                list.iter().map(|value| real(value).map(|step| step as u64)).collect()
-            });
+            let boundaries = list("boundaries")
+                .and_then(|list| list.iter().map(|value| real(value).and_then(whole)).collect());
             let values =
                 list("values").and_then(|list| list.iter().map(real).collect::<Option<Vec<f64>>>());
             boundaries.zip(values).and_then(|(boundaries, values)| {
@@ -253,7 +249,8 @@ fn collect_metrics(value: &Value, metrics: &mut Vec<Metric>, notices: &mut Vec<N
         | "sparsecategoricalaccuracy"
         | "binaryaccuracy" => metrics.push(Metric::Accuracy),
         "topkcategoricalaccuracy" | "sparsetopkcategoricalaccuracy" => {
-            metrics.push(Metric::TopKAccuracy { k: k.unwrap_or(5) as usize });
+            let k = usize::try_from(k.unwrap_or(5)).unwrap_or(usize::MAX);
+            metrics.push(Metric::TopKAccuracy { k });
         }
         _ => notices.push(Notice::NoMetric { name: name.to_owned() }),
     }

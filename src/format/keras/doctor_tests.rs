@@ -16,7 +16,14 @@ fn found_in(
     let empty = || Node::Group(Group::default());
     let mut root = Group::default();
     root.members.extend(groups.iter().map(|&name| (name.to_owned(), empty())));
-    let parts = Parts { container, config, compile, version: Some(version), root: &root };
+    let parts = Parts {
+        container,
+        texts: Vec::new(),
+        config,
+        compile,
+        version: Some(version),
+        root: &root,
+    };
     let name = if container == Hdf5 { "m.h5" } else { "m.keras" };
     let findings = examine(&parts, name.as_ref()).findings;
     findings.into_iter().map(|finding| (finding.reader, finding.problem)).collect()
@@ -225,7 +232,14 @@ fn the_state_of_the_optimizer_stays_behind() {
         let mut root = Group::default();
         root.members.insert(path.to_owned(), Node::Group(group(&[inner])));
         let config = &model;
-        let parts = Parts { container, config, compile: None, version: Some(version), root: &root };
+        let parts = Parts {
+            container,
+            texts: Vec::new(),
+            config,
+            compile: None,
+            version: Some(version),
+            root: &root,
+        };
         let name = if container == Hdf5 { "m.h5" } else { "m.keras" };
         examine(&parts, name.as_ref()).findings
     };
@@ -242,7 +256,14 @@ fn the_name_and_the_content_agree() {
     let model = json!({"class_name": "Sequential", "config": {"layers": []}});
     let found = |container, name: &str| {
         let root = Group::default();
-        let parts = Parts { container, config: &model, compile: None, version: None, root: &root };
+        let parts = Parts {
+            container,
+            texts: Vec::new(),
+            config: &model,
+            compile: None,
+            version: None,
+            root: &root,
+        };
         let findings = examine(&parts, name.as_ref()).findings;
         findings.into_iter().map(|finding| finding.reader).collect::<Vec<_>>()
     };

@@ -1,4 +1,4 @@
-//! Why a model of Keras could not be read.
+//! Why a model of Keras could not be read, or a model not be written for Keras.
 
 use crate::bytes::BudgetError;
 use crate::model::{GraphError, SettingsError};
@@ -6,7 +6,8 @@ use crate::tensor::Shape;
 use crate::wire::hdf5::Hdf5Error;
 use crate::wire::zip::ZipError;
 
-/// Why a model of Keras could not be read. Layers are named as in the file.
+/// Why a model of Keras could not be read, or a model not be written for Keras. Layers are named as in
+/// the file.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KerasError {
@@ -65,6 +66,8 @@ pub enum KerasError {
     WeightCount { layer: String, expected: usize, found: usize, place: String },
     #[error("`{weight}` has shape {expected}, the file holds {found} at `{place}`")]
     WeightShape { weight: String, expected: Shape, found: String, place: String },
+    #[error("layer `{layer}` has {what}, for which Keras has no layer; {remedy}")]
+    NoWords { layer: String, what: &'static str, remedy: &'static str },
     #[error("the numbers at `{place}` are {found}; expected floating-point numbers")]
     WeightType { place: String, found: String },
 }
@@ -107,6 +110,7 @@ impl KerasError {
             | Self::Code { .. }
             | Self::Unsupported { .. }
             | Self::OpenShape { .. }
+            | Self::NoWords { .. }
             | Self::NoInput
             | Self::Nesting { .. }
             | Self::TooManyNodes { .. }

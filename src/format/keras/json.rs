@@ -207,6 +207,14 @@ pub(super) fn real(value: &Value) -> Option<f64> {
     }
 }
 
+/// A whole number from 0 to 2⁵³, each of which an f64 holds.
+#[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+pub(super) fn whole(number: f64) -> Option<u64> {
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let is_whole = number.fract() == 0.0 && (0.0..=MOST).contains(&number);
+    is_whole.then_some(number as u64)
+}
+
 pub(super) fn count(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|count| usize::try_from(count).ok())
 }

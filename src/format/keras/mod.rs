@@ -10,6 +10,7 @@ mod compile;
 mod doctor;
 mod error;
 mod json;
+mod kept;
 mod layers;
 mod network;
 mod operators;
@@ -22,7 +23,7 @@ use serde_json::Value;
 
 pub use doctor::{Container, Diagnosis, Effect, Finding, Problem, Reader, diagnose};
 pub use error::{KerasError, Owner};
-pub use report::{Notice, Report};
+pub use report::{Hidden, Notice, Report};
 
 use std::io::Read;
 use std::path::Path;
@@ -33,16 +34,22 @@ use crate::bytes::fs::{self, Fs};
 use crate::model::Checkpoint;
 use crate::wire::hdf5::{self, Group};
 use crate::wire::zip::Archive;
+use kept::Kept;
 use layers::Dialect;
 use network::Network;
 use weights::Weights;
 
-pub(super) use write::archive;
+pub(super) use write::save;
 
 /// The members of a `.keras` file.
 pub(super) const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
 const METADATA: &str = "metadata.json";
+
+/// The attributes of an `.h5` file.
+const MODEL: &str = "model_config";
+const COMPILE: &str = "training_config";
+const VERSION: &str = "keras_version";
 
 /// A model, and what is to be told of it.
 pub(super) struct Loaded {
@@ -57,7 +64,7 @@ pub(super) fn load_on<F: Fs>(
     form: Format,
     limits: &Limits,
 ) -> Result<Loaded, FormatError> {
-    with_parts(fs, path, form, limits, |parts, budget| parts.load(limits, budget))
+    with_parts(fs, path, form, limits, |parts, budget| parts.load_kept_or(limits, budget))
 }
 
 /// Opens what stands at `path`, in that form, and hands its parts on.
@@ -66,7 +73,7 @@ fn with_parts<F: Fs, T>(
     path: &Path,
     form: Format,
     limits: &Limits,
-    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
+    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, FormatError>,
 ) -> Result<T, FormatError> {
     let budget = &mut Budget::new(limits.memory);
     let io = |source| FormatError::Io { action: "read it", source };
@@ -80,11 +87,11 @@ fn with_parts<F: Fs, T>(
         let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
         let metadata = metadata?;
         let members = Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
-        return Ok(members.open(Container::Folder, limits, budget, then)?);
+        return members.open(Container::Folder, limits, budget, then);
     }
     let bytes = content(fs, opened, budget)?;
     match form {
-        Format::Hdf5 => Ok(read_hdf5(&bytes, limits, budget, then)?),
+        Format::Hdf5 => read_hdf5(&bytes, limits, budget, then),
         _ => read_archive(&bytes, limits, budget, then),
     }
 }
@@ -102,7 +109,7 @@ fn read_archive<T>(
     bytes: &[u8],
     limits: &Limits,
     budget: &mut Budget,
-    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
+    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, FormatError>,
 ) -> Result<T, FormatError> {
     let archive = Archive::read(bytes).map_err(KerasError::from)?;
     if !archive.has(CONFIG) {
@@ -114,7 +121,7 @@ fn read_archive<T>(
     let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
     let metadata = metadata?;
     let members = Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
-    Ok(members.open(Container::Archive, limits, budget, then)?)
+    members.open(Container::Archive, limits, budget, then)
 }
 
 /// The members of a `.keras` file, wherever they stood.
@@ -130,14 +137,15 @@ impl Members<'_> {
         container: Container,
         limits: &Limits,
         budget: &mut Budget,
-        then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
-    ) -> Result<T, KerasError> {
+        then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, FormatError>,
+    ) -> Result<T, FormatError> {
         let metadata = self.metadata.map(|text| parse(text, METADATA, limits)).transpose()?;
-        let version = metadata.as_ref().and_then(|value| value.get("keras_version")?.as_str());
+        let version = metadata.as_ref().and_then(|value| value.get(VERSION)?.as_str());
+        let texts = vec![(CONFIG, self.config)];
         let config = parse(self.config, CONFIG, limits)?;
-        let root = hdf5::read(self.weights, budget)?;
+        let root = hdf5::read(self.weights, budget).map_err(KerasError::from)?;
         let compile = config.get("compile_config").filter(|compile| !compile.is_null());
-        then(&Parts { container, config: &config, compile, version, root: &root }, budget)
+        then(&Parts { container, texts, config: &config, compile, version, root: &root }, budget)
     }
 }
 
@@ -146,21 +154,24 @@ fn read_hdf5<T>(
     bytes: &[u8],
     limits: &Limits,
     budget: &mut Budget,
-    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, KerasError>,
-) -> Result<T, KerasError> {
+    then: impl FnOnce(&Parts<'_>, &mut Budget) -> Result<T, FormatError>,
+) -> Result<T, FormatError> {
     const CONFIG: &str = "the attribute `model_config`";
-    const COMPILE: &str = "the attribute `training_config`";
-    let root = hdf5::read(bytes, budget)?;
+    let root = hdf5::read(bytes, budget).map_err(KerasError::from)?;
     let text = |name: &str| root.attributes.get(name).and_then(hdf5::Array::as_text);
-    let config = text("model_config").ok_or(KerasError::Missing { part: CONFIG })?;
+    let texts = [MODEL, COMPILE].map(|name| text(name).map(|text| (name, text.as_bytes())));
+    let texts = texts.into_iter().flatten().collect();
+    let config = text(MODEL).ok_or(KerasError::Missing { part: CONFIG })?;
     let config = parse(config.as_bytes(), CONFIG, limits)?;
-    let compile = text("training_config").map(|text| parse(text.as_bytes(), COMPILE, limits));
+    let compile =
+        text(COMPILE).map(|text| parse(text.as_bytes(), "the attribute `training_config`", limits));
     let compile = compile.transpose()?;
     let parts = Parts {
         container: Container::Hdf5,
+        texts,
         config: &config,
         compile: compile.as_ref(),
-        version: text("keras_version"),
+        version: text(VERSION),
         root: &root,
     };
     then(&parts, budget)
@@ -177,6 +188,8 @@ fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, Kera
 /// What both kinds of files hold.
 struct Parts<'p> {
     container: Container,
+    /// The texts that Keras reads, by their names.
+    texts: Vec<(&'static str, &'p [u8])>,
     config: &'p Value,
     compile: Option<&'p Value>,
     version: Option<&'p str>,
@@ -188,6 +201,26 @@ impl Parts<'_> {
         match self.version {
             Some(version) if version.starts_with(['1', '2']) => Dialect::Keras2,
             _ => Dialect::Keras3,
+        }
+    }
+
+    /// What keepnet kept in a file of its own, and else what Keras reads.
+    fn load_kept_or(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, FormatError> {
+        match kept::read(self.root, &self.texts, limits, budget)? {
+            Some(Kept::Checkpoint(checkpoint)) => {
+                let report = Report {
+                    writer: Some("keepnet".to_owned()),
+                    optimizer_steps: checkpoint.optimizer.as_ref().map(|state| state.step),
+                    notices: Vec::new(),
+                };
+                Ok(Loaded { checkpoint: *checkpoint, report })
+            }
+            Some(Kept::PassedOver(notice)) => {
+                let mut loaded = self.load(limits, budget)?;
+                loaded.report.notices.push(notice);
+                Ok(loaded)
+            }
+            None => Ok(self.load(limits, budget)?),
         }
     }
 

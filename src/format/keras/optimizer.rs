@@ -1,6 +1,7 @@
 //! What an optimizer of Keras remembers, in the order of each of its writers.
 
 use super::error::KerasError;
+use super::json::whole;
 use super::weights::Weights;
 use crate::model::{NamedTensor, Optimizer, OptimizerState, Parameter, Slot};
 use crate::wire::hdf5::{Dataset, Group};
@@ -32,8 +33,8 @@ pub(super) fn state<'f>(
     let Some(((name, first), rest)) = variables.split_first() else {
         return Err("the file holds none of its variables".to_owned());
     };
-    let step = first.array.as_number().filter(|&step| (0.0..9e15).contains(&step));
-    let step = step.ok_or_else(|| format!("`{name}` is no number of steps"))? as u64;
+    let step = first.array.as_number().and_then(whole);
+    let step = step.ok_or_else(|| format!("`{name}` is no number of steps"))?;
     let slots = optimizer.slots();
     let needed = slots.len() * trained.len();
     let rest = without_rates(rest, needed);

@@ -23,6 +23,9 @@ pub enum Notice {
     NotCompiled { reason: String },
     /// A metric that keepnet does not have.
     NoMetric { name: String },
+    /// keepnet wrote the file, and somebody has changed this part of it since: what keepnet keeps in it
+    /// beside (training, history, proof …) is of the former model.
+    Edited { part: &'static str },
 }
 
 impl fmt::Display for Notice {
@@ -47,6 +50,11 @@ impl fmt::Display for Notice {
             Self::NoMetric { name } => {
                 write!(f, "the metric `{name}` is left out: keepnet has none such")
             }
+            Self::Edited { part } => write!(
+                f,
+                "{part} was changed after keepnet wrote the file: what only keepnet knew of the model \
+                 is passed over"
+            ),
             Self::NotCompiled { reason } => {
                 write!(f, "the model has to be compiled anew: {reason}")
             }
@@ -62,4 +70,28 @@ pub struct Report {
     /// Steps of the optimizer whose state was restored.
     pub optimizer_steps: Option<u64>,
     pub notices: Vec<Notice>,
+}
+
+/// What Keras does not see of a model that was saved for it. keepnet does, when it loads the file again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hidden {
+    /// Keras has to compile the model anew.
+    Compile { reason: &'static str },
+    /// What the optimizer remembers: Keras 3 fails to train on with what an `.h5` file holds of it.
+    OptimizerState,
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compile { reason } => {
+                write!(f, "in Keras the model has to be compiled anew: {reason}")
+            }
+            Self::OptimizerState => f.write_str(
+                "in Keras the optimizer starts anew: Keras 3 cannot take its state from `.h5`; save \
+                 as `.keras` to carry it over",
+            ),
+        }
+    }
 }

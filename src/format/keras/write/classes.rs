@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::format::keras::error::{KerasError, Owner};
+use crate::format::keras::error::KerasError;
 use crate::model::{
     Activation, Arrange, Initializer, Layer, LayerSpec, Merge, Noise, NormalizationStatistics,
     Padding, Padding1d, PoolKind,
@@ -16,8 +16,24 @@ pub(super) struct Class {
     pub(super) is_itself: bool,
 }
 
-/// The layers of Keras that `layer` becomes, one behind the other.
-pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasError> {
+/// The layers of Keras that `layer` becomes, one behind the other, where it is applied to so many
+/// `inputs`, of which the first has `rank`.
+pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<Class>, KerasError> {
+    let (strides, dilation) = match &layer.spec {
+        LayerSpec::Conv1d(conv) => ([conv.strides; 2], [conv.dilation; 2]),
+        LayerSpec::Conv2d(conv) => (conv.strides, conv.dilation),
+        LayerSpec::DepthwiseConv2d(conv) => (conv.strides, conv.dilation),
+        LayerSpec::SeparableConv2d(conv) => (conv.strides, conv.dilation),
+        LayerSpec::Conv2dTranspose(conv) => (conv.strides, conv.dilation),
+        _ => ([1; 2], [1; 2]),
+    };
+    if strides != [1; 2] && dilation != [1; 2] {
+        return Err(KerasError::NoWords {
+            layer: layer.name.clone(),
+            what: "both strides and a dilation",
+            remedy: "take one of them",
+        });
+    }
     let mut before = Vec::new();
     let mut padding2d = |padding: Padding| match padding {
         Padding::Valid => "valid",
@@ -28,17 +44,24 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
             "valid"
         }
     };
-    let unsupported = |setting: &str, found: String, remedy| KerasError::Unsupported {
-        owner: Owner { class: layer.spec.kind().to_owned(), name: Some(layer.name.clone()) },
-        setting: setting.to_owned(),
-        found,
-        remedy,
+    let padding = |padding: Padding| match padding {
+        Padding::Valid => Ok("valid"),
+        Padding::Same => Ok("same"),
+        Padding::Explicit { .. } => Err(KerasError::NoWords {
+            layer: layer.name.clone(),
+            what: "a padding of so many cells",
+            remedy: "take `Same` or `Valid`",
+        }),
     };
     let activation = layer.spec.activation();
     let (own, behind) = own_activation(activation);
+    let refused = || KerasError::NoWords {
+        layer: layer.name.clone(),
+        what: "this activation",
+        remedy: "take another one",
+    };
     if own == "linear" && activation != Activation::Linear && behind.is_none() {
-        let found = format!("{activation:?}");
-        return Err(unsupported("activation", found, "Keras has no layer for it; take another"));
+        return Err(refused());
     }
     let (name, config) = match &layer.spec {
         LayerSpec::Input(shape) => ("InputLayer", json!({"shape": shape.dims()})),
@@ -91,14 +114,7 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
             }),
         ),
         LayerSpec::Conv2dTranspose(conv) => {
-            let padding = match conv.padding {
-                Padding::Valid => "valid",
-                Padding::Same => "same",
-                Padding::Explicit { .. } => {
-                    let remedy = "take `valid` or `same`";
-                    return Err(unsupported("padding", "a number of cells".to_owned(), remedy));
-                }
-            };
+            let padding = padding(conv.padding)?;
             (
                 "Conv2DTranspose",
                 json!({
@@ -121,6 +137,13 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
                 "kernel_regularizer": l2(dense.kernel_l2),
             }),
         ),
+        LayerSpec::Pool1d(pool) if pool.padding == Padding1d::Causal => {
+            return Err(KerasError::NoWords {
+                layer: layer.name.clone(),
+                what: "a pooling with causal padding",
+                remedy: "take `Same` or `Valid`",
+            });
+        }
         LayerSpec::Pool1d(pool) => (
             match pool.kind {
                 PoolKind::Max => "MaxPooling1D",
@@ -132,14 +155,7 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
             }),
         ),
         LayerSpec::Pool2d(pool) => {
-            let padding = match pool.padding {
-                Padding::Valid => "valid",
-                Padding::Same => "same",
-                Padding::Explicit { .. } => {
-                    let remedy = "take `valid` or `same`";
-                    return Err(unsupported("padding", "a number of cells".to_owned(), remedy));
-                }
-            };
+            let padding = padding(pool.padding)?;
             (
                 match pool.kind {
                     PoolKind::Max => "MaxPooling2D",
@@ -181,7 +197,7 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
             }),
         ),
         LayerSpec::Activation(activation) => {
-            let mut found = activation_layer(*activation).unwrap_or_default();
+            let mut found = activation_layer(*activation).ok_or_else(refused)?;
             if let Some(first) = found.first_mut() {
                 first.is_itself = true;
             }
@@ -211,7 +227,9 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
         LayerSpec::Normalization(norm) => {
             let axes = (!norm.axes.is_empty()).then_some(&norm.axes);
             let (mean, variance) = match &norm.statistics {
-                NormalizationStatistics::Given { mean, variance } => (json!(mean), json!(variance)),
+                NormalizationStatistics::Given { mean, variance } => {
+                    (numbers(mean), numbers(variance))
+                }
                 NormalizationStatistics::Stored => (Value::Null, Value::Null),
             };
             (
@@ -234,6 +252,8 @@ pub(super) fn classes(layer: &Layer, rank: usize) -> Result<Vec<Class>, KerasErr
         LayerSpec::Rescaling(rescaling) => {
             ("Rescaling", json!({"scale": rescaling.scale, "offset": rescaling.offset}))
         }
+        // Keras merges two or more; one stays as it is.
+        LayerSpec::Merge(_) if inputs == 1 => ("Activation", json!({"activation": "linear"})),
         LayerSpec::Merge(merge) => match merge {
             Merge::Add => ("Add", json!({})),
             Merge::Subtract => ("Subtract", json!({})),
@@ -339,9 +359,20 @@ fn layers_for(activation: Activation) -> Option<Vec<Class>> {
             });
             one("ReLU", config)
         }
+        Activation::Threshold { threshold, value: 0.0 } if threshold >= 0.0 => {
+            one("ReLU", json!({"threshold": threshold}))
+        }
         Activation::HardSigmoid => clipped(1.0 / 6.0),
         Activation::HardSigmoidKeras2 => clipped(0.2),
         _ => None,
+    }
+}
+
+/// Keras takes no list of one where there are no axes.
+fn numbers(numbers: &[f64]) -> Value {
+    match numbers {
+        [number] => json!(number),
+        numbers => json!(numbers),
     }
 }
 

@@ -1,15 +1,40 @@
 //! Compile settings as Keras writes them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::classes::object;
-use crate::format::keras::error::{KerasError, Owner};
 use crate::model::{
     Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, Schedule,
 };
 
-/// `compile_config` of a `.keras` file.
-pub(super) fn compile(settings: &CompileSettings) -> Result<Value, KerasError> {
+/// What Keras cannot be told, in words.
+pub(super) type Reason = &'static str;
+
+/// Compile settings as the two kinds of files hold them.
+pub(super) struct Compiled {
+    optimizer: Value,
+    rest: Map<String, Value>,
+}
+
+impl Compiled {
+    /// `compile_config` of a `.keras` file.
+    pub(super) fn archived(self) -> Value {
+        self.with("optimizer")
+    }
+
+    /// `training_config` of an `.h5` file.
+    pub(super) fn whole(self) -> Value {
+        self.with("optimizer_config")
+    }
+
+    fn with(self, key: &str) -> Value {
+        let mut config = self.rest;
+        config.insert(key.to_owned(), self.optimizer);
+        Value::Object(config)
+    }
+}
+
+pub(super) fn compile(settings: &CompileSettings) -> Result<Compiled, Reason> {
     let losses: Vec<Value> = settings.losses.iter().map(|loss| self::loss(loss.loss)).collect();
     let weights: Vec<f64> = settings.losses.iter().map(|loss| loss.weight).collect();
     let (loss, loss_weights) =
@@ -20,17 +45,24 @@ pub(super) fn compile(settings: &CompileSettings) -> Result<Value, KerasError> {
         };
     let metrics: Vec<Value> =
         settings.metrics.iter().map(|&metric| self::metric(metric, &settings.losses)).collect();
-    Ok(json!({
-        "optimizer": optimizer(&settings.optimizer)?, "loss": loss, "loss_weights": loss_weights,
-        "metrics": metrics, "weighted_metrics": null, "run_eagerly": false, "steps_per_execution": 1,
-        "jit_compile": false,
-    }))
+    let rest = [
+        ("loss", loss),
+        ("loss_weights", loss_weights),
+        ("metrics", Value::Array(metrics)),
+        ("weighted_metrics", Value::Null),
+        ("run_eagerly", json!(false)),
+        ("steps_per_execution", json!(1)),
+        ("jit_compile", json!(false)),
+    ];
+    let rest = rest.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+    Ok(Compiled { optimizer: optimizer(&settings.optimizer)?, rest })
 }
 
-fn optimizer(optimizer: &Optimizer) -> Result<Value, KerasError> {
+fn optimizer(optimizer: &Optimizer) -> Result<Value, Reason> {
     let (class, mut config) = match optimizer.rule {
         OptimizerRule::Adam(adam) => (
-            if optimizer.weight_decay == 0.0 { "Adam" } else { "AdamW" },
+            // AdamW is Adam with `weight_decay`; tf-keras does not find it by its own name in `.h5`.
+            "Adam",
             json!({
                 "name": "adam", "beta_1": adam.beta_1, "beta_2": adam.beta_2,
                 "epsilon": adam.epsilon, "amsgrad": false,
@@ -66,7 +98,7 @@ fn optimizer(optimizer: &Optimizer) -> Result<Value, KerasError> {
 }
 
 /// The learning rate, or what tells it.
-fn schedule(optimizer: &Optimizer) -> Result<Value, KerasError> {
+fn schedule(optimizer: &Optimizer) -> Result<Value, Reason> {
     let rate = optimizer.learning_rate;
     let (class, config) = match &optimizer.schedule {
         Schedule::Constant => return Ok(json!(rate)),
@@ -94,14 +126,7 @@ fn schedule(optimizer: &Optimizer) -> Result<Value, KerasError> {
                     "warmup_target": rate, "warmup_steps": steps,
                 }),
             ),
-            _ => {
-                return Err(KerasError::Unsupported {
-                    owner: Owner { class: "optimizer".to_owned(), name: None },
-                    setting: "schedule".to_owned(),
-                    found: "a warm-up before another schedule than a cosine".to_owned(),
-                    remedy: "Keras has none such; compile with another schedule before saving",
-                });
-            }
+            _ => return Err("Keras warms up before a cosine only, not before another schedule"),
         },
     };
     Ok(object("keras.optimizers.schedules", class, config))

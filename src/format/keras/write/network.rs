@@ -6,14 +6,20 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::classes::{Class, classes};
+use super::order::order;
 use crate::format::keras::error::KerasError;
 use crate::model::{Graph, LayerSpec, NodeId};
 use crate::tensor::Shape;
 
-/// A model in Keras' order of layers.
+/// A call of a layer: the layer, and the number of the call.
+pub(super) type Call = (usize, usize);
+
+/// A model as layers of Keras.
 pub(super) struct Described {
     pub(super) is_sequential: bool,
-    pub(super) layers: Vec<DescribedLayer>,
+    layers: Vec<DescribedLayer>,
+    /// The places of the layers in Keras' order.
+    order: Vec<usize>,
     /// The model's own settings: name, layers, inputs, outputs.
     pub(super) config: Value,
     input_shape: Value,
@@ -25,19 +31,20 @@ pub(super) struct DescribedLayer {
     /// The layer of the graph whose parameters it has.
     pub(super) itself: Option<usize>,
     config: Map<String, Value>,
-    /// One for each call: what it is applied to, a layer and the number of its call.
-    calls: Vec<Vec<(usize, usize)>>,
+    /// One for each call: what it is applied to.
+    pub(super) calls: Vec<Vec<Call>>,
     input_shape: Value,
 }
 
 impl Described {
     pub(super) fn of(graph: &Graph) -> Result<Self, KerasError> {
         let mut layers: Vec<DescribedLayer> = Vec::new();
-        let mut names = BTreeSet::new();
+        // What `.h5` files keep beside the layers.
+        let mut names = BTreeSet::from(["top_level_model_weights".to_owned()]);
         // Of each layer of the graph: the first and the last of those it became.
         let mut spans: Vec<Option<(usize, usize)>> = vec![None; graph.layers().len()];
         // Of each node: the call that gives its result.
-        let mut results: Vec<(usize, usize)> = Vec::with_capacity(graph.nodes().len());
+        let mut results: Vec<Call> = Vec::with_capacity(graph.nodes().len());
         for node in graph.nodes() {
             let Some(layer) = graph.layers().get(node.layer) else { continue };
             let shapes: Vec<&Shape> = node.inputs.iter().map(|&id| graph.shape(id)).collect();
@@ -46,7 +53,7 @@ impl Described {
                 None => {
                     let first = layers.len();
                     let rank = shapes.first().map_or(0, |shape| shape.rank());
-                    for class in classes(layer, rank)? {
+                    for class in classes(layer, rank, node.inputs.len())? {
                         let itself = class.is_itself.then_some(node.layer);
                         let shape =
                             if layers.len() == first { with_batch(&shapes) } else { Value::Null };
@@ -72,28 +79,37 @@ impl Described {
         let is_sequential = is_chain(graph);
         let input = graph.inputs().first().map(|&input| graph.shape(input));
         let input_shape = with_batch(&input.into_iter().collect::<Vec<_>>());
-        let mut described = Self { is_sequential, layers, config: Value::Null, input_shape };
-        described.config = described.settings(graph, &results);
+        let of = |id: &NodeId| results.get(id.0).copied();
+        let inputs: Vec<Call> = graph.inputs().iter().filter_map(of).collect();
+        let outputs = graph.outputs().iter().filter_map(|output| of(&output.node));
+        let outputs: Vec<Call> = outputs.collect();
+        let order = match is_sequential {
+            true => (0..layers.len()).collect(),
+            false => order(&layers, &inputs, &outputs),
+        };
+        let mut described = Self { is_sequential, layers, order, config: Value::Null, input_shape };
+        described.config = described.settings(&plain(graph.name()), &inputs, &outputs);
         Ok(described)
     }
 
-    fn settings(&self, graph: &Graph, results: &[(usize, usize)]) -> Value {
-        let layers: Vec<Value> = self.layers.iter().map(|layer| self.layer(layer)).collect();
+    /// The layers in Keras' order.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &DescribedLayer> {
+        self.order.iter().filter_map(|&place| self.layers.get(place))
+    }
+
+    fn settings(&self, name: &str, inputs: &[Call], outputs: &[Call]) -> Value {
+        let layers: Vec<Value> = self.layers().map(|layer| self.layer(layer)).collect();
         if self.is_sequential {
             return json!({
-                "name": graph.name(), "trainable": true, "dtype": "float32", "layers": layers,
+                "name": name, "trainable": true, "dtype": "float32", "layers": layers,
                 "build_input_shape": self.input_shape,
             });
         }
-        let end = |id: &NodeId| {
-            let &(layer, call) = results.get(id.0)?;
-            Some(json!([self.layers.get(layer)?.name, call, 0]))
-        };
-        let inputs: Vec<_> = graph.inputs().iter().filter_map(end).collect();
-        let outputs: Vec<_> = graph.outputs().iter().map(|output| output.node).collect();
+        let end = |&(layer, call): &Call| Some(json!([self.layers.get(layer)?.name, call, 0]));
+        let inputs: Vec<_> = inputs.iter().filter_map(end).collect();
         let outputs: Vec<_> = outputs.iter().filter_map(end).collect();
         json!({
-            "name": graph.name(), "trainable": true, "dtype": "float32", "layers": layers,
+            "name": name, "trainable": true, "dtype": "float32", "layers": layers,
             "input_layers": inputs, "output_layers": outputs,
         })
     }
@@ -109,7 +125,7 @@ impl Described {
         }
         if !self.is_sequential {
             let name = |place: &usize| self.layers.get(*place).map(|layer| layer.name.as_str());
-            let reference = |(place, call): &(usize, usize)| json!([name(place), call, 0, {}]);
+            let reference = |(place, call): &Call| json!([name(place), call, 0, {}]);
             let node = |sources: &Vec<_>| Value::Array(sources.iter().map(reference).collect());
             let nodes =
                 layer.calls.iter().filter(|sources| !sources.is_empty()).map(node).collect();
@@ -120,12 +136,21 @@ impl Described {
     }
 
     /// The whole as `config.json` holds it.
-    pub(super) fn model(&self, compile: Value) -> Value {
-        let class = if self.is_sequential { "Sequential" } else { "Model" };
+    pub(super) fn archived(&self, compile: Value) -> Value {
         json!({
-            "module": "keras", "class_name": class, "config": self.config, "registered_name": null,
-            "build_config": {"input_shape": self.input_shape}, "compile_config": compile,
+            "module": "keras", "class_name": self.class(), "config": self.config,
+            "registered_name": null, "build_config": {"input_shape": self.input_shape},
+            "compile_config": compile,
         })
+    }
+
+    /// The whole as the attribute `model_config` holds it.
+    pub(super) fn whole(&self) -> Value {
+        json!({"class_name": self.class(), "config": self.config})
+    }
+
+    fn class(&self) -> &'static str {
+        if self.is_sequential { "Sequential" } else { "Model" }
     }
 }
 
@@ -137,8 +162,7 @@ impl DescribedLayer {
         input_shape: Value,
         names: &mut BTreeSet<String>,
     ) -> Self {
-        // A slash would part groups.
-        let plain = layer.name.replace('/', "_");
+        let plain = plain(&layer.name);
         let name = match class.is_itself {
             true => plain,
             false => format!("{plain}_{}", class.name.to_lowercase()),
@@ -157,12 +181,25 @@ impl DescribedLayer {
             config.insert("sparse".to_owned(), json!(false));
             config.insert("ragged".to_owned(), json!(false));
         } else {
-            config.insert("trainable".to_owned(), json!(layer.trainable));
+            // Keras 3 does not take it there.
+            if !class.name.starts_with("SpatialDropout") {
+                config.insert("trainable".to_owned(), json!(layer.trainable));
+            }
             config.insert("dtype".to_owned(), json!("float32"));
             config.extend(class.config);
         }
         let class = class.name;
         Self { class, name: free, itself, config, calls: Vec::new(), input_shape }
+    }
+}
+
+/// The name as TensorFlow takes it, where it makes scopes of names: letters, digits and a few signs.
+fn plain(name: &str) -> String {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let plain: String = name.chars().map(|c| if is_taken(c) { c } else { '_' }).collect();
+    match plain.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        true => plain,
+        false => format!("layer{plain}"),
     }
 }
 
