@@ -286,9 +286,14 @@ fn relu(settings: Settings<'_>) -> Result<Activation, KerasError> {
 }
 
 fn softmax(settings: Settings<'_>) -> Result<LayerSpec, KerasError> {
-    match settings.axes("axis", -1)?.as_slice() {
-        [-1] => Ok(Activation::Softmax.into()),
-        &[axis] if i32::try_from(axis).is_ok() => Ok(Softmax { axis: axis as i32 }.into()),
-        _ => Err(settings.unsupported("axis", "take one axis")),
+    let axes = settings.axes("axis", -1)?;
+    let axis = match axes.as_slice() {
+        &[axis] => i32::try_from(axis).ok(),
+        _ => None,
+    };
+    match axis {
+        Some(-1) => Ok(Activation::Softmax.into()),
+        Some(axis) => Ok(Softmax { axis }.into()),
+        None => Err(settings.unsupported("axis", "take one axis")),
     }
 }
