@@ -129,8 +129,8 @@ fn a_folder_that_is_used_for_another_training_leaves_the_first_ones_alone() {
     assert_eq!(keep(&others[3], 4), [2, 4]);
 }
 
-/// Nothing tells what is saved without a training under way from another such, or what is saved under
-/// another number than its step: both stay.
+/// Nothing tells what is saved without a training under way from another such: all stay. Nothing is
+/// saved under another number than its step.
 #[test]
 fn what_is_of_no_training_or_another_step_is_neither_removed_nor_replaced() {
     let home = tempfile::tempdir().unwrap();
@@ -146,10 +146,11 @@ fn what_is_of_no_training_or_another_step_is_neither_removed_nor_replaced() {
 
     let mut folder = CheckpointFolder::new(home.path().join("numbers")).unwrap();
     keep(&mut folder, &models[0], 1).unwrap();
-    keep(&mut folder, &models[0], 2).unwrap();
-    keep(&mut folder, &models[2], 3).unwrap();
-    assert_eq!(folder.steps().unwrap(), [2, 3]);
-    keep(&mut folder, &models[1], 2).unwrap_err();
+    let error = keep(&mut folder, &models[0], 2).unwrap_err();
+    assert!(error.to_string().contains("done 1 steps, not the 2"), "{error}");
+    keep(&mut folder, &models[1], 2).unwrap();
+    keep(&mut folder, &models[0], 2).unwrap_err();
+    assert_eq!(newest_checkpoint(home.path().join("numbers")).unwrap().found.unwrap().1.steps(), 2);
 }
 
 /// This program cannot go on from them, so they count for nothing; another can, so they stay.

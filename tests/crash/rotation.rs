@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use keepnet::train::callbacks::{CheckpointStore, Every};
 use keepnet::{
@@ -135,6 +136,8 @@ impl Place {
             keep(&mut folder, &model(home.path(), number), number).unwrap();
         }
         let socket = UnixDatagram::bind(path("socket")).unwrap();
+        // A process that fails does not say so.
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Self { home, socket, trained, before, foreign }
     }
 

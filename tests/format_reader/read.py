@@ -172,7 +172,7 @@ def read_directory(path):
         must((len(sections[id]), sha256(sections[id])) == (entry["length"], entry["sha256"]), f"D-17: {id}")
     model, wanted = decode(found, manifest["architecture"], sections)
     for number, (entry, expected) in enumerate(pairs(manifest["tensors"], wanted, model["skipped"])):
-        name = "".join(c if c.isascii() and c.isalnum() or c == "_" else "-" for c in expected[2][:64]) if expected else "[A-Za-z0-9_-]*"
+        name = "".join(c if c.isascii() and c.isalnum() or c == "_" else "-" for c in expected[2][:64]) if expected else "[A-Za-z0-9_-]{0,64}"
         must(re.fullmatch(f"tensors/{number:04}-{name}[.]npy", entry["file"]), "D-5")
         data, shape = content(entry.pop("file")), str(tuple(entry["shape"]))
         must(sha256(data) == entry.pop("file_sha256"), f"D-14: {name}")

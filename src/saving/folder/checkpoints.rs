@@ -117,6 +117,10 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         known: &mut Known,
     ) -> Result<(), CheckpointError> {
         known.begin(checkpoint);
+        if known.of.is_some() && !known.is_of(checkpoint, step) {
+            let done = checkpoint.optimizer.as_ref().map_or(0, |state| state.step);
+            return Err(CheckpointError::Step { step, done });
+        }
         let path = self.path_of(step);
         match self.find(step, known) {
             Ok(Found::Another) => return Err(CheckpointError::Foreign { path }),

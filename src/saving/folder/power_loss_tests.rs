@@ -242,6 +242,8 @@ fn a_loss_of_power_leaves_the_checkpoints_of_one_save_or_of_the_next() {
     let (limit, stride) = if long { (1_000, 1) } else { (32, 5) };
     let trainings = Trainings::new();
     let mut deaths = vec![None];
+    // Whoever knows what he has saved does not read it again.
+    assert!(calls(&trainings, 5, true) > calls(&trainings, 5, false));
     // The fourth save removes an old one, the fifth the best as well.
     for (step, is_new) in [(4, true), (4, false), (5, true), (5, false)] {
         let calls = (0..calls(&trainings, step, is_new)).step_by(stride);
