@@ -13,6 +13,7 @@ use std::thread;
 use format_support::container::Container;
 use keepnet::format::Limits;
 use keepnet::model::{Checkpoint, TrainingState};
+use keepnet::train::CallbackError;
 use keepnet::train::callbacks::{CheckpointStore, Every};
 use keepnet::train::data::mnist;
 use keepnet::{
@@ -126,6 +127,59 @@ fn a_folder_that_is_used_for_another_training_leaves_the_first_ones_alone() {
     assert_eq!(keep(&models[1], 2), [2]);
     assert_eq!(keep(&others[2], 3), [2, 3]);
     assert_eq!(keep(&others[3], 4), [2, 4]);
+}
+
+/// Nothing tells what is saved without a training under way from another such: all stay. Nothing is
+/// saved under another number than its step.
+#[test]
+fn what_is_of_no_training_or_another_step_is_neither_removed_nor_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    let mut folder = CheckpointFolder::new(home.path().join("idle")).unwrap();
+    let keep = |folder: &mut CheckpointFolder, model: &Model, step| {
+        folder.keep(model, step, 1, None).and_then(|()| folder.finish())
+    };
+    keep(&mut folder, &model(1), 1).unwrap();
+    keep(&mut folder, &model(2), 2).unwrap();
+    assert_eq!(folder.steps().unwrap(), [1, 2]);
+    keep(&mut folder, &model(1), 2).unwrap_err();
+
+    let mut folder = CheckpointFolder::new(home.path().join("numbers")).unwrap();
+    keep(&mut folder, &models[0], 1).unwrap();
+    let error = keep(&mut folder, &models[0], 2).unwrap_err();
+    assert!(error.to_string().contains("done 1 steps, not the 2"), "{error}");
+    keep(&mut folder, &models[1], 2).unwrap();
+    keep(&mut folder, &models[0], 2).unwrap_err();
+    assert_eq!(newest_checkpoint(home.path().join("numbers")).unwrap().found.unwrap().1.steps(), 2);
+}
+
+/// This program cannot go on from them, so they count for nothing; another can, so they stay.
+#[test]
+fn checkpoints_of_a_newer_keepnet_are_neither_counted_nor_removed_nor_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let models = after_each_step(&home.path().join("trained"));
+    let kept = home.path().join("kept");
+    let path = |step: u64| kept.join(format!("step-{step:07}.knet"));
+    for id in ["compile", "optimizer", "training", "history"] {
+        fs::remove_dir_all(&kept).ok();
+        let mut folder = CheckpointFolder::new(&kept).unwrap();
+        let mut keep = |step: u64, last| {
+            folder.keep(&models[step as usize - 1], step, last, None)?;
+            folder.finish()?;
+            Ok::<_, CallbackError>(folder.steps().unwrap())
+        };
+        for step in 1..=5 {
+            keep(step, 5).unwrap();
+        }
+        for step in [4, 5] {
+            let mut newer = Container::take_apart(&fs::read(path(step)).unwrap());
+            newer.version = [1, 3, 0];
+            let later = "\"schema\": 2,\n  \"anything\": [null]";
+            fs::write(path(step), newer.replacing(id, "\"schema\": 1", later)).unwrap();
+        }
+        assert_eq!(keep(6, 3).unwrap(), [2, 3, 4, 5, 6], "{id}");
+        keep(5, 3).unwrap_err();
+    }
 }
 
 /// Whoever is never beaten would hold all later ones back.

@@ -137,7 +137,7 @@ const RESNET: Digests = Digests {
     trained: "c7c590f26d8106b9d8a17613609f9d95866e2a7dee5e6053b316da982ad64230",
 };
 
-const THREADS: [usize; 4] = [1, 2, 3, 8];
+const THREADS: [usize; 5] = [1, 2, 3, 4, 8];
 
 /// 50 steps, validation in between, and the saved file.
 #[test]

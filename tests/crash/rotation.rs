@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use keepnet::train::callbacks::{CheckpointStore, Every};
 use keepnet::{
@@ -19,6 +20,7 @@ use super::{CALLS, Call, Injection, call_of, can_trace, is_long, is_other};
 
 const HOME: &str = "KEEPNET_TEST_HOME";
 const NUMBER: &str = "KEEPNET_TEST_NUMBER";
+const IS_NEW: &str = "KEEPNET_TEST_IS_NEW";
 
 const LAST: usize = 2;
 /// The steps of which checkpoints are kept in turn, the best so far at each of them, and what is to stay.
@@ -100,6 +102,11 @@ fn keep_one() {
     // Threads and the like are there from then on.
     model.to_bytes(SaveOptions::default()).unwrap();
     let mut folder = CheckpointFolder::new(home.join("out")).unwrap();
+    if env::var_os(IS_NEW).is_none() {
+        for before in 0..number {
+            keep(&mut folder, &self::model(&home, before), before).unwrap();
+        }
+    }
     socket.send_to(b"ready", home.join("socket")).unwrap();
     socket.recv_from(&mut [0]).unwrap();
     let told = keep(&mut folder, &model, number).map_or_else(|error| error, |()| "kept".to_owned());
@@ -129,6 +136,8 @@ impl Place {
             keep(&mut folder, &model(home.path(), number), number).unwrap();
         }
         let socket = UnixDatagram::bind(path("socket")).unwrap();
+        // A process that fails does not say so.
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Self { home, socket, trained, before, foreign }
     }
 
@@ -150,11 +159,15 @@ impl Place {
         Ok(String::from_utf8(message[..length].to_vec()).unwrap())
     }
 
-    /// Makes that save anew, under strace with those options. Only the thread that saves makes calls
-    /// of a save then, so that they are counted from its beginning.
-    fn save(&self, number: usize, options: &[&str]) -> Outcome {
-        self.reset(number);
+    /// Makes that save anew, under strace with those options, by a process that has just begun, or by
+    /// one that has made all before it. Only the thread that saves makes calls of a save then, so that
+    /// they are counted from its beginning.
+    fn save(&self, number: usize, is_new: bool, options: &[&str]) -> Outcome {
+        self.reset(if is_new { number } else { 0 });
         let mut command = Command::new(env::current_exe().unwrap());
+        if is_new {
+            command.env(IS_NEW, "");
+        }
         command.args(["--exact", "rotation::keep_one", "--ignored", "--nocapture"]);
         command.env(HOME, self.home.path()).env(NUMBER, number.to_string());
         command.env("RAYON_NUM_THREADS", "1").stdout(Stdio::null()).stderr(Stdio::null());
@@ -173,9 +186,9 @@ impl Place {
     }
 
     /// Every call of that save when nothing happens to it.
-    fn calls(&self, number: usize) -> Vec<Call> {
+    fn calls(&self, number: usize, is_new: bool) -> Vec<Call> {
         let Outcome { told, trace } =
-            self.save(number, &["-e", &format!("trace={}", CALLS.join(","))]);
+            self.save(number, is_new, &["-e", &format!("trace={}", CALLS.join(","))]);
         assert_eq!(told.as_deref(), Some("kept"));
         assert_eq!(self.names(), self.names_of(SAVES[number].2));
         let mut numbers = BTreeMap::<_, usize>::new();
@@ -204,13 +217,15 @@ impl Place {
     }
 
     /// Saves while that happens, and looks at what stands.
-    fn try_case(&self, number: usize, call: &Call, injection: Injection) {
+    fn try_case(&self, number: usize, is_new: bool, call: &Call, injection: Injection) {
         let (name, inject) = (&call.name, injection.into(call));
         let Outcome { told, trace } =
-            self.save(number, &["-e", &format!("trace={name}"), "-e", &inject]);
+            self.save(number, is_new, &["-e", &format!("trace={name}"), "-e", &inject]);
         let found = content(&self.out());
-        let case =
-            format!("save {number}, {inject}: {told:?}, {:?}", found.keys().collect::<Vec<_>>());
+        let case = format!(
+            "save {number} ({is_new}), {inject}: {told:?}, {:?}",
+            found.keys().collect::<Vec<_>>()
+        );
         assert!(trace.contains("(INJECTED)") || matches!(injection, Injection::Kill), "{case}");
 
         let untouched = |(path, bytes)| found.get(path) == Some(bytes);
@@ -277,12 +292,13 @@ fn try_cases(what: &str, injections: &[Injection]) {
     let stride = if is_long() { 1 } else { STRIDE };
     let place = Place::new();
     let (mut all, mut tried, mut calls) = (0, 0, 0);
-    for number in 0..SAVES.len() {
-        for call in place.calls(number) {
+    let saves = (0..SAVES.len()).flat_map(|number| [(number, true), (number, false)]);
+    for (number, is_new) in saves.clone() {
+        for call in place.calls(number, is_new) {
             calls += 1;
             for &injection in injections {
                 if all % stride == 0 {
-                    place.try_case(number, &call, injection);
+                    place.try_case(number, is_new, &call, injection);
                     tried += 1;
                 }
                 all += 1;
@@ -292,7 +308,7 @@ fn try_cases(what: &str, injections: &[Injection]) {
     println!(
         "figures: rotation, {what}: {calls} calls of {} saves, {tried} of {all} cases, 0 without the \
          newest and the best",
-        SAVES.len()
+        saves.count()
     );
 }
 
@@ -313,8 +329,8 @@ fn the_list_of_calls_of_a_rotation_is_complete() {
         return;
     }
     let place = Place::new();
-    for number in 0..SAVES.len() {
-        let Outcome { trace, .. } = place.save(number, &["-e", "trace=%file,%desc"]);
+    for (number, is_new) in (0..SAVES.len()).flat_map(|number| [(number, true), (number, false)]) {
+        let Outcome { trace, .. } = place.save(number, is_new, &["-e", "trace=%file,%desc"]);
         assert!(trace.contains("fsync"), "{trace}");
         for line in trace.lines() {
             let call = line.split_whitespace().nth(1).unwrap_or_default();

@@ -59,6 +59,11 @@ fn f_28_newer_schemas_are_passed_over() {
         model.save(again()).unwrap();
         let none = container().replacing(id, "\"schema\": 1", "\"schema\": 0");
         assert_says(&damage(&none), &["no schema 0"]);
+        let huge = container().replacing(id, "\"schema\": 1", "\"schema\": 18446744073709551616");
+        assert!(!damage(&huge).is_empty());
+        let mut array = Container::take_apart(&newer_schema(id));
+        array.section(id).payload = b"[2]".to_vec();
+        assert!(!damage(&array.put_together()).is_empty());
         let missing = container().replacing(id, "  \"schema\": 1,\n", "");
         assert_says(&damage(&missing), &["missing field `schema`"]);
     }

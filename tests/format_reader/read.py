@@ -63,7 +63,6 @@ class Records:
         return ("parameter", {"slot": number}, "proof_output", {"best": number}, {"of": {"section": section, "number": number}})[choice]
     def to_end(self, item):
         while self.at < len(self.data): yield item()
-
 def parameters(layer):
     """Names of the parameters of a layer, and whether they are trained."""
     kind, settings = (layer["spec"], {}) if isinstance(layer["spec"], str) else next(iter(layer["spec"].items()))
@@ -80,10 +79,11 @@ def decode(found, architecture, sections):
     must(len(set(unknown)) == len(unknown), "F-17")
     for id, critical in found: must(critical == (id in CRITICAL), f"F-8 or F-16: {id}")
     must(architecture["schema"] in (1, 2), "F-42: the schema of the architecture is unknown")
-    texts = {id: text(sections[id]) for id in known if id in TEXTS}
-    newer = [id for id in texts if id != "metadata" and texts[id]["schema"] > 1]
-    model = {"skipped": unknown + newer, "architecture": architecture, "metadata": {}}
-    model.update((id, texts[id]) for id in texts if id not in newer)
+    schemas = {id: json.loads(sections[id].decode())["schema"] for id in known if id in TEXTS - {"metadata"}}
+    must(all(type(schema) is int and 0 < schema < 2 ** 64 for schema in schemas.values()), "F-28")
+    newer = [id for id in schemas if schemas[id] > 1]
+    texts = {id: text(sections[id]) for id in known if id in TEXTS and id not in newer}
+    model = {"skipped": unknown + newer, "architecture": architecture, "metadata": {}, **texts}
     every = [parameter for layer in architecture["layers"] for parameter in parameters(layer)]
     wanted = [("parameter", name, name) for name, _ in every]
     for number, slot in enumerate(model.get("optimizer", {}).get("slots", [])):
@@ -172,7 +172,7 @@ def read_directory(path):
         must((len(sections[id]), sha256(sections[id])) == (entry["length"], entry["sha256"]), f"D-17: {id}")
     model, wanted = decode(found, manifest["architecture"], sections)
     for number, (entry, expected) in enumerate(pairs(manifest["tensors"], wanted, model["skipped"])):
-        name = "".join(c if c.isascii() and c.isalnum() or c == "_" else "-" for c in expected[2][:64]) if expected else "[A-Za-z0-9_-]*"
+        name = "".join(c if c.isascii() and c.isalnum() or c == "_" else "-" for c in expected[2][:64]) if expected else "[A-Za-z0-9_-]{0,64}"
         must(re.fullmatch(f"tensors/{number:04}-{name}[.]npy", entry["file"]), "D-5")
         data, shape = content(entry.pop("file")), str(tuple(entry["shape"]))
         must(sha256(data) == entry.pop("file_sha256"), f"D-14: {name}")

@@ -44,7 +44,10 @@ pub(super) fn schema_of(text: &[u8]) -> Option<u64> {
     struct AnySchema {
         schema: u64,
     }
-    serde_json::from_slice::<AnySchema>(text).ok().map(|any| any.schema)
+    // An array could stand for the structure.
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    let object = (first == Some(&b'{')).then_some(text)?;
+    serde_json::from_slice::<AnySchema>(object).ok().map(|any| any.schema)
 }
 
 /// Stands in a text as the number `N`; no other number is taken for it.

@@ -53,8 +53,8 @@ pub(super) struct Known {
 enum Found {
     /// Nothing, or nothing that is a sound model.
     NoCheckpoint,
-    /// A sound one of that step and that training.
-    Ours { identity: (u64, u64) },
+    /// A sound one of that step and that training, all of which is known.
+    Ours(Stat),
     /// A sound model, but another.
     Another,
 }
@@ -117,14 +117,21 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         known: &mut Known,
     ) -> Result<(), CheckpointError> {
         known.begin(checkpoint);
+        if known.of.is_some() && !known.is_of(checkpoint, step) {
+            let done = checkpoint.optimizer.as_ref().map_or(0, |state| state.step);
+            return Err(CheckpointError::Step { step, done });
+        }
         let path = self.path_of(step);
         match self.find(step, known) {
             Ok(Found::Another) => return Err(CheckpointError::Foreign { path }),
-            Ok(Found::NoCheckpoint | Found::Ours { .. }) => {}
+            Ok(Found::NoCheckpoint | Found::Ours(_)) => {}
             Err(source) => return Err(CheckpointError::NotSaved { step, source: source.into() }),
         }
         let saved = format::save_on(self.fs, checkpoint, &path, Format::File);
-        known.files.extend(saved.map_err(Error::from)?.map(|stat| (step, stat)));
+        match saved.map_err(Error::from)? {
+            Some(stat) if known.is_of(checkpoint, step) => known.files.insert(step, stat),
+            _ => known.files.remove(&step),
+        };
         self.rotate(step, last, best, known)
             .map_err(|source| CheckpointError::NotRotated { step, source: source.into() })
     }
@@ -140,32 +147,32 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         // What was to stay before a better one goes only when that one stands. An older best one that is
         // gone or damaged does not come back: waiting for it, nothing would go any more.
         if let Some(newer) = best.filter(|&best| best > step)
-            && !matches!(self.find(newer, known), Ok(Found::Ours { .. }))
+            && !matches!(self.find(newer, known), Ok(Found::Ours(_)))
         {
             return Ok(());
         }
         let mut ours = Vec::new();
         for older in self.steps()?.into_iter().rev().filter(|&older| older < step) {
             // What cannot be read stays, and counts for nothing.
-            if let Ok(Found::Ours { identity }) = self.find(older, known) {
-                ours.push((older, identity));
+            if let Ok(Found::Ours(stat)) = self.find(older, known) {
+                ours.push((older, stat));
             }
         }
-        for (old, identity) in ours.into_iter().skip(last.saturating_sub(1)) {
+        for (old, stat) in ours.into_iter().skip(last.saturating_sub(1)) {
             if Some(old) != best {
-                self.remove(old, identity)?;
+                self.remove(old, &stat)?;
                 known.files.remove(&old);
             }
         }
         Ok(())
     }
 
-    /// Removes that checkpoint, if it is still the file that was looked at.
-    fn remove(&self, step: u64, identity: (u64, u64)) -> Result<(), CheckpointError> {
+    /// Removes that checkpoint, if it is still the file that was looked at, unchanged.
+    fn remove(&self, step: u64, looked_at: &Stat) -> Result<(), CheckpointError> {
         let name = name_of(step);
         let name = OsStr::new(&name);
         let remove = || -> io::Result<()> {
-            if self.fs.stat_name(&self.folder, name)?.identity == identity {
+            if self.fs.stat_name(&self.folder, name)? == *looked_at {
                 self.fs.remove_file(&self.folder, name)?;
             }
             Ok(())
@@ -188,14 +195,13 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
             }
             Err(error) => return Err(cannot("look at the checkpoint", &path)(error)),
         };
-        let ours = Found::Ours { identity: stat.identity };
         if known.files.get(&step) == Some(&stat) {
-            return Ok(ours);
+            return Ok(Found::Ours(stat));
         }
         match format::load_on(self.fs, &path, &Limits::default()) {
             Ok(found) if known.is_of(&found, step) => {
                 known.files.insert(step, stat);
-                Ok(ours)
+                Ok(Found::Ours(stat))
             }
             Ok(_) => Ok(Found::Another),
             Err(error) if is_no_model(&error) => Ok(Found::NoCheckpoint),
@@ -210,17 +216,19 @@ impl Known {
         Self { of: Training::of(checkpoint), files: BTreeMap::new() }
     }
 
-    /// Forgets the checkpoints of all trainings but that of this one.
+    /// Forgets the checkpoints of all trainings but that of this one. What no training is under way in
+    /// is of none.
     fn begin(&mut self, checkpoint: &Checkpoint<'_>) {
         let known = Self::of(checkpoint);
-        if self.of != known.of {
+        if known.of.is_none() || self.of != known.of {
             *self = known;
         }
     }
 
-    /// Whether `found` is a checkpoint of step `step` of this training.
+    /// Whether `found` is a checkpoint of step `step` of this training, which can be gone on from.
     fn is_of(&self, found: &Checkpoint<'_>, step: u64) -> bool {
         found.optimizer.as_ref().is_some_and(|state| state.step == step)
+            && found.passed_over.is_empty()
             && self.of.is_some()
             && Training::of(found) == self.of
     }

@@ -35,6 +35,8 @@ pub enum CheckpointError {
         path.display()
     )]
     Foreign { path: PathBuf },
+    #[error("nothing was saved: the model has done {done} steps, not the {step} of the checkpoint")]
+    Step { step: u64, done: u64 },
     /// The folder, or what stands in the place of the checkpoint, cannot be looked at.
     #[error("the checkpoint of step {step} was not saved, and all others stand: {source}")]
     NotSaved { step: u64, source: Box<Self> },
@@ -55,7 +57,7 @@ pub enum CheckpointError {
 ///
 /// A file is removed only if its name is that of a checkpoint, it is sound in every byte, and it holds
 /// a step of that number of the same training: what somebody has put there, changed or damaged
-/// stays. What was saved or read here and has not changed since, by the file system's word, is not
+/// stays, and what a newer keepnet has written in part. What was saved or read here and has not changed since, by the file system's word, is not
 /// read once more. A damaged file of the name of a new checkpoint is replaced; a sound one of another training,
 /// or one that cannot be read, is not, and saving fails.
 #[derive(Debug)]
@@ -93,7 +95,8 @@ impl CheckpointFolder {
         self.checkpoints()?.steps()
     }
 
-    /// Whether all sound checkpoints that are there are of the training that `model` is in.
+    /// Whether all sound checkpoints that are there are of the training that `model` is in, and wholly
+    /// known to this keepnet.
     ///
     /// # Errors
     /// If the folder, or what may be a sound checkpoint, cannot be read.

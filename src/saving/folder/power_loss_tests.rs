@@ -86,8 +86,16 @@ struct Run {
     foreign: usize,
 }
 
-/// A process that dies: its save of that step, at that call of it.
-type Death = Option<(u64, usize)>;
+/// When a process dies.
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    /// It saves this step.
+    step: u64,
+    /// So many calls of that save it has made.
+    call: usize,
+    /// It has saved nothing before, and has to look at what stands.
+    is_new: bool,
+}
 
 struct Trainings {
     ours: Trained,
@@ -102,7 +110,7 @@ impl Trainings {
     /// Saves all steps into a folder that holds a checkpoint of another training. After a death
     /// another process goes on, which saves that step again only if it is the best. Gives how many
     /// calls the save took that was to be cut off, too.
-    fn run(&self, block: usize, trouble: Trouble, death: Death) -> (Run, usize) {
+    fn run(&self, block: usize, trouble: Trouble, death: Option<Death>) -> (Run, usize) {
         let fs = SimulatedFs::new(Image::empty(), block, trouble);
         let path = Path::new(FOLDER);
         let mut checkpoints = Checkpoints::create(&fs, path).unwrap();
@@ -116,8 +124,11 @@ impl Trainings {
         while let Some((step, best)) = steps.pop_front() {
             let older = standing(&fs).into_iter().filter(|&older| older > 0 && older < step);
             let start = (fs.events(), fs.calls());
-            let dies = death.take_if(|&mut (dying, _)| dying == step);
-            if let Some((_, call)) = dies {
+            let dies = death.take_if(|death| death.step == step);
+            if let Some(Death { call, is_new, .. }) = dies {
+                if is_new {
+                    known = Known::default();
+                }
                 let fail = Some((start.1 + call, Errno::IO));
                 fs.set_trouble(Trouble { fail, persistent: true, ..trouble });
             }
@@ -220,8 +231,9 @@ fn scratch_files(fs: &SimulatedFs) -> usize {
 }
 
 /// How many calls a save makes that is not cut off.
-fn calls(trainings: &Trainings, step: u64) -> usize {
-    trainings.run(512, Trouble::default(), Some((step, usize::MAX - 1_000_000))).1
+fn calls(trainings: &Trainings, step: u64, is_new: bool) -> usize {
+    let never = Death { step, call: usize::MAX - 1_000_000, is_new };
+    trainings.run(512, Trouble::default(), Some(never)).1
 }
 
 #[test]
@@ -230,9 +242,12 @@ fn a_loss_of_power_leaves_the_checkpoints_of_one_save_or_of_the_next() {
     let (limit, stride) = if long { (1_000, 1) } else { (32, 5) };
     let trainings = Trainings::new();
     let mut deaths = vec![None];
+    // Whoever knows what he has saved does not read it again.
+    assert!(calls(&trainings, 5, true) > calls(&trainings, 5, false));
     // The fourth save removes an old one, the fifth the best as well.
-    for step in [4, 5] {
-        deaths.extend((0..calls(&trainings, step)).step_by(stride).map(|call| Some((step, call))));
+    for (step, is_new) in [(4, true), (4, false), (5, true), (5, false)] {
+        let calls = (0..calls(&trainings, step, is_new)).step_by(stride);
+        deaths.extend(calls.map(|call| Some(Death { step, call, is_new })));
     }
     let mut survey = Survey::new(limit);
     for &death in &deaths {
@@ -276,32 +291,40 @@ fn without_any_one_flush_a_checkpoint_can_be_lost() {
 fn when_a_call_fails_the_error_says_what_stands() {
     let trainings = Trainings::new();
     let path = Path::new(FOLDER);
-    let before = SimulatedFs::new(Image::empty(), 512, Trouble::default());
-    let checkpoints = Checkpoints::create(&before, path).unwrap();
-    format::save_on(&before, &trainings.other[&1], &checkpoints.path_of(0), Format::File).unwrap();
-    for (step, best) in STEPS.into_iter().take(3) {
-        checkpoints.keep(&trainings.ours[&step], step, LAST, best, &mut Known::default()).unwrap();
-    }
-    for call in 0.. {
-        let fs = SimulatedFs::new(before.image(), 512, Trouble::default());
-        let checkpoints = Checkpoints::open(&fs, path).unwrap();
-        let failing = fs.calls() + call;
-        fs.set_trouble(Trouble { fail: Some((failing, Errno::IO)), ..Trouble::default() });
-        let kept = checkpoints.keep(&trainings.ours[&4], 4, LAST, Some(2), &mut Known::default());
-        let untroubled = fs.calls() <= failing;
-        let case = format!("call {call}: {kept:?}");
-        let steps = standing(&fs);
-        assert!(steps.starts_with(&[0]) && steps.contains(&2) && steps.contains(&3), "{case}");
-        let new = match kept {
-            Ok(()) | Err(CheckpointError::NotRotated { .. }) => true,
-            Err(CheckpointError::NotSaved { .. }) => false,
-            Err(CheckpointError::Model(error)) => error.to_string().contains("the new one stands"),
-            Err(error) => panic!("{case}: {error}"),
-        };
-        assert_eq!(steps.contains(&4), new, "{case}");
-        if untroubled {
-            assert!(call > 30, "only {call} calls");
-            break;
+    // Whoever has just begun looks at more.
+    for (is_new, at_least) in [(true, 30), (false, 20)] {
+        for call in 0.. {
+            let fs = SimulatedFs::new(Image::empty(), 512, Trouble::default());
+            let checkpoints = Checkpoints::create(&fs, path).unwrap();
+            let foreign = checkpoints.path_of(0);
+            format::save_on(&fs, &trainings.other[&1], &foreign, Format::File).unwrap();
+            let mut known = Known::default();
+            for (step, best) in STEPS.into_iter().take(3) {
+                checkpoints.keep(&trainings.ours[&step], step, LAST, best, &mut known).unwrap();
+            }
+            if is_new {
+                known = Known::default();
+            }
+            let failing = fs.calls() + call;
+            fs.set_trouble(Trouble { fail: Some((failing, Errno::IO)), ..Trouble::default() });
+            let kept = checkpoints.keep(&trainings.ours[&4], 4, LAST, Some(2), &mut known);
+            let untroubled = fs.calls() <= failing;
+            let case = format!("call {call}: {kept:?}");
+            let steps = standing(&fs);
+            assert!(steps.starts_with(&[0]) && steps.contains(&2) && steps.contains(&3), "{case}");
+            let new = match kept {
+                Ok(()) | Err(CheckpointError::NotRotated { .. }) => true,
+                Err(CheckpointError::NotSaved { .. }) => false,
+                Err(CheckpointError::Model(error)) => {
+                    error.to_string().contains("the new one stands")
+                }
+                Err(error) => panic!("{case}: {error}"),
+            };
+            assert_eq!(steps.contains(&4), new, "{case}");
+            if untroubled {
+                assert!(call > at_least, "only {call} calls");
+                break;
+            }
         }
     }
 }

@@ -75,7 +75,7 @@ impl ReduceOnPlateau {
         Self { min_rate: rate, ..self }
     }
 
-    /// For so many epochs after the rate was lowered, none is counted.
+    /// For so many epochs less one after the rate was lowered, none is counted, as in Keras.
     pub fn cooldown(self, epochs: u64) -> Self {
         Self { cooldown: epochs, ..self }
     }
