@@ -67,11 +67,11 @@ def parameters(layer):
     """Names of the parameters of a layer, and whether they are trained."""
     kind, settings = (layer["spec"], {}) if isinstance(layer["spec"], str) else next(iter(layer["spec"].items()))
     names = {"batch_normalization": ["gamma", "beta", "moving_mean", "moving_variance"], **dict.fromkeys(KERNELS, ["kernel", "bias"]),
-             "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"]}.get(kind, [])
+             "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"], "layer_normalization": ["gamma", "beta"],
+             "prelu": ["alpha"], "normalization": ["mean", "variance"][:2 * (settings.get("statistics") == "stored")]}.get(kind, [])
     switch = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
-    return [(f"{layer['name']}/{name}", layer["trainable"] and not name.startswith("moving"))
+    return [(f"{layer['name']}/{name}", layer["trainable"] and not name.startswith(("moving", "mean", "variance")))
             for name in names if settings.get(switch.get(name), True)]
-
 def decode(found, architecture, sections):
     """What the sections but index and tensors hold, and the tensors they call for: role, name, long name."""
     known, unknown = ([id for id, _ in found if (id in SECTIONS) == side] for side in (True, False))
