@@ -5,7 +5,7 @@
 //! such files to the folder that `KEEPNET_GOLDEN_OUT` names:
 //!
 //! ```sh
-//! KEEPNET_GOLDEN_OUT=/tmp/golden cargo test --test golden_v1 -- --ignored make_such_files
+//! KEEPNET_GOLDEN_OUT=DIR cargo test --test golden_v1 -- --ignored make_such_files
 //! ```
 
 use std::collections::BTreeMap;

@@ -129,7 +129,7 @@ impl<'f, F: Fs> Checkpoints<'f, F> {
         }
         let saved = format::save_on(self.fs, checkpoint, &path, Format::File);
         match saved.map_err(Error::from)? {
-            Some(stat) if known.is_of(checkpoint, step) => known.files.insert(step, stat),
+            Some(stat) if known.of.is_some() => known.files.insert(step, stat),
             _ => known.files.remove(&step),
         };
         self.rotate(step, last, best, known)
