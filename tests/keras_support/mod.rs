@@ -14,11 +14,9 @@ use serde_json::Value;
 /// What keepnet cannot load yet, in the words of its errors. An entry goes when what it names loads:
 /// the tests fail until it does.
 pub(crate) const PENDING: &[&str] = &[
-    "(ActivityRegularization)",
     "(GroupNormalization)",
     "(RMSNormalization)",
     "(TFOpLambda)",
-    "layer `relu` (Relu)",
     "layer `reshape` (Reshape)",
     "is \"bilinear\"",
     "is \"sparsemax\"",
