@@ -1,8 +1,8 @@
 //! Models of Keras: `.keras` archives and their unpacked directories, `.h5` files of whole models.
 //!
-//! Whatever Keras of any age has written is brought into one description ([`network`]), which is then
-//! built as a [`Graph`](crate::model::Graph) ([`build`], [`layers`]). Numbers are found by the order of
-//! the layers, as Keras finds them ([`weights`], [`optimizer`]). Nothing in a file is ever executed.
+//! Whatever Keras of any age has written is brought into one description (`network`), which is then
+//! built as a [`Graph`](crate::model::Graph) (`build`, `layers`). Numbers are found by the order of
+//! the layers, as Keras finds them (`weights`, `optimizer`). Nothing in a file is ever executed.
 
 mod broadcast;
 mod build;
