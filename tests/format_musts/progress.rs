@@ -69,9 +69,9 @@ fn f_30_steps_are_counted_and_slots_are_few_and_differ() {
 #[test]
 fn f_31_slots_are_those_of_the_optimizer() {
     // Of every rule, the slots that the document names.
-    let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 };
+    let adam = Adam::default();
     let sgd = |momentum| OptimizerRule::Sgd(Sgd { momentum, nesterov: false });
-    let rms = |momentum| OptimizerRule::RmsProp(RmsProp { rho: 0.9, momentum, epsilon: 1e-7 });
+    let rms = |momentum| OptimizerRule::RmsProp(RmsProp { momentum, ..RmsProp::default() });
     for (rule, names) in [
         (OptimizerRule::Adam(adam), vec!["momentum", "velocity"]),
         (sgd(0.9), vec!["momentum"]),
