@@ -301,3 +301,6 @@ fn mean_of(
     }
     sum / y.len() as f64
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,7 @@ pub(super) fn named(value: &Value, rank: usize) -> Result<Named, Reason> {
     };
     if !matches!(
         settings.text("reduction"),
-        Ok(None | Some("sum_over_batch_size" | "auto" | "mean"))
+        Ok(None | Some("sum_over_batch_size" | "auto" | "mean" | "mean_with_sample_weight"))
     ) {
         return Err(format!("{}: keepnet takes the mean over the batch", unlike("reduction")));
     }
