@@ -164,7 +164,6 @@ fn every_file_answers_as_in_keras() {
             else {
                 continue;
             };
-            if report.optimizer_steps.is_none() && std::env::var_os("KEEPNET_DEBUG_LOST").is_some() { eprintln!("LOST {name} {:?}", report.notices); }
             let row: &mut (u32, u32) = optimizers.entry(optimizer).or_default();
             row.0 += 1;
             if let Some(steps) = report.optimizer_steps {
@@ -321,6 +320,7 @@ const MORE: &[(&str, f32)] = &[
     ("k2-legacy-rmsprop", 400.0),
     // Keras takes β₁ᵗ and β₂ᵗ in f32: at first 1 − β₂ᵗ is 10⁻⁵ of itself away from the truth.
     ("-adam-", 15.0),
+    ("-amsgrad-", 15.0),
 ];
 
 /// The samples in a batch of `train_on.py`.

@@ -45,7 +45,7 @@ fn losses_are_those_of_keras() {
         let apart = |a: f64, b: f64| (a - b).abs() / b.abs().max(1.0);
         assert!(apart(found, expected) < 5e-7, "{loss:?}: {found}, not {expected}");
         for (found, expected) in dy.into_iter().zip(slopes) {
-            assert!(apart(found.into(), expected) < 2e-7, "{loss:?}: {dy:?}, not {slopes:?}");
+            assert!(apart(found.into(), expected) < 5e-7, "{loss:?}: {dy:?}, not {slopes:?}");
         }
     }
 }

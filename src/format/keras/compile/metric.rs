@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::loss;
-use crate::format::keras::json::{Object, real};
+use crate::format::keras::json::{Object, real, whole};
 use crate::format::keras::report::Notice;
 use crate::model::settings::check_metric;
 use crate::model::{Graph, Loss, Metric, OutputLoss};
@@ -19,7 +19,7 @@ pub(super) fn metrics(
     let mut found = Vec::new();
     for list in ["metrics", "weighted_metrics"] {
         let list = config.get(list).unwrap_or(&Value::Null);
-        for (value, is_first) in flattened(list, graph) {
+        for (value, is_first) in by_output(list, graph) {
             let metric = metric(value, graph, losses).filter(|_| is_first);
             match metric.filter(|&metric| check_metric(metric, losses).is_ok()) {
                 Some(metric) if found.contains(&metric) => {}
@@ -33,32 +33,35 @@ pub(super) fn metrics(
 
 /// All metrics, and whether they are of the first output: Keras takes a list for all, or by the outputs'
 /// places or names.
-fn flattened<'j>(value: &'j Value, graph: &Graph) -> Vec<(&'j Value, bool)> {
+fn by_output<'j>(value: &'j Value, graph: &Graph) -> Vec<(&'j Value, bool)> {
     let outputs = graph.outputs();
     let several = outputs.len() > 1;
-    match value {
-        Value::Null => Vec::new(),
-        Value::Array(values) => {
-            let by_place = several && values.len() == outputs.len();
-            let each = values.iter().enumerate().flat_map(|(place, value)| {
-                let is_first = !by_place || place == 0;
-                flattened(value, graph)
-                    .into_iter()
-                    .map(move |(value, first)| (value, first && is_first))
-            });
-            each.collect()
+    let first = outputs.first().map(|output| &output.name);
+    let groups: Vec<(&Value, bool)> = match value {
+        Value::Array(values) if several && values.len() == outputs.len() => {
+            values.iter().enumerate().map(|(place, value)| (value, place == 0)).collect()
         }
-        Value::Object(map) if !map.contains_key("class_name") => {
-            let first = outputs.first().map(|output| &output.name);
-            let each = map.iter().flat_map(|(output, value)| {
-                let is_first = !several || Some(output) == first;
-                flattened(value, graph)
-                    .into_iter()
-                    .map(move |(value, first)| (value, first && is_first))
-            });
-            each.collect()
+        Value::Object(map) if several && !map.contains_key("class_name") => {
+            map.iter().map(|(output, value)| (value, Some(output) == first)).collect()
         }
         value => vec![(value, true)],
+    };
+    let mut found = Vec::new();
+    for (value, is_first) in groups {
+        each(value, &mut |value| found.push((value, is_first)));
+    }
+    found
+}
+
+/// Every metric in lists and dictionaries.
+fn each<'j>(value: &'j Value, visit: &mut impl FnMut(&'j Value)) {
+    match value {
+        Value::Null => {}
+        Value::Array(values) => values.iter().for_each(|value| each(value, visit)),
+        Value::Object(map) if !map.contains_key("class_name") => {
+            map.values().for_each(|value| each(value, visit));
+        }
+        value => visit(value),
     }
 }
 
@@ -93,8 +96,9 @@ fn metric(value: &Value, graph: &Graph, losses: &[OutputLoss]) -> Option<Metric>
             (!is_binary).then_some(Metric::Accuracy)
         }
         "topkcategoricalaccuracy" | "sparsetopkcategoricalaccuracy" => {
-            let k = setting("k").unwrap_or(5.0);
-            (!is_binary).then_some(Metric::TopKAccuracy { k: k as usize })
+            let k = setting("k").map_or(Some(5), whole)?;
+            let k = usize::try_from(k).unwrap_or(usize::MAX);
+            (!is_binary).then_some(Metric::TopKAccuracy { k })
         }
         "rootmeansquarederror" => Some(Metric::RootMeanSquaredError),
         _ => match loss::named(value, shape.rank()).ok()? {

@@ -44,7 +44,12 @@ pub(super) fn compile(settings: &CompileSettings) -> Result<Compiled, Reason> {
             (_, false) => (Value::Array(losses), json!(weights)),
         };
     let metrics = settings.metrics.iter().map(|&metric| self::metric(metric, &settings.losses));
-    let metrics = metrics.collect::<Result<Vec<Value>, Reason>>()?;
+    let mut metrics = metrics.collect::<Result<Vec<Value>, Reason>>()?;
+    // With several outputs Keras takes a list for each; they are of the first.
+    if settings.losses.len() > 1 && !metrics.is_empty() {
+        let others = settings.losses.iter().skip(1).map(|_| json!([]));
+        metrics = std::iter::once(Value::Array(metrics)).chain(others).collect();
+    }
     let rest = [
         ("loss", loss),
         ("loss_weights", loss_weights),
