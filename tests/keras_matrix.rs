@@ -428,7 +428,7 @@ fn as_of_samples(variance: &mut [f32], before: &[f32], name: &str, checkpoint: &
     let n = (BATCH * places) as f64;
     for (after, &before) in variance.iter_mut().zip(before) {
         // What is left of the variance before the ten steps.
-        let left = norm.momentum.powi(10) * f64::from(before);
+        let left = (0..10).fold(f64::from(before), |left, _| left * norm.momentum);
         *after = (left + (f64::from(*after) - left) * n / (n - 1.0)) as f32;
     }
 }

@@ -122,7 +122,10 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), SettingsError> {
             positive("the limit of clipping", limit)?;
         }
     }
-    let betas = |beta_1, beta_2| share("beta_1", beta_1).and(share("beta_2", beta_2));
+    let betas = |beta_1, beta_2| {
+        share("beta_1", beta_1)?;
+        share("beta_2", beta_2)
+    };
     match optimizer.rule {
         OptimizerRule::Adam(adam) => {
             betas(adam.beta_1, adam.beta_2)?;

@@ -41,6 +41,7 @@ mod tests {
     use super::*;
 
     /// The product as it is defined, without an end to the loop.
+    #[allow(clippy::disallowed_methods, reason = "what the crate's own are held against")]
     fn product(nadam: &Nadam, t: u64) -> f64 {
         let momentum = |step: u64| {
             let power = (step as f64 * nadam.momentum_decay * 0.96_f64.ln()).exp();

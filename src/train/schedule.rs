@@ -108,8 +108,8 @@ mod tests {
         let square = Schedule::Polynomial { steps: 10, floor: 0.2, power: 2.0, cycle: false };
         assert_like_keras(&square, &[(0, 1.0), (5, 0.4), (10, 0.2), (11, 0.2)]);
         let root = Schedule::Polynomial { steps: 10, floor: 0.0, power: 0.5, cycle: true };
-        // √½, 0, √(1 − 11/20), 0, √(1 − 21/30)
-        let values = [(5, 0.707_106_8), (10, 0.0), (11, 0.670_820_4), (20, 0.0), (21, 0.547_722_6)];
+        // √(1 − 4/10), 0, √(1 − 11/20), 0, √(1 − 21/30)
+        let values = [(4, 0.774_596_7), (10, 0.0), (11, 0.670_820_4), (20, 0.0), (21, 0.547_722_6)];
         assert_like_keras(&root, &values);
         let (stretch, shrink) = (2.0, 0.5);
         let restarts = Schedule::CosineRestarts { steps: 10, stretch, shrink, floor: 0.1 };

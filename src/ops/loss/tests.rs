@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "what the crate's own functions are held against")]
+
 use super::*;
 use crate::tensor::{Samples, Shape};
 
@@ -53,7 +55,8 @@ fn losses_are_those_of_keras() {
 /// In f64, where a small step shows it to eight places; on both sides of each bend.
 #[test]
 fn slopes_are_those_of_the_losses() {
-    let losses: [fn(f64, f64) -> (f64, f64); 10] = [
+    type Element = fn(f64, f64) -> (f64, f64);
+    let losses: [Element; 10] = [
         elements::crossentropy,
         elements::square,
         elements::absolute,
