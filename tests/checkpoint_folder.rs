@@ -174,7 +174,7 @@ fn checkpoints_of_a_newer_keepnet_are_neither_counted_nor_removed_nor_replaced()
         for step in [4, 5] {
             let mut newer = Container::take_apart(&fs::read(path(step)).unwrap());
             newer.version = [1, 3, 0];
-            let later = "\"schema\": 2,\n  \"anything\": [null]";
+            let later = "\"schema\": 3,\n  \"anything\": [null]";
             fs::write(path(step), newer.replacing(id, "\"schema\": 1", later)).unwrap();
         }
         assert_eq!(keep(6, 3).unwrap(), [2, 3, 4, 5, 6], "{id}");
@@ -342,7 +342,7 @@ fn checkpoints_of_a_newer_keepnet_are_passed_over_by_that_name() {
     for id in ["compile", "optimizer", "training"] {
         let mut newer = Container::take_apart(&bytes);
         newer.version = [1, 3, 0];
-        let later = "\"schema\": 2,\n  \"anything\": [null]";
+        let later = "\"schema\": 3,\n  \"anything\": [null]";
         fs::write(&path, newer.replacing(id, "\"schema\": 1", later)).unwrap();
         let NewestCheckpoint { found, skipped } = newest_checkpoint(home.path()).unwrap();
         assert_eq!(found.unwrap().1.steps(), 6, "{id}");

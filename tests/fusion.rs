@@ -94,11 +94,7 @@ fn trained(graph: &Graph, like: &Graph, loss: Loss) -> Vec<u64> {
         let values = drawn.parameter(&of_drawn).expect("its own");
         model.parameter_mut(name).expect("its own").copy_from_slice(values);
     }
-    let losses = graph.outputs().iter().map(|output| OutputLoss {
-        output: output.name.clone(),
-        loss,
-        weight: 1.0,
-    });
+    let losses = graph.outputs().iter().map(|output| OutputLoss::new(&*output.name, loss));
     let optimizer = Optimizer::adam(0.01);
     let settings = CompileSettings { optimizer, losses: losses.collect(), metrics: Vec::new() };
     model.compile_with(settings).expect("losses that fit");

@@ -267,7 +267,7 @@ fn make_such_files() {
     for (name, (graph, optimizer, loss, stop)) in NAMES.into_iter().zip(runs) {
         let mut model = Model::new(graph, 42);
         let output = model.graph().outputs()[0].name.clone();
-        let losses = vec![OutputLoss { output, loss, weight: 1.0 }];
+        let losses = vec![OutputLoss::new(output, loss)];
         let metrics = vec![Metric::Accuracy, Metric::TopKAccuracy { k: 3 }];
         model.compile_with(CompileSettings { optimizer, losses, metrics }).unwrap();
         let mut options = FitOptions { epochs: 2, batch_size: 32, ..FitOptions::default() };

@@ -183,9 +183,8 @@ fn data(graph: &Graph, count: usize) -> Dataset {
 
 fn compile(model: &mut Model, optimizer: Optimizer) {
     let losses = model.graph().outputs().iter().map(|output| keepnet::OutputLoss {
-        output: output.name.clone(),
-        loss: Loss::MeanSquaredError,
         weight: 0.5,
+        ..keepnet::OutputLoss::new(&*output.name, Loss::MeanSquaredError)
     });
     let losses = losses.collect();
     let settings = keepnet::CompileSettings { optimizer, losses, metrics: Vec::new() };

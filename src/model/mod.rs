@@ -13,6 +13,7 @@ mod initializer;
 mod layer;
 mod noise;
 mod normalization;
+mod optimizer;
 mod parts;
 mod sequential;
 pub(crate) mod settings;
@@ -23,10 +24,7 @@ pub use arrange::{Arrange, ArrangedAxis};
 pub use checkpoint::{
     Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, ProbeRange, Proof, Slot,
 };
-pub use compile::{
-    Adam, Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, RmsProp,
-    Schedule, Sgd,
-};
+pub use compile::{CompileSettings, Loss, Metric, OutputLoss};
 pub use cost::Cost;
 pub use error::GraphError;
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
@@ -41,6 +39,10 @@ pub use layer::{
 pub use noise::Noise;
 pub use normalization::{
     ChannelRescaling, LayerNormalization, Normalization, NormalizationStatistics,
+};
+pub use optimizer::{
+    Adadelta, Adagrad, Adam, Adamax, Clipping, Nadam, Optimizer, OptimizerRule, RmsProp, Schedule,
+    Sgd,
 };
 pub use sequential::Sequential;
 pub use settings::SettingsError;

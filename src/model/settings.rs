@@ -1,6 +1,8 @@
 //! Whether compile settings are in their ranges and fit the graph.
 
-use super::{Clipping, CompileSettings, Graph, Metric, Optimizer, OptimizerRule, Schedule};
+use super::{
+    Clipping, CompileSettings, Graph, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, Schedule,
+};
 
 /// What is wrong with compile settings, or with a number among the options of training.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -13,6 +15,10 @@ pub enum SettingsError {
     Losses { outputs: usize, losses: usize },
     #[error("loss number {index} is for output `{found}`, expected `{expected}`")]
     LossOrder { index: usize, expected: String, found: String },
+    #[error("the loss {loss} takes no smoothed labels; categorical and binary cross-entropy do")]
+    Smoothing { loss: &'static str },
+    #[error("the metric {metric} does not take the targets that the loss {loss} takes")]
+    MetricTargets { metric: String, loss: &'static str },
     #[error("{setting} must be {rule}, found {found}")]
     Range { setting: &'static str, rule: &'static str, found: f64 },
     #[error("the boundaries of a schedule must ascend, found {found:?}")]
@@ -47,35 +53,82 @@ impl CompileSettings {
                 let (expected, found) = (output.name.clone(), loss.output.clone());
                 return Err(SettingsError::LossOrder { index, expected, found });
             }
-            within("the weight of a loss", loss.weight, f64::is_finite(loss.weight), "finite")?;
+            check_output_loss(loss)?;
         }
-        let top_0 = self.metrics.contains(&Metric::TopKAccuracy { k: 0 });
-        within("k of a top-k accuracy", 0.0, !top_0, "1 or more")?;
+        for metric in &self.metrics {
+            check_metric(*metric, &self.losses)?;
+        }
         check_optimizer(&self.optimizer)
     }
 }
 
+fn positive(setting: &'static str, value: f64) -> Result<(), SettingsError> {
+    within(setting, value, value > 0.0 && value.is_finite(), "above 0 and finite")
+}
+
+fn not_negative(setting: &'static str, value: f64) -> Result<(), SettingsError> {
+    within(setting, value, value >= 0.0 && value.is_finite(), "0 or more and finite")
+}
+
+fn share(setting: &'static str, value: f64) -> Result<(), SettingsError> {
+    within(setting, value, (0.0..1.0).contains(&value), "from 0 to below 1")
+}
+
+fn check_output_loss(output: &OutputLoss) -> Result<(), SettingsError> {
+    let OutputLoss { output: _, loss, weight, label_smoothing } = *output;
+    within("the weight of a loss", weight, weight.is_finite(), "finite")?;
+    share("label_smoothing", label_smoothing)?;
+    if label_smoothing != 0.0 && (loss.takes_classes() || !loss.is_crossentropy()) {
+        return Err(SettingsError::Smoothing { loss: loss.name() });
+    }
+    check_loss(loss)
+}
+
+fn check_loss(loss: Loss) -> Result<(), SettingsError> {
+    match loss {
+        Loss::Huber { delta } => positive("the delta of a Huber loss", delta),
+        _ => Ok(()),
+    }
+}
+
+/// Metrics are of the first output.
+pub(crate) fn check_metric(metric: Metric, losses: &[OutputLoss]) -> Result<(), SettingsError> {
+    let takes_classes = match metric {
+        Metric::Accuracy => return Ok(()),
+        Metric::TopKAccuracy { k } => {
+            return within("k of a top-k accuracy", 0.0, k > 0, "1 or more");
+        }
+        Metric::Loss(loss) => {
+            check_loss(loss)?;
+            loss.takes_classes()
+        }
+        Metric::RootMeanSquaredError => false,
+    };
+    match losses.first() {
+        Some(OutputLoss { loss, .. }) if loss.takes_classes() != takes_classes => {
+            Err(SettingsError::MetricTargets { metric: metric.name(), loss: loss.name() })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_optimizer(optimizer: &Optimizer) -> Result<(), SettingsError> {
-    let positive = |setting, value: f64| {
-        within(setting, value, value > 0.0 && value.is_finite(), "above 0 and finite")
-    };
-    let share = |setting, value: f64| {
-        within(setting, value, (0.0..1.0).contains(&value), "from 0 to below 1")
-    };
     positive("learning_rate", optimizer.learning_rate)?;
     check_schedule(&optimizer.schedule)?;
-    let decay = optimizer.weight_decay;
-    within("weight_decay", decay, decay >= 0.0 && decay.is_finite(), "0 or more and finite")?;
+    not_negative("weight_decay", optimizer.weight_decay)?;
     match optimizer.clipping {
         Clipping::None => {}
         Clipping::Value(limit) | Clipping::Norm(limit) | Clipping::GlobalNorm(limit) => {
             positive("the limit of clipping", limit)?;
         }
     }
+    let betas = |beta_1, beta_2| {
+        share("beta_1", beta_1)?;
+        share("beta_2", beta_2)
+    };
     match optimizer.rule {
         OptimizerRule::Adam(adam) => {
-            share("beta_1", adam.beta_1)?;
-            share("beta_2", adam.beta_2)?;
+            betas(adam.beta_1, adam.beta_2)?;
             positive("epsilon", adam.epsilon)
         }
         OptimizerRule::Sgd(sgd) => share("momentum", sgd.momentum),
@@ -84,14 +137,28 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), SettingsError> {
             share("momentum", rms.momentum)?;
             positive("epsilon", rms.epsilon)
         }
+        OptimizerRule::Nadam(nadam) => {
+            betas(nadam.beta_1, nadam.beta_2)?;
+            not_negative("momentum_decay", nadam.momentum_decay)?;
+            positive("epsilon", nadam.epsilon)
+        }
+        OptimizerRule::Adamax(adamax) => {
+            betas(adamax.beta_1, adamax.beta_2)?;
+            positive("epsilon", adamax.epsilon)
+        }
+        OptimizerRule::Adagrad(adagrad) => {
+            not_negative("initial_accumulator", adagrad.initial_accumulator)?;
+            positive("epsilon", adagrad.epsilon)
+        }
+        OptimizerRule::Adadelta(adadelta) => {
+            share("rho", adadelta.rho)?;
+            positive("epsilon", adadelta.epsilon)
+        }
     }
 }
 
 fn check_schedule(schedule: &Schedule) -> Result<(), SettingsError> {
     let steps = |steps: u64| within("the steps of a schedule", 0.0, steps > 0, "1 or more");
-    let not_negative = |setting, value: f64| {
-        within(setting, value, value >= 0.0 && value.is_finite(), "0 or more and finite")
-    };
     match schedule {
         Schedule::Constant => Ok(()),
         Schedule::Step { boundaries, factors } => {
@@ -105,11 +172,26 @@ fn check_schedule(schedule: &Schedule) -> Result<(), SettingsError> {
         }
         Schedule::Exponential { steps: count, rate, staircase: _ } => {
             steps(*count)?;
-            let holds = *rate > 0.0 && rate.is_finite();
-            within("the rate of a schedule", *rate, holds, "above 0 and finite")
+            positive("the rate of a schedule", *rate)
         }
         Schedule::Cosine { steps: count, floor } => {
             steps(*count)?;
+            not_negative("the floor of a schedule", *floor)
+        }
+        Schedule::InverseTime { steps: count, rate, staircase: _ } => {
+            steps(*count)?;
+            not_negative("the rate of a schedule", *rate)
+        }
+        Schedule::Polynomial { steps: count, floor, power, cycle: _ } => {
+            steps(*count)?;
+            not_negative("the floor of a schedule", *floor)?;
+            positive("the power of a schedule", *power)
+        }
+        Schedule::CosineRestarts { steps: count, stretch, shrink, floor } => {
+            steps(*count)?;
+            let holds = (1.0..=1000.0).contains(stretch);
+            within("what restarts stretch a schedule by", *stretch, holds, "from 1 to 1000")?;
+            not_negative("what restarts shrink a schedule by", *shrink)?;
             not_negative("the floor of a schedule", *floor)
         }
         Schedule::WarmUp { steps: count, from, then } => {

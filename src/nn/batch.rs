@@ -398,9 +398,17 @@ impl Shard<'_> {
             let one = plan.lengths[output.value];
             let (target, length) = (&mut target[..one], self.samples() * one);
             let scale = (compiled.weight / count as f64) as f32;
+            let task = loss::Task {
+                loss: compiled.loss,
+                label_smoothing: compiled.label_smoothing as f32,
+                width: output.width,
+                targets,
+                indices,
+                scale,
+            };
             let sum = {
                 let (loss, y) = self.compared(compiled.loss, output);
-                let task = loss::Task { loss, width: output.width, targets, indices, scale };
+                let task = loss::Task { loss, ..task };
                 if self.mode == Mode::Inference {
                     loss::value(self.isa, &mut unwanted[..one], target, y, &task)
                 } else if output.accumulate {
@@ -416,9 +424,8 @@ impl Shard<'_> {
             scores.loss += compiled.weight * sum;
             if index == 0 {
                 let y = self.value(output.value);
-                let (width, loss) = (output.width, compiled.loss);
                 for (sum, &metric) in scores.metrics.iter_mut().zip(&settings.metrics) {
-                    *sum = metric::sum(metric, loss, target, y, width, targets, indices);
+                    *sum = metric::sum(self.isa, metric, &mut unwanted[..one], target, y, &task);
                 }
             }
             self.workspace.gradients[output.value] = dy;

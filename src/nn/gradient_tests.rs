@@ -167,9 +167,8 @@ impl Engine {
             optimizer: Optimizer::default(),
             losses: (graph.outputs().iter().zip(losses))
                 .map(|(output, &(loss, weight, _))| OutputLoss {
-                    output: output.name.clone(),
-                    loss,
                     weight,
+                    ..OutputLoss::new(&*output.name, loss)
                 })
                 .collect(),
             metrics: Vec::new(),

@@ -316,8 +316,12 @@ impl Model {
 
 impl Training {
     pub(crate) fn new(settings: CompileSettings, layout: &Layout) -> Self {
-        let slots =
-            settings.optimizer.slots().iter().map(|_| Aligned::zeros(layout.len())).collect();
+        let slot = |_| {
+            let mut slot = Aligned::zeros(layout.len());
+            slot.fill(settings.optimizer.initial_slot());
+            slot
+        };
+        let slots = settings.optimizer.slots().iter().map(slot).collect();
         Self { settings, step: 0, slots }
     }
 

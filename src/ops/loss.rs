@@ -1,6 +1,8 @@
 //! Losses of a shard: the sum over its samples, each a mean over the sample's elements, and the
 //! gradient of the batch's mean. Sums over samples are taken in f64 in the order of the samples.
 
+mod elements;
+
 use super::softmax::exponentials;
 use crate::kernels::{Isa, Kernel, LANES, Simd, math, scalar};
 use crate::model::Loss;
@@ -10,6 +12,8 @@ use crate::tensor::Targets;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Task<'a> {
     pub(crate) loss: Loss,
+    /// The share of each target that is spread evenly; 0 but for categorical and binary cross-entropy.
+    pub(crate) label_smoothing: f32,
     /// Length of the output's last axis: the classes.
     pub(crate) width: usize,
     pub(crate) targets: &'a Targets,
@@ -19,8 +23,9 @@ pub(crate) struct Task<'a> {
     pub(crate) scale: f32,
 }
 
-/// Probabilities are held this far from 0 and 1 before their logarithm is taken, as in Keras.
-const CLIP: f64 = 1e-7;
+/// Keras' ε: how far probabilities are held from 0 and 1 before their logarithm is taken, and what
+/// divisors are at least.
+const EPSILON: f64 = 1e-7;
 
 /// The sum of the losses of the samples whose outputs are `y`. `unwanted` and `target` (one sample each)
 /// are overwritten.
@@ -69,12 +74,26 @@ impl Kernel for Shard<'_> {
                     target.fill(0.0);
                     target[classes[index] as usize] = 1.0;
                 }
-                Targets::Values(values) => values.copy_sample(index, target),
+                Targets::Values(values) => {
+                    values.copy_sample(index, target);
+                    smooth(target, task);
+                }
             }
             total += of_sample(s, &mut dy[sample * stride..][..length], y, target, task);
         }
         total
     }
+}
+
+/// Moves the targets of one sample towards the even distribution.
+fn smooth(target: &mut [f32], task: &Task<'_>) {
+    let Task { loss, label_smoothing, width, .. } = *task;
+    if label_smoothing == 0.0 {
+        return;
+    }
+    let is_binary = matches!(loss.with_logits(), Loss::BinaryCrossentropyWithLogits);
+    let even = if is_binary { 0.5 } else { 1.0 / width as f32 };
+    target.iter_mut().for_each(|t| *t = label_smoothing.mul_add(even - *t, *t));
 }
 
 /// The loss of one sample, and its gradient.
@@ -92,10 +111,17 @@ fn of_sample<S: Simd>(s: S, dy: &mut [f32], y: &[f32], target: &[f32], task: &Ta
             }
             sum / rows as f64
         }
-        Loss::SparseCategoricalCrossentropy | Loss::CategoricalCrossentropy => {
+        Loss::SparseCategoricalCrossentropy
+        | Loss::CategoricalCrossentropy
+        | Loss::KlDivergence
+        | Loss::CategoricalHinge
+        | Loss::CosineSimilarity => {
             let of_row = match loss {
                 Loss::SparseCategoricalCrossentropy => sparse_crossentropy,
-                _ => crossentropy,
+                Loss::CategoricalCrossentropy => crossentropy,
+                Loss::KlDivergence => kl_divergence,
+                Loss::CategoricalHinge => categorical_hinge,
+                _ => cosine_similarity,
             };
             let mut sum = 0.0;
             let parts = y.chunks_exact(width).zip(target.chunks_exact(width));
@@ -118,19 +144,22 @@ fn of_sample<S: Simd>(s: S, dy: &mut [f32], y: &[f32], target: &[f32], task: &Ta
             }
             f64::from(s.sum_lanes(lanes)) / y.len() as f64
         }
-        Loss::BinaryCrossentropy => mean_of(dy, y, target, per_element, |y, t| {
-            let p = clipped(y);
-            let loss = -t * scalar::ln(p) - (1.0 - t) * scalar::ln(1.0 - p);
-            let inside = if p == y { (p - t) / (p * (1.0 - p)) } else { 0.0 };
-            (loss, inside)
-        }),
-        Loss::MeanSquaredError => {
-            mean_of(dy, y, target, per_element, |y, t| ((y - t) * (y - t), 2.0 * (y - t)))
+        Loss::BinaryCrossentropy => mean_of(dy, y, target, per_element, elements::crossentropy),
+        Loss::MeanSquaredError => mean_of(dy, y, target, per_element, elements::square),
+        Loss::MeanAbsoluteError => mean_of(dy, y, target, per_element, elements::absolute),
+        Loss::Huber { delta } => {
+            mean_of(dy, y, target, per_element, |y, t| elements::huber(y, t, delta))
         }
-        Loss::MeanAbsoluteError => mean_of(dy, y, target, per_element, |y, t| {
-            let sign = f64::from(u8::from(y > t)) - f64::from(u8::from(y < t));
-            ((y - t).abs(), sign)
-        }),
+        Loss::LogCosh => mean_of(dy, y, target, per_element, elements::log_cosh),
+        Loss::Poisson => mean_of(dy, y, target, per_element, elements::poisson),
+        Loss::Hinge => mean_of(dy, y, target, per_element, elements::hinge),
+        Loss::SquaredHinge => mean_of(dy, y, target, per_element, elements::squared_hinge),
+        Loss::MeanAbsolutePercentageError => {
+            mean_of(dy, y, target, per_element, elements::absolute_percentage)
+        }
+        Loss::MeanSquaredLogarithmicError => {
+            mean_of(dy, y, target, per_element, elements::squared_logarithmic)
+        }
     }
 }
 
@@ -200,9 +229,60 @@ fn crossentropy(dp: &mut [f32], p: &[f32], target: &[f32], scale: f64) -> f64 {
     loss
 }
 
-/// `p` held within [`CLIP`] of 0 and 1; NaN stays.
+/// Σ t·ln(t / y), both held within [`EPSILON`] and 1.
+fn kl_divergence(dy: &mut [f32], y: &[f32], target: &[f32], scale: f64) -> f64 {
+    let mut loss = 0.0;
+    for (dy, (&y, &t)) in dy.iter_mut().zip(y.iter().zip(target)) {
+        let (y, t) = (f64::from(y), f64::from(t).clamp(EPSILON, 1.0));
+        let held = y.clamp(EPSILON, 1.0);
+        loss += t * (scalar::ln(t) - scalar::ln(held));
+        *dy = (if held == y { -t / y * scale } else { 0.0 }) as f32;
+    }
+    loss
+}
+
+/// max(max (1 − t)·y − Σ t·y + 1, 0); the first of the largest takes the gradient.
+fn categorical_hinge(dy: &mut [f32], y: &[f32], target: &[f32], scale: f64) -> f64 {
+    let pairs = || y.iter().zip(target).map(|(&y, &t)| (f64::from(y), f64::from(t)));
+    let right: f64 = pairs().map(|(y, t)| t * y).sum();
+    let (mut best, mut wrong) = (0, f64::NEG_INFINITY);
+    for (place, (y, t)) in pairs().enumerate() {
+        let value = (1.0 - t) * y;
+        if value > wrong || value.is_nan() {
+            (best, wrong) = (place, value);
+        }
+    }
+    let loss = wrong - right + 1.0;
+    let active = if loss <= 0.0 { 0.0 } else { scale };
+    for (place, (dy, &t)) in dy.iter_mut().zip(target).enumerate() {
+        let t = f64::from(t);
+        let slope = if place == best { 1.0 - t - t } else { -t };
+        *dy = (slope * active) as f32;
+    }
+    if loss <= 0.0 { 0.0 } else { loss }
+}
+
+/// −Σ t·y / (‖t‖·‖y‖), a norm below [`EPSILON`] taken for it.
+fn cosine_similarity(dy: &mut [f32], y: &[f32], target: &[f32], scale: f64) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    let held = |norm: f64| if norm < EPSILON { EPSILON } else { norm };
+    let (of_target, own) = (held(dot(target, target).sqrt()), dot(y, y).sqrt());
+    let of_y = held(own);
+    let loss = -dot(y, target) / (of_target * of_y);
+    // A norm that is held does not change with y.
+    let along = if own < EPSILON { 0.0 } else { loss / of_y };
+    for (dy, (&y, &t)) in dy.iter_mut().zip(y.iter().zip(target)) {
+        let slope = -f64::from(t) / of_target - along * f64::from(y);
+        *dy = (slope / of_y * scale) as f32;
+    }
+    loss
+}
+
+/// `p` held within [`EPSILON`] of 0 and 1; NaN stays.
 fn clipped(p: f64) -> f64 {
-    p.clamp(CLIP, 1.0 - CLIP)
+    p.clamp(EPSILON, 1.0 - EPSILON)
 }
 
 /// The mean of a loss that `of` gives with its slope for each output and target.
@@ -221,3 +301,6 @@ fn mean_of(
     }
     sum / y.len() as f64
 }
+
+#[cfg(test)]
+mod tests;

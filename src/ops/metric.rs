@@ -1,34 +1,55 @@
 //! Metrics of a shard: sums over its samples.
 
+use super::loss::{self, Task};
+use crate::kernels::Isa;
 use crate::model::{Loss, Metric};
 use crate::tensor::Targets;
 
-/// The sum of `metric` over the samples whose outputs are `y`. `loss` tells what outputs mean; `values`
-/// (one sample) are overwritten.
+/// The sum of `metric` over the samples whose outputs are `y`. The loss of `task` tells what outputs mean;
+/// `unwanted` and `values` (one sample each) are overwritten.
 pub(crate) fn sum(
+    isa: Isa,
     metric: Metric,
-    loss: Loss,
+    unwanted: &mut [f32],
     values: &mut [f32],
     y: &[f32],
-    width: usize,
-    targets: &Targets,
-    indices: &[usize],
+    task: &Task<'_>,
 ) -> f64 {
-    let length = values.len();
+    let looked_at = |loss| Task { loss, label_smoothing: 0.0, ..*task };
+    match metric {
+        Metric::Accuracy => hits(|y, class| argmax(y) == class, values, y, task),
+        Metric::TopKAccuracy { k } => hits(|y, class| is_among(y, class, k), values, y, task),
+        Metric::Loss(loss) => loss::value(isa, unwanted, values, y, &looked_at(loss)),
+        Metric::RootMeanSquaredError => {
+            loss::value(isa, unwanted, values, y, &looked_at(Loss::MeanSquaredError))
+        }
+    }
+}
+
+/// How many samples are hits, as `is_hit` judges by the outputs and the class; of a sample with several
+/// rows, the share of them.
+fn hits(
+    is_hit: impl Fn(&[f32], usize) -> bool,
+    values: &mut [f32],
+    y: &[f32],
+    task: &Task<'_>,
+) -> f64 {
+    let (length, width) = (values.len(), task.width);
+    let hit = |y: &[f32], class: usize| f64::from(u8::from(is_hit(y, class)));
     let mut total = 0.0;
-    for (&index, y) in indices.iter().zip(y.chunks_exact(length)) {
+    for (&index, y) in task.indices.iter().zip(y.chunks_exact(length)) {
         let rows = (length / width) as f64;
-        total += match targets {
-            Targets::Classes(classes) => hit(metric, y, classes[index] as usize),
+        total += match task.targets {
+            Targets::Classes(classes) => hit(y, classes[index] as usize),
             Targets::Values(targets) => {
                 targets.copy_sample(index, values);
-                if let Some(threshold) = threshold(loss, width) {
+                if let Some(threshold) = threshold(task.loss, width) {
                     let agree = |(&y, &t): (&f32, &f32)| (y > threshold) == (t > 0.5);
                     y.iter().zip(&*values).filter(|&pair| agree(pair)).count() as f64
                         / length as f64
                 } else {
-                    let hits = y.chunks_exact(width).zip(values.chunks_exact(width));
-                    hits.map(|(y, t)| hit(metric, y, argmax(t))).sum::<f64>() / rows
+                    let rows_of = y.chunks_exact(width).zip(values.chunks_exact(width));
+                    rows_of.map(|(y, t)| hit(y, argmax(t))).sum::<f64>() / rows
                 }
             }
         };
@@ -46,15 +67,9 @@ fn threshold(loss: Loss, width: usize) -> Option<f32> {
     }
 }
 
-fn hit(metric: Metric, y: &[f32], class: usize) -> f64 {
-    let hit = match metric {
-        Metric::Accuracy => argmax(y) == class,
-        Metric::TopKAccuracy { k } => {
-            // What is no number is not among the largest.
-            !y[class].is_nan() && y.iter().filter(|&&other| other > y[class]).count() < k
-        }
-    };
-    f64::from(u8::from(hit))
+/// Whether fewer than `k` outputs are larger. What is no number is not among the largest.
+fn is_among(y: &[f32], class: usize, k: usize) -> bool {
+    !y[class].is_nan() && y.iter().filter(|&&other| other > y[class]).count() < k
 }
 
 /// The place of the first of the largest values; NaN is never larger.

@@ -16,6 +16,7 @@ pub(crate) mod layer_normalization;
 pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod metric;
+mod nadam;
 pub(crate) mod noise;
 pub(crate) mod pool2d;
 pub(crate) mod prelu;

@@ -16,7 +16,6 @@ impl Model {
         optimizer: impl Into<Optimizer>,
         loss: Loss,
     ) -> Result<(), TrainError> {
-        let classifies = !matches!(loss, Loss::MeanSquaredError | Loss::MeanAbsoluteError);
         let outputs = self.graph().outputs();
         let [output] = outputs else {
             return Err(SettingsError::Losses { outputs: outputs.len(), losses: 1 }.into());
@@ -24,8 +23,8 @@ impl Model {
         let output = output.name.clone();
         self.compile_with(CompileSettings {
             optimizer: optimizer.into(),
-            losses: vec![OutputLoss { output, loss, weight: 1.0 }],
-            metrics: if classifies { vec![Metric::Accuracy] } else { Vec::new() },
+            losses: vec![OutputLoss::new(output, loss)],
+            metrics: if loss.is_crossentropy() { vec![Metric::Accuracy] } else { Vec::new() },
         })
     }
 

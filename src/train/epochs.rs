@@ -106,8 +106,8 @@ impl Model {
             };
             let done = self.step_in_epoch.min(steps) as usize;
             match &self.scores {
-                Some(scores) => set_means(&mut report.values, scores),
-                None => set_means(&mut report.values, &Scores::new(&settings)),
+                Some(scores) => set_means(&mut report.values, scores, &settings),
+                None => set_means(&mut report.values, &Scores::new(&settings), &settings),
             }
             for indices in order.chunks(batch_size).skip(done) {
                 let (inputs, targets) = (task.data.inputs(), task.data.targets());
@@ -116,7 +116,7 @@ impl Model {
                 let scores = self.scores.get_or_insert_with(|| Scores::new(&settings));
                 scores.add(executor.scores());
                 report.samples = scores.samples;
-                set_means(&mut report.values, scores);
+                set_means(&mut report.values, scores, &settings);
                 (report.epoch, report.step) = (self.epoch, self.step_in_epoch);
                 let answer = callback.on_step_end(self, &report);
                 self.remember(callback)?;

@@ -2,7 +2,7 @@
 
 use super::data::Dataset;
 use super::error::TrainError;
-use crate::model::{CompileSettings, Scores};
+use crate::model::{CompileSettings, Metric, Scores};
 use crate::nn::{Batch, Executor, Model};
 use crate::tensor::Targets;
 
@@ -65,7 +65,7 @@ impl Model {
             scores.add(executor.scores());
         }
         let mut values = named_values(settings);
-        set_means(&mut values, &scores);
+        set_means(&mut values, &scores, settings);
         Ok(Evaluation { samples: scores.samples, values })
     }
 
@@ -126,12 +126,16 @@ pub(super) fn named_values(settings: &CompileSettings) -> Vec<(String, f64)> {
     names.into_iter().map(|name| (name, 0.0)).collect()
 }
 
-/// Sets [`named_values`] to the means that `scores` are the sums of.
-pub(super) fn set_means(values: &mut [(String, f64)], scores: &Scores) {
+/// Sets [`named_values`] to what `scores` are the sums for.
+pub(super) fn set_means(values: &mut [(String, f64)], scores: &Scores, settings: &CompileSettings) {
     let losses = if scores.losses.len() > 1 { &scores.losses[..] } else { &[] };
-    let sums = std::iter::once(&scores.loss).chain(losses).chain(&scores.metrics);
-    for ((_, value), sum) in values.iter_mut().zip(sums) {
-        let mean = sum / scores.samples as f64;
-        *value = if mean.is_nan() { f64::NAN } else { mean }; // the one NaN that is kept
+    let mean = |sum: &f64| sum / scores.samples as f64;
+    let metrics = scores.metrics.iter().zip(&settings.metrics).map(|(sum, metric)| match metric {
+        Metric::RootMeanSquaredError => mean(sum).sqrt(),
+        _ => mean(sum),
+    });
+    let figures = std::iter::once(&scores.loss).chain(losses).map(mean).chain(metrics);
+    for ((_, value), figure) in values.iter_mut().zip(figures) {
+        *value = if figure.is_nan() { f64::NAN } else { figure }; // the one NaN that is kept
     }
 }

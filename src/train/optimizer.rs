@@ -4,13 +4,19 @@
 //! below the smallest normal number become zero, because subnormals slow a processor down many
 //! times; a parameter that becomes NaN becomes the one canonical NaN.
 
+mod rules;
+
 use std::ops::Range;
 
 use crate::kernels::elementwise::{Unary, unary_in_place};
 use crate::kernels::reduce::sum_of_squares;
-use crate::kernels::{Isa, Kernel, LANES, Simd, math, scalar};
-use crate::model::{Adam, Clipping, Optimizer, OptimizerRule, RmsProp, Sgd};
+use crate::kernels::{Isa, Kernel, LANES, Simd, math};
+use crate::model::{Clipping, Optimizer, OptimizerRule, Sgd};
 use crate::tensor::Aligned;
+use rules::{
+    AdadeltaRule, AdagradRule, AdamRule, AdamaxRule, NadamRule, RmsPropRule, Rule, SLOTS, SgdRule,
+    flushed,
+};
 
 /// Elements updated by one task: enough work to be worth a task. A multiple of 16, so that all tasks
 /// but the last have whole vectors.
@@ -26,7 +32,18 @@ pub(crate) fn step(
     gradient: &mut [f32],
     ranges: &[Range<usize>],
 ) {
-    let isa = Isa::current();
+    step_on(Isa::current(), optimizer, step, parameters, slots, gradient, ranges);
+}
+
+fn step_on(
+    isa: Isa,
+    optimizer: &Optimizer,
+    step: u64,
+    parameters: &mut [f32],
+    slots: &mut [Aligned],
+    gradient: &mut [f32],
+    ranges: &[Range<usize>],
+) {
     clip(isa, optimizer.clipping, gradient, ranges);
     let rate = optimizer.learning_rate * optimizer.schedule.factor(step - 1);
     let decay = (rate * optimizer.weight_decay) as f32;
@@ -34,37 +51,27 @@ pub(crate) fn step(
     let slots = std::array::from_fn(|_| slots.next().unwrap_or_default());
     let part = Part { first: 0, w: parameters, slots, g: gradient };
     match optimizer.rule {
-        OptimizerRule::Adam(Adam { beta_1, beta_2, epsilon }) => {
-            let correction =
-                (1.0 - scalar::powi(beta_2, step)).sqrt() / (1.0 - scalar::powi(beta_1, step));
-            part.update(
-                isa,
-                ranges,
-                decay,
-                AdamRule {
-                    alpha: (rate * correction) as f32,
-                    first: (1.0 - beta_1) as f32,
-                    second: (1.0 - beta_2) as f32,
-                    epsilon: epsilon as f32,
-                },
-            );
+        OptimizerRule::Adam(adam) => {
+            part.update(isa, ranges, decay, AdamRule::new(adam, rate, step));
         }
         OptimizerRule::Sgd(Sgd { momentum, nesterov }) => {
             let (rate, momentum) = (rate as f32, momentum as f32);
             part.update(isa, ranges, decay, SgdRule { rate, momentum, nesterov });
         }
-        OptimizerRule::RmsProp(RmsProp { rho, momentum, epsilon }) => part.update(
-            isa,
-            ranges,
-            decay,
-            RmsPropRule {
-                rate: rate as f32,
-                rho: rho as f32,
-                rest: (1.0 - rho) as f32,
-                momentum: momentum as f32,
-                epsilon: epsilon as f32,
-            },
-        ),
+        OptimizerRule::RmsProp(rms) => part.update(isa, ranges, decay, RmsPropRule::new(rms, rate)),
+        OptimizerRule::Nadam(nadam) => {
+            part.update(isa, ranges, decay, NadamRule::new(nadam, rate, step));
+        }
+        OptimizerRule::Adamax(adamax) => {
+            part.update(isa, ranges, decay, AdamaxRule::new(adamax, rate, step));
+        }
+        OptimizerRule::Adagrad(adagrad) => {
+            let epsilon = adagrad.epsilon as f32;
+            part.update(isa, ranges, decay, AdagradRule { rate: rate as f32, epsilon });
+        }
+        OptimizerRule::Adadelta(adadelta) => {
+            part.update(isa, ranges, decay, AdadeltaRule::new(adadelta, rate));
+        }
     }
 }
 
@@ -120,18 +127,12 @@ impl Unary for Within {
     }
 }
 
-/// A rule for 16 elements: the new parameters, and the slots changed in place. A rule that keeps
-/// fewer than two slots leaves the rest alone.
-trait Rule: Copy + Sync {
-    fn apply<S: Simd>(self, s: S, w: S::F, g: S::F, slots: &mut [S::F; 2]) -> S::F;
-}
-
 /// Some of all values, from number `first` on.
 struct Part<'a> {
     first: usize,
     w: &'a mut [f32],
     /// Empty where the rule keeps fewer.
-    slots: [&'a mut [f32]; 2],
+    slots: [&'a mut [f32]; SLOTS],
     g: &'a [f32],
 }
 
@@ -151,14 +152,16 @@ impl Part<'_> {
 
     fn split(&mut self, at: usize) -> (Part<'_>, Part<'_>) {
         let (left, right) = self.w.split_at_mut(at);
-        let [first, second] = &mut self.slots;
-        // An empty slot stays empty on both sides.
-        let (first, second) =
-            (first.split_at_mut(at.min(first.len())), second.split_at_mut(at.min(second.len())));
+        let (mut slots_left, mut slots_right) =
+            <([&mut [f32]; SLOTS], [&mut [f32]; SLOTS])>::default();
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            // An empty slot stays empty on both sides.
+            (slots_left[number], slots_right[number]) = slot.split_at_mut(at.min(slot.len()));
+        }
         let (g, g_right) = self.g.split_at(at);
         (
-            Part { first: self.first, w: left, slots: [first.0, second.0], g },
-            Part { first: self.first + at, w: right, slots: [first.1, second.1], g: g_right },
+            Part { first: self.first, w: left, slots: slots_left, g },
+            Part { first: self.first + at, w: right, slots: slots_right, g: g_right },
         )
     }
 }
@@ -183,12 +186,15 @@ impl<R: Rule> Kernel for Update<'_, R> {
             let range = range.start.max(here.start) - first..range.end.min(here.end) - first;
             let (w, g) = (&mut w[range.clone()], &g[range.clone()]);
             match &mut slots {
-                [[], _] => each_vector(s, w, [], g, decay, rule),
-                [first, []] => {
-                    each_vector(s, w, [&mut first[range]], g, decay, rule);
-                }
-                [first, second] => {
+                [[], ..] => each_vector(s, w, [], g, decay, rule),
+                [first, [], _] => each_vector(s, w, [&mut first[range]], g, decay, rule),
+                [first, second, []] => {
                     let slots = [&mut first[range.clone()], &mut second[range]];
+                    each_vector(s, w, slots, g, decay, rule);
+                }
+                [first, second, third] => {
+                    let second = &mut second[range.clone()];
+                    let slots = [&mut first[range.clone()], second, &mut third[range]];
                     each_vector(s, w, slots, g, decay, rule);
                 }
             }
@@ -209,7 +215,7 @@ fn each_vector<S: Simd, const N: usize>(
     for start in (0..w.len()).step_by(LANES) {
         let before = s.load_partial(&w[start..]);
         let before = s.mul_add(s.neg(before), decay, before);
-        let mut state = [s.splat(0.0); 2];
+        let mut state = [s.splat(0.0); SLOTS];
         for (state, slot) in state.iter_mut().zip(&slots) {
             *state = s.load_partial(&slot[start..]);
         }
@@ -222,70 +228,5 @@ fn each_vector<S: Simd, const N: usize>(
     }
 }
 
-/// +0.0 for values below the smallest normal number, the one canonical NaN for any NaN.
-#[inline(always)]
-fn flushed<S: Simd>(s: S, x: S::F) -> S::F {
-    let tiny = s.gt(s.splat(f32::MIN_POSITIVE), s.abs(x));
-    let number = s.select(s.eq(x, x), x, s.splat(math::NAN));
-    s.select(tiny, s.splat(0.0), number)
-}
-
-#[derive(Clone, Copy)]
-struct AdamRule {
-    /// Learning rate · √(1 − β₂ᵗ) / (1 − β₁ᵗ)
-    alpha: f32,
-    /// 1 − β₁
-    first: f32,
-    /// 1 − β₂
-    second: f32,
-    epsilon: f32,
-}
-
-impl Rule for AdamRule {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, w: S::F, g: S::F, [m, v]: &mut [S::F; 2]) -> S::F {
-        *m = s.mul_add(s.sub(g, *m), s.splat(self.first), *m);
-        *v = s.mul_add(s.sub(s.mul(g, g), *v), s.splat(self.second), *v);
-        let (m, v) = (flushed(s, *m), flushed(s, *v));
-        let step = s.mul(m, s.splat(self.alpha));
-        s.sub(w, s.div(step, s.add(s.sqrt(v), s.splat(self.epsilon))))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct SgdRule {
-    rate: f32,
-    momentum: f32,
-    nesterov: bool,
-}
-
-impl Rule for SgdRule {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, w: S::F, g: S::F, [m, _]: &mut [S::F; 2]) -> S::F {
-        let step = s.neg(s.mul(g, s.splat(self.rate)));
-        *m = s.mul_add(*m, s.splat(self.momentum), step);
-        let ahead = s.mul_add(*m, s.splat(self.momentum), step);
-        s.add(w, if self.nesterov { ahead } else { *m })
-    }
-}
-
-#[derive(Clone, Copy)]
-struct RmsPropRule {
-    rate: f32,
-    rho: f32,
-    /// 1 − ρ
-    rest: f32,
-    momentum: f32,
-    epsilon: f32,
-}
-
-impl Rule for RmsPropRule {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, w: S::F, g: S::F, [v, m]: &mut [S::F; 2]) -> S::F {
-        *v = s.mul_add(*v, s.splat(self.rho), s.mul(s.mul(g, g), s.splat(self.rest)));
-        let root = s.sqrt(s.add(*v, s.splat(self.epsilon)));
-        let step = s.div(s.mul(g, s.splat(self.rate)), root);
-        *m = s.mul_add(*m, s.splat(self.momentum), step);
-        s.sub(w, *m)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@ fn f_53_what_is_beyond_a_limit_is_not_damaged() {
 #[test]
 fn a_text_is_bounded_before_its_schema_is_read() {
     let limits = Limits { text: 1 << 14, ..Limits::default() };
-    let long = format!("\"schema\": 2,\n  \"anything\": \"{}\"", "x".repeat(1 << 14));
+    let long = format!("\"schema\": 3,\n  \"anything\": \"{}\"", "x".repeat(1 << 14));
     for id in ["architecture", "compile", "optimizer", "training", "proof"] {
         let file = container().replacing(id, "\"schema\": 1", &long);
         let error = from_bytes(&file, &limits).map(drop).unwrap_err();

@@ -6,6 +6,7 @@ mod format_support;
 
 mod architecture;
 mod blocks;
+mod compile;
 mod directory;
 mod hexdump;
 mod limits;

@@ -149,7 +149,7 @@ fn directories_of_newer_schemas_are_read() {
         let (_home, path) = crate::format_support::refusal::saved();
         let name = format!("extra/{id}.json");
         let text = std::fs::read_to_string(path.join(&name)).unwrap();
-        let later = text.replacen("\"schema\": 1", "\"schema\": 2,\n  \"anything\": [null]", 1);
+        let later = text.replacen("\"schema\": 1", "\"schema\": 3,\n  \"anything\": [null]", 1);
         crate::directory::replace(&path, &name, later.as_bytes());
         assert_same_bits(&load(&path, &Limits::default()).unwrap(), &without(id));
         assert_eq!(inspect(&path).unwrap().skipped, [id]);

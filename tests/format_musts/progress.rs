@@ -1,7 +1,10 @@
 //! FORMAT.md, chapter 5: what the optimizer remembers, what was reported, what was proved.
 
 use keepnet::format::{FormatError, to_bytes};
-use keepnet::{Adam, Checkpoint, History, OptimizerRule, ProbeRange, RmsProp, Sgd};
+use keepnet::{
+    Adadelta, Adagrad, Adam, Adamax, Checkpoint, History, Nadam, OptimizerRule, ProbeRange,
+    RmsProp, Sgd,
+};
 
 use crate::format_support::container::Container;
 use crate::format_support::refusal::{assert_says, container, damage, read};
@@ -69,15 +72,31 @@ fn f_30_steps_are_counted_and_slots_are_few_and_differ() {
 #[test]
 fn f_31_slots_are_those_of_the_optimizer() {
     // Of every rule, the slots that the document names.
-    let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 };
+    let adam = Adam::default();
     let sgd = |momentum| OptimizerRule::Sgd(Sgd { momentum, nesterov: false });
-    let rms = |momentum| OptimizerRule::RmsProp(RmsProp { rho: 0.9, momentum, epsilon: 1e-7 });
+    let rms = |momentum| OptimizerRule::RmsProp(RmsProp { momentum, ..RmsProp::default() });
+    let centered = |momentum| {
+        OptimizerRule::RmsProp(RmsProp { momentum, centered: true, ..RmsProp::default() })
+    };
     for (rule, names) in [
         (OptimizerRule::Adam(adam), vec!["momentum", "velocity"]),
         (sgd(0.9), vec!["momentum"]),
         (sgd(0.0), vec![]),
         (rms(0.0), vec!["velocity"]),
         (rms(0.9), vec!["velocity", "momentum"]),
+        (
+            OptimizerRule::Adam(Adam { amsgrad: true, ..adam }),
+            vec!["momentum", "velocity", "velocity_hat"],
+        ),
+        (centered(0.0), vec!["velocity", "average_gradient"]),
+        (centered(0.9), vec!["velocity", "momentum", "average_gradient"]),
+        (OptimizerRule::Nadam(Nadam::default()), vec!["momentum", "velocity"]),
+        (OptimizerRule::Adamax(Adamax::default()), vec!["momentum", "norm"]),
+        (OptimizerRule::Adagrad(Adagrad::default()), vec!["accumulator"]),
+        (
+            OptimizerRule::Adadelta(Adadelta::default()),
+            vec!["accumulated_grad", "accumulated_delta_var"],
+        ),
     ] {
         let slots = names.iter().map(|&name| name.to_owned());
         let mut checkpoint = Checkpoint { compile: small().compile, ..with_slots(slots) };

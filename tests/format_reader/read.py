@@ -81,7 +81,7 @@ def decode(found, architecture, sections):
     must(architecture["schema"] in (1, 2), "F-42: the schema of the architecture is unknown")
     schemas = {id: json.loads(sections[id].decode())["schema"] for id in known if id in TEXTS - {"metadata"}}
     must(all(type(schema) is int and 0 < schema < 2 ** 64 for schema in schemas.values()), "F-28")
-    newer = [id for id in schemas if schemas[id] > 1]
+    newer = [id for id in schemas if schemas[id] > 1 + (id == "compile")]
     texts = {id: text(sections[id]) for id in known if id in TEXTS and id not in newer}
     model = {"skipped": unknown + newer, "architecture": architecture, "metadata": {}, **texts}
     every = [parameter for layer in architecture["layers"] for parameter in parameters(layer)]

@@ -57,15 +57,21 @@ pub(super) fn assemble(parts: Parts) -> Checkpoint<'static> {
                 .map(|&name| Slot { name: name.into(), tensors: parameters(&mut noise, true) })
                 .collect(),
         });
-        let losses = losses
+        let losses: Vec<_> = losses
             .into_iter()
             .zip(graph.outputs())
-            .map(|((loss, weight), output)| OutputLoss {
-                output: output.name.clone(),
-                loss,
-                weight,
+            .map(|((loss, weight), output)| {
+                let smooth = loss == Loss::CategoricalCrossentropy && weight > 0.0;
+                let label_smoothing = if smooth { 0.1 } else { 0.0 };
+                OutputLoss { weight, label_smoothing, ..OutputLoss::new(&*output.name, loss) }
             })
             .collect();
+        let metrics = metrics.into_iter().filter(|metric| match metric {
+            Metric::Accuracy | Metric::TopKAccuracy { .. } => true,
+            Metric::Loss(loss) => loss.takes_classes() == losses[0].loss.takes_classes(),
+            Metric::RootMeanSquaredError => !losses[0].loss.takes_classes(),
+        });
+        let metrics = metrics.collect();
         settings = Some(CompileSettings { optimizer: rule, losses, metrics });
     }
     let proof = proof.map(|((arithmetic_revision, seed), samples)| Proof {
@@ -209,23 +215,56 @@ fn losses() -> impl Strategy<Value = Loss> {
         BinaryCrossentropyWithLogits,
         MeanSquaredError,
         MeanAbsoluteError,
+        Huber { delta: 0.5 },
+        LogCosh,
+        KlDivergence,
+        Poisson,
+        Hinge,
+        SquaredHinge,
+        CategoricalHinge,
+        MeanAbsolutePercentageError,
+        MeanSquaredLogarithmicError,
+        CosineSimilarity,
     ])
 }
 
 fn metrics() -> impl Strategy<Value = Metric> {
-    prop_oneof![Just(Metric::Accuracy), (1_usize..).prop_map(|k| Metric::TopKAccuracy { k })]
+    prop_oneof![
+        3 => Just(Metric::Accuracy),
+        2 => (1_usize..).prop_map(|k| Metric::TopKAccuracy { k }),
+        1 => losses().prop_map(Metric::Loss),
+        1 => Just(Metric::RootMeanSquaredError),
+    ]
 }
 
 fn optimizers() -> impl Strategy<Value = Optimizer> {
     let rules = prop_oneof![
         (shares(), shares(), positive()).prop_map(|(beta_1, beta_2, epsilon)| {
-            OptimizerRule::Adam(Adam { beta_1, beta_2, epsilon })
+            OptimizerRule::Adam(Adam { beta_1, beta_2, epsilon, amsgrad: false })
+        }),
+        (shares(), shares(), positive()).prop_map(|(beta_1, beta_2, epsilon)| {
+            OptimizerRule::Adam(Adam { beta_1, beta_2, epsilon, amsgrad: true })
         }),
         (shares(), any::<bool>())
             .prop_map(|(momentum, nesterov)| OptimizerRule::Sgd(Sgd { momentum, nesterov })),
-        (shares(), shares(), positive()).prop_map(|(rho, momentum, epsilon)| {
-            OptimizerRule::RmsProp(RmsProp { rho, momentum, epsilon })
+        (shares(), shares(), positive(), any::<bool>()).prop_map(
+            |(rho, momentum, epsilon, centered)| {
+                OptimizerRule::RmsProp(RmsProp { rho, momentum, epsilon, centered })
+            }
+        ),
+        (shares(), shares(), positive(), not_negative()).prop_map(
+            |(beta_1, beta_2, epsilon, momentum_decay)| {
+                OptimizerRule::Nadam(Nadam { beta_1, beta_2, epsilon, momentum_decay })
+            }
+        ),
+        (shares(), shares(), positive()).prop_map(|(beta_1, beta_2, epsilon)| {
+            OptimizerRule::Adamax(Adamax { beta_1, beta_2, epsilon })
         }),
+        (not_negative(), positive()).prop_map(|(initial_accumulator, epsilon)| {
+            OptimizerRule::Adagrad(Adagrad { initial_accumulator, epsilon })
+        }),
+        (shares(), positive())
+            .prop_map(|(rho, epsilon)| OptimizerRule::Adadelta(Adadelta { rho, epsilon })),
     ];
     let clippings = prop_oneof![
         Just(Clipping::None),
@@ -255,6 +294,17 @@ fn schedules() -> impl Strategy<Value = Schedule> {
         1 => (1_u64.., positive(), any::<bool>())
             .prop_map(|(steps, rate, staircase)| Schedule::Exponential { steps, rate, staircase }),
         1 => (1_u64.., not_negative()).prop_map(|(steps, floor)| Schedule::Cosine { steps, floor }),
+        1 => (1_u64.., not_negative(), any::<bool>())
+            .prop_map(|(steps, rate, staircase)| Schedule::InverseTime { steps, rate, staircase }),
+        1 => (1_u64.., not_negative(), positive(), any::<bool>()).prop_map(
+            |(steps, floor, power, cycle)| Schedule::Polynomial { steps, floor, power, cycle }
+        ),
+        1 => (1_u64.., shares(), not_negative(), not_negative()).prop_map(
+            |(steps, share, shrink, floor)| {
+                let stretch = 1.0 + share;
+                Schedule::CosineRestarts { steps, stretch, shrink, floor }
+            }
+        ),
     ];
     (plain, proptest::option::of((1_u64.., not_negative()))).prop_map(|(then, warm_up)| {
         match warm_up {

@@ -8,7 +8,7 @@ use super::small;
 /// The small model with this section in a newer schema, which says something else, and spells it as no
 /// text that is known here.
 pub fn newer_schema(id: &str) -> Vec<u8> {
-    let later = "\"schema\":  2,\n  \"anything\": [ null]";
+    let later = "\"schema\":  3,\n  \"anything\": [ null]";
     let mut container = Container::take_apart(&to_bytes(&small()).unwrap());
     container.version = [1, 3, 0];
     container.replacing(id, "\"schema\": 1", later)

@@ -14,7 +14,12 @@ use crate::step::{clipping, unit_vectors, whole_batch};
 pub(crate) fn optimizer(settings: &Value) -> Optimizer {
     let set = |key: &str| number(&settings[key]);
     let or_zero = |key: &str| settings.get(key).map_or(0.0, number);
-    let adam = || Adam { beta_1: set("beta_1"), beta_2: set("beta_2"), epsilon: set("epsilon") };
+    let adam = || Adam {
+        beta_1: set("beta_1"),
+        beta_2: set("beta_2"),
+        epsilon: set("epsilon"),
+        amsgrad: false,
+    };
     let rule = match text(&settings["class"]) {
         "Adam" | "AdamW" => OptimizerRule::Adam(adam()),
         "SGD" => {
@@ -23,7 +28,8 @@ pub(crate) fn optimizer(settings: &Value) -> Optimizer {
         }
         "RMSprop" => {
             let (rho, epsilon) = (set("rho"), set("epsilon"));
-            OptimizerRule::RmsProp(RmsProp { rho, momentum: or_zero("momentum"), epsilon })
+            let momentum = or_zero("momentum");
+            OptimizerRule::RmsProp(RmsProp { rho, momentum, epsilon, centered: false })
         }
         other => panic!("no optimizer {other}"),
     };
@@ -93,7 +99,7 @@ fn check(file: &Value, case: &Value) {
         // The mean is over samples and units.
         let elements = shapes[0][0] * rows_and_units(dims).1;
         let weight = elements as f64 / (2.0 * K);
-        OutputLoss { output: output.to_owned(), loss: Loss::MeanSquaredError, weight }
+        OutputLoss { weight, ..OutputLoss::new(output, Loss::MeanSquaredError) }
     });
     let settings = CompileSettings {
         optimizer: optimizer(&case["optimizer"]),

@@ -22,7 +22,7 @@ pub(crate) fn gradients(
     let output = model.graph().outputs()[0].name.clone();
     let settings = CompileSettings {
         optimizer: Optimizer::sgd(RATE, 0.0),
-        losses: vec![OutputLoss { output, loss, weight }],
+        losses: vec![OutputLoss { weight, ..OutputLoss::new(output, loss) }],
         metrics: Vec::new(),
     };
     model.compile_with(settings).expect("settings in range");

@@ -24,6 +24,13 @@ WANTED = {
     "k3-optimizer-adam": ["model.keras", "model.h5"],
     "k2-optimizer-adam": ["model.keras", "model.h5"],
     "k2-optimizer-legacy-adam": ["model.h5"],
+    "k3-optimizer-adam-amsgrad": ["model.h5"],
+    "k2-optimizer-rmsprop-centered": ["model.keras"],
+    "k3-optimizer-nadam": ["model.keras"],
+    "k2-optimizer-legacy-nadam": ["model.h5"],
+    "k3-optimizer-adamax": ["model.keras"],
+    "k2-optimizer-legacy-adagrad": ["model.h5"],
+    "k2-optimizer-legacy-adadelta": ["model.h5"],
     "k3-schedule-cosine": ["model.keras"],
     # Dialects.
     "dialect-windows": ["model.keras"],

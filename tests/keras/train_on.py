@@ -25,6 +25,15 @@ OPTIMIZERS = {
     "sgd": ("SGD", {"learning_rate": 0.05, "momentum": 0.9}),
     "rmsprop": ("RMSprop", {"learning_rate": 0.002}),
 }
+# With one of the networks, and as optimizers of Keras <= 2.10 not at all.
+MORE_OPTIMIZERS = {
+    "amsgrad": ("Adam", {"learning_rate": 0.002, "amsgrad": True}),
+    "centered": ("RMSprop", {"learning_rate": 0.002, "centered": True, "momentum": 0.5}),
+    "nadam": ("Nadam", {"learning_rate": 0.002}),
+    "adamax": ("Adamax", {"learning_rate": 0.002}),
+    "adagrad": ("Adagrad", {"learning_rate": 0.02}),
+    "adadelta": ("Adadelta", {"learning_rate": 0.5}),
+}
 NETS = ("plain", "norm", "frozen")
 RUNS = ("onednn0", "onednn1", "xla")
 
@@ -104,6 +113,11 @@ def combinations(keras, tf_keras):
         for optimizer in OPTIMIZERS:
             for net in NETS:
                 yield short, k, k.optimizers, optimizer, net, f"{short}-{optimizer}-{net}"
+        for optimizer in MORE_OPTIMIZERS:
+            # tf-keras forgets the product of the momenta when it loads, and outside of eager mode takes
+            # it once for each variable.
+            if (short, optimizer) != ("k2", "nadam"):
+                yield short, k, k.optimizers, optimizer, "norm", f"{short}-{optimizer}-norm"
     for optimizer in OPTIMIZERS:
         yield (
             "k2",
@@ -124,7 +138,7 @@ def start(out, keras, tf_keras):
         folder.mkdir(parents=True, exist_ok=True)
         k.utils.set_random_seed(7)
         model = network(k, net)
-        kind, settings = OPTIMIZERS[optimizer]
+        kind, settings = (OPTIMIZERS | MORE_OPTIMIZERS)[optimizer]
         model.compile(
             getattr(optimizers, kind)(**settings),
             "sparse_categorical_crossentropy",
@@ -142,7 +156,7 @@ def start(out, keras, tf_keras):
             "name": name,
             "writer": {"k3": "keras3", "k2": "tfkeras"}[short],
             "version": k.__version__,
-            "optimizer": OPTIMIZERS[optimizer],
+            "optimizer": (kind, settings),
             "legacy_optimizer": optimizers is not k.optimizers,
             "iterations": STEPS_BEFORE,
             "weights": [{"name": n, "shape": list(v.shape)} for n, v in weights],

@@ -236,6 +236,12 @@ fn slot_names(slot: &str) -> &'static [&'static str] {
     match slot {
         "momentum" => &["momentum", "m"],
         "velocity" => &["velocity", "v", "rms"],
+        "velocity_hat" => &["velocity_hat", "vhat"],
+        "norm" => &["norm", "u", "v"],
+        "average_gradient" => &["average_gradient", "mg"],
+        "accumulator" => &["accumulator"],
+        "accumulated_grad" => &["accumulated_grad", "accum_grad"],
+        "accumulated_delta_var" => &["accumulated_delta_var", "accum_var"],
         _ => panic!("a slot {slot}"),
     }
 }

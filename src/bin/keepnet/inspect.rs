@@ -7,7 +7,9 @@ use keepnet::bytes::Digest;
 use keepnet::format::{self, EpochInfo, Format, Inspection, Role, SectionInfo};
 use keepnet::report::numbers::{bytes, grouped};
 use keepnet::report::{Align, Charset, Table};
-use keepnet::{Clipping, CompileSettings, OptimizerRule, Schedule, Shape};
+use keepnet::{
+    Adadelta, Adagrad, Adamax, Clipping, CompileSettings, Nadam, OptimizerRule, Schedule, Shape,
+};
 
 use crate::failure::Failure;
 use crate::outcome::{Outcome, counted, note};
@@ -160,17 +162,32 @@ fn compiled(settings: &CompileSettings) -> Vec<(&'static str, String)> {
     let rule = match optimizer.rule {
         OptimizerRule::Adam(adam) => {
             let (beta_1, beta_2, epsilon) = (adam.beta_1, adam.beta_2, adam.epsilon);
-            format!("Adam, beta_1 {beta_1}, beta_2 {beta_2}, epsilon {epsilon:e}")
+            let amsgrad = if adam.amsgrad { ", AMSGrad" } else { "" };
+            format!("Adam, beta_1 {beta_1}, beta_2 {beta_2}, epsilon {epsilon:e}{amsgrad}")
         }
         OptimizerRule::Sgd(sgd) => {
             let nesterov = if sgd.nesterov { " (Nesterov)" } else { "" };
             format!("SGD, momentum {}{nesterov}", sgd.momentum)
         }
         OptimizerRule::RmsProp(rms) => {
+            let centered = if rms.centered { ", centered" } else { "" };
             format!(
-                "RMSprop, rho {}, momentum {}, epsilon {:e}",
+                "RMSprop, rho {}, momentum {}, epsilon {:e}{centered}",
                 rms.rho, rms.momentum, rms.epsilon
             )
+        }
+        OptimizerRule::Nadam(Nadam { beta_1, beta_2, epsilon, momentum_decay }) => format!(
+            "Nadam, beta_1 {beta_1}, beta_2 {beta_2}, epsilon {epsilon:e}, momentum decay \
+             {momentum_decay}"
+        ),
+        OptimizerRule::Adamax(Adamax { beta_1, beta_2, epsilon }) => {
+            format!("Adamax, beta_1 {beta_1}, beta_2 {beta_2}, epsilon {epsilon:e}")
+        }
+        OptimizerRule::Adagrad(Adagrad { initial_accumulator, epsilon }) => {
+            format!("Adagrad, initial accumulator {initial_accumulator}, epsilon {epsilon:e}")
+        }
+        OptimizerRule::Adadelta(Adadelta { rho, epsilon }) => {
+            format!("Adadelta, rho {rho}, epsilon {epsilon:e}")
         }
     };
     let mut text = format!("{rule}, learning rate {}", optimizer.learning_rate);
@@ -190,7 +207,11 @@ fn compiled(settings: &CompileSettings) -> Vec<(&'static str, String)> {
             1.0 => String::new(),
             weight => format!(", weight {weight}"),
         };
-        lines.push(("Loss", format!("{} of {}{weight}", loss.loss.name(), loss.output)));
+        let smoothing = match loss.label_smoothing {
+            0.0 => String::new(),
+            share => format!(", label smoothing {share}"),
+        };
+        lines.push(("Loss", format!("{} of {}{weight}{smoothing}", loss.loss.name(), loss.output)));
     }
     if !metrics.is_empty() {
         let names: Vec<_> = metrics.iter().map(|metric| metric.name()).collect();
@@ -212,6 +233,17 @@ fn scheduled(schedule: &Schedule) -> String {
             format!(", ×{rate} every {steps} steps{stairs}")
         }
         Schedule::Cosine { steps, floor } => format!(", by a cosine to ×{floor} at step {steps}"),
+        Schedule::InverseTime { steps, rate, staircase } => {
+            let stairs = if *staircase { " at once" } else { "" };
+            format!(", divided by {rate} more every {steps} steps{stairs}")
+        }
+        Schedule::Polynomial { steps, floor, power, cycle } => {
+            let again = if *cycle { ", again and again" } else { "" };
+            format!(", by the power {power} to ×{floor} at step {steps}{again}")
+        }
+        Schedule::CosineRestarts { steps, stretch, shrink, floor } => format!(
+            ", by a cosine to ×{floor} at step {steps}, then anew over ×{stretch} steps from ×{shrink}"
+        ),
         Schedule::WarmUp { steps, from, then } => {
             format!(", warmed up from ×{from} over {steps} steps{}", scheduled(then))
         }

@@ -147,7 +147,7 @@ impl Train {
                 (None, Some(settings)) => settings.losses.clone(),
                 (loss, _) => {
                     let loss = loss.unwrap_or(Loss::SparseCategoricalCrossentropy);
-                    outputs.map(|output| OutputLoss { output, loss, weight: 1.0 }).collect()
+                    outputs.map(|output| OutputLoss::new(output, loss)).collect()
                 }
             };
             let metrics = known.map(|settings| settings.metrics).unwrap_or_default();

@@ -2,9 +2,9 @@
 //! changes, and what is added says which schema it needs ([`SpecJson::schema`]). A setting or kind
 //! that is added to the model does not compile here until it is mapped.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::json::KnownSchema;
 use super::layers::SpecJson;
 use crate::format::FormatError;
 use crate::format::error::Fault;
@@ -14,24 +14,11 @@ use crate::model::{Graph, Layer, Node, NodeId, Output};
 /// say the graph.
 pub(in crate::format) const SCHEMA: u64 = 2;
 
-/// The number of a schema that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct Schema(u64);
+type Schema = KnownSchema<SCHEMA>;
 
-impl<'de> Deserialize<'de> for Schema {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            found @ 1..=SCHEMA => Ok(Self(found)),
-            found => Err(D::Error::custom(format_args!("there is no schema {found}"))),
-        }
-    }
-}
-
-impl Schema {
-    /// The least that can say `layers`.
-    fn least(layers: &[LayerJson]) -> Self {
-        Self(layers.iter().map(|layer| layer.spec.schema()).max().unwrap_or(1))
-    }
+/// The least that can say `layers`.
+fn least_schema(layers: &[LayerJson]) -> Schema {
+    KnownSchema(layers.iter().map(|layer| layer.spec.schema()).max().unwrap_or(1))
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,7 +69,7 @@ impl From<&Graph> for GraphJson {
             |Output { name, node }: &Output| OutputJson { name: name.clone(), node: node.0 };
         let layers: Vec<LayerJson> = graph.layers().iter().map(layer).collect();
         Self {
-            schema: Schema::least(&layers),
+            schema: least_schema(&layers),
             name: graph.name().to_owned(),
             layers,
             nodes: graph.nodes().iter().map(node).collect(),
@@ -109,11 +96,7 @@ impl TryFrom<GraphJson> for Graph {
 
     fn try_from(json: GraphJson) -> Result<Self, Fault> {
         let GraphJson { schema, name, layers, nodes, inputs, outputs } = json;
-        let least = Schema::least(&layers);
-        if schema != least {
-            let (expected, found) = (least.0.to_string(), schema.0.to_string());
-            return Err(Fault::Value { what: "the schema of these layers", expected, found });
-        }
+        schema.check(least_schema(&layers), "the schema of these layers")?;
         let layer = |LayerJson { name, trainable, spec }| {
             Ok(Layer { name, trainable, spec: SpecJson::try_into_spec(spec)? })
         };

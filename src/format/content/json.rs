@@ -69,6 +69,32 @@ impl<'de, const N: u64> Deserialize<'de> for SchemaNumber<N> {
     }
 }
 
+/// The number of a schema that is known: from 1 to `NEWEST`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct KnownSchema<const NEWEST: u64>(pub(super) u64);
+
+impl<'de, const NEWEST: u64> Deserialize<'de> for KnownSchema<NEWEST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            found if (1..=NEWEST).contains(&found) => Ok(Self(found)),
+            found => Err(serde::de::Error::custom(format_args!("there is no schema {found}"))),
+        }
+    }
+}
+
+impl<const NEWEST: u64> KnownSchema<NEWEST> {
+    /// Refuses a number that is not the `least` that can say what was read.
+    pub(super) fn check(self, least: Self, what: &'static str) -> Result<(), Fault> {
+        match self == least {
+            true => Ok(()),
+            false => {
+                let (expected, found) = (least.0.to_string(), self.0.to_string());
+                Err(Fault::Value { what, expected, found })
+            }
+        }
+    }
+}
+
 /// `line` and `column` count from 1, as serde_json gives them.
 fn offset_of(text: &[u8], line: usize, column: usize) -> u64 {
     let before = text.split_inclusive(|&byte| byte == b'\n').take(line.saturating_sub(1));

@@ -8,6 +8,7 @@ mod convolutions;
 mod error;
 pub(super) mod json;
 mod layers;
+mod optimizer;
 mod progress;
 mod proof;
 mod records;
@@ -209,7 +210,8 @@ impl Description {
         };
         let mut compile: Option<CompileSettings> = None;
         if let Some(part) = part(Section::Compile, COMPILE_SCHEMA, limits)? {
-            let settings = CompileSettings::from(part.json::<CompileJson>(limits, budget)?);
+            let json = part.json::<CompileJson>(limits, budget)?;
+            let settings = CompileSettings::try_from(json).map_err(|fault| part.fault(fault))?;
             settings.check(&graph).map_err(|error| part.fault(ContentError::from(error)))?;
             compile = Some(settings);
         }

@@ -3,7 +3,7 @@
 use super::error::KerasError;
 use super::json::whole;
 use super::weights::Weights;
-use crate::model::{NamedTensor, Optimizer, OptimizerState, Parameter, Slot};
+use crate::model::{NamedTensor, Optimizer, OptimizerRule, OptimizerState, Parameter, Slot};
 use crate::wire::hdf5::{Dataset, Group};
 
 /// A variable of the optimizer, and what the file calls it.
@@ -30,55 +30,92 @@ pub(super) fn state<'f>(
     trained: &[&Parameter],
     weights: &mut Weights<'_, '_>,
 ) -> Result<OptimizerState<'f>, String> {
-    let Some(((name, first), rest)) = variables.split_first() else {
-        return Err("the file holds none of its variables".to_owned());
-    };
-    let step = first.array.as_number().and_then(whole);
-    let step = step.ok_or_else(|| format!("`{name}` is no number of steps"))?;
     let slots = optimizer.slots();
     let needed = slots.len() * trained.len();
-    let rest = without_rates(rest, needed);
-    // Keras 2 has kept something for each parameter where AMSGrad or momentum is not used.
+    let (step, rest) = steps(variables, optimizer)?;
+    let rest = without_scalar(rest, needed);
+    // Keras 2 has kept something for each parameter where AMSGrad or momentum is not used; of Nadam, the
+    // product of its momenta follows from the step.
     let unused = rest.get(needed..).unwrap_or_default();
     let is_unused =
         |(_, dataset): &Variable<'_>| slots.is_empty() || dataset.array.shape().elements() <= 1;
     if rest.len() < needed || !unused.iter().all(is_unused) {
         return Err(format!("it has {needed} moments here, the file holds {}", rest.len()));
     }
-    let interleaved = slots.len() > 1 && optimizer_interleaves(optimizer) && !is_of_keras_2(rest);
-    let slots = slots.iter().enumerate().map(|(slot, name)| {
-        let tensors = trained.iter().enumerate().map(|(place, parameter)| {
-            let at = match interleaved {
-                true => place * slots.len() + slot,
-                false => slot * trained.len() + place,
-            };
-            let (stored, dataset) = rest.get(at).ok_or("a moment is missing")?;
-            let tensor = weights.tensor(parameter, dataset, stored);
-            let tensor = tensor.map_err(|error: KerasError| error.to_string())?;
-            Ok(NamedTensor { name: weights.graph.tensor_name(parameter), tensor })
-        });
-        Ok(Slot { name: (*name).to_owned(), tensors: tensors.collect::<Result<_, String>>()? })
-    });
-    Ok(OptimizerState { step, slots: slots.collect::<Result<_, String>>()? })
+    let together = if is_of_keras_2(rest) { 1 } else { together(optimizer) };
+    let mut found: Vec<_> = slots
+        .iter()
+        .map(|&name| Slot { name: name.to_owned(), tensors: Vec::with_capacity(trained.len()) })
+        .collect();
+    for ((slot, place), (stored, dataset)) in order(slots.len(), together, trained.len()).zip(rest)
+    {
+        let (Some(slot), Some(parameter)) = (found.get_mut(slot), trained.get(place)) else {
+            continue;
+        };
+        let tensor = weights.tensor(parameter, dataset, stored);
+        let tensor = tensor.map_err(|error: KerasError| error.to_string())?;
+        slot.tensors.push(NamedTensor { name: weights.graph.tensor_name(parameter), tensor });
+    }
+    Ok(OptimizerState { step, slots: found })
 }
 
-/// Keras 3 keeps the learning rate behind the number of steps.
-fn without_rates<'v, 'f>(variables: &'v [Variable<'f>], needed: usize) -> &'v [Variable<'f>] {
+/// The steps that are done, and the variables behind their number.
+fn steps<'v, 'f>(
+    variables: &'v [Variable<'f>],
+    optimizer: &Optimizer,
+) -> Result<(u64, &'v [Variable<'f>]), String> {
+    let Some(((name, first), rest)) = variables.split_first() else {
+        return Err("the file holds none of its variables".to_owned());
+    };
+    // Keras up to 2.2 has not counted the steps of those that need no count.
+    let counts = !matches!(
+        optimizer.rule,
+        OptimizerRule::RmsProp(_) | OptimizerRule::Adagrad(_) | OptimizerRule::Adadelta(_)
+    );
+    if first.array.shape().rank() > 0 && !counts {
+        return Ok((0, variables));
+    }
+    let step = first.array.as_number().and_then(whole);
+    Ok((step.ok_or_else(|| format!("`{name}` is no number of steps"))?, rest))
+}
+
+/// Keras 3 keeps the learning rate behind the number of steps, Nadam of Keras 2 the product of its momenta.
+fn without_scalar<'v, 'f>(variables: &'v [Variable<'f>], needed: usize) -> &'v [Variable<'f>] {
     match variables.split_first() {
         Some(((_, first), rest)) if first.array.shape().rank() == 0 && rest.len() >= needed => rest,
         _ => variables,
     }
 }
 
-/// Whether both moments of a parameter stand side by side.
-fn optimizer_interleaves(optimizer: &Optimizer) -> bool {
-    matches!(optimizer.rule, crate::model::OptimizerRule::Adam(_))
+/// How many slots of a parameter stand side by side, before the others follow slot by slot.
+pub(super) fn together(optimizer: &Optimizer) -> usize {
+    match optimizer.rule {
+        OptimizerRule::Adam(_)
+        | OptimizerRule::Nadam(_)
+        | OptimizerRule::Adamax(_)
+        | OptimizerRule::Adadelta(_) => 2,
+        OptimizerRule::Sgd(_) | OptimizerRule::RmsProp(_) | OptimizerRule::Adagrad(_) => 1,
+    }
+}
+
+/// Slot and parameter of each variable in turn.
+pub(super) fn order(
+    slots: usize,
+    together: usize,
+    trained: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let side_by_side =
+        (0..trained).flat_map(move |place| (0..together.min(slots)).map(move |slot| (slot, place)));
+    let one_by_one =
+        (together..slots).flat_map(move |slot| (0..trained).map(move |place| (slot, place)));
+    side_by_side.chain(one_by_one)
 }
 
 /// The optimizers of Keras up to 2.10 keep all first moments before all second ones. They name them after
 /// the parameter, or number them.
 fn is_of_keras_2(variables: &[Variable<'_>]) -> bool {
+    let endings = ["/m:0", "/v:0", "/accum_grad:0"];
     variables.iter().any(|(name, _)| {
-        name.starts_with("training/") || name.ends_with("/m:0") || name.ends_with("/v:0")
+        name.starts_with("training/") || endings.iter().any(|ending| name.ends_with(ending))
     })
 }

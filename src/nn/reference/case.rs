@@ -97,7 +97,9 @@ fn target(loss: Loss, shape: &Shape, batch: usize, random: &mut Random) -> Targe
             let class = |_| (random.next() % classes as u64) as u32;
             Target::Classes((0..length / classes).map(class).collect())
         }
-        Loss::CategoricalCrossentropy | Loss::CategoricalCrossentropyWithLogits => {
+        Loss::CategoricalCrossentropy
+        | Loss::CategoricalCrossentropyWithLogits
+        | Loss::KlDivergence => {
             let mut values = values(length, 0.5, 0.5, random);
             for row in values.chunks_exact_mut(classes) {
                 let sum: f64 = row.iter().sum();
@@ -109,8 +111,24 @@ fn target(loss: Loss, shape: &Shape, batch: usize, random: &mut Random) -> Targe
             let share = |_| [0.0, 1.0, 0.25][(random.next() % 3) as usize];
             Target::Values((0..length).map(share).collect())
         }
-        Loss::MeanSquaredError | Loss::MeanAbsoluteError => {
-            Target::Values(values(length, 0.0, 1.0, random))
+        Loss::MeanSquaredError
+        | Loss::MeanAbsoluteError
+        | Loss::Huber { .. }
+        | Loss::LogCosh
+        | Loss::CosineSimilarity => Target::Values(values(length, 0.0, 1.0, random)),
+        Loss::Poisson | Loss::MeanSquaredLogarithmicError | Loss::MeanAbsolutePercentageError => {
+            Target::Values(values(length, 1.5, 1.0, random))
+        }
+        Loss::Hinge | Loss::SquaredHinge => {
+            let side = |_| [-1.0, 1.0, 0.0][(random.next() % 3) as usize];
+            Target::Values((0..length).map(side).collect())
+        }
+        Loss::CategoricalHinge => {
+            let mut values = vec![0.0; length];
+            for row in values.chunks_exact_mut(classes) {
+                row[(random.next() % classes as u64) as usize] = 1.0;
+            }
+            Target::Values(values)
         }
     }
 }

@@ -43,14 +43,26 @@ pub(crate) fn loss_problems() -> impl Strategy<Value = Problem> {
         Loss::BinaryCrossentropyWithLogits,
         Loss::MeanSquaredError,
         Loss::MeanAbsoluteError,
+        Loss::Huber { delta: 0.5 },
+        Loss::LogCosh,
+        Loss::KlDivergence,
+        Loss::Poisson,
+        Loss::Hinge,
+        Loss::SquaredHinge,
+        Loss::CategoricalHinge,
+        Loss::MeanAbsolutePercentageError,
+        Loss::MeanSquaredLogarithmicError,
+        Loss::CosineSimilarity,
     ];
     let settings = (select(losses), 0..3_u8, select(vec![1_usize, 2, 5, 10, 17]), any::<u64>());
     (settings, select(vec![1_usize, 3, 16, 35])).prop_map(|((loss, end, units, seed), batch)| {
         let activation = match loss {
-            Loss::SparseCategoricalCrossentropy | Loss::CategoricalCrossentropy => {
-                Activation::Softmax
+            Loss::SparseCategoricalCrossentropy
+            | Loss::CategoricalCrossentropy
+            | Loss::KlDivergence => Activation::Softmax,
+            Loss::BinaryCrossentropy | Loss::Poisson | Loss::MeanSquaredLogarithmicError => {
+                Activation::Sigmoid
             }
-            Loss::BinaryCrossentropy => Activation::Sigmoid,
             _ => Activation::Linear,
         };
         let l2 = |spec: Dense| Dense { kernel_l2: 0.01, ..spec };

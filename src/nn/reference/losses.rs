@@ -54,6 +54,37 @@ pub(crate) fn loss(loss: Loss, output: &ArrayD<f64>, target: &Target) -> f64 {
                 }
                 Loss::MeanSquaredError => mean(elements.map(|(y, t)| (y - t).powi(2))),
                 Loss::MeanAbsoluteError => mean(elements.map(|(y, t)| (y - t).abs())),
+                Loss::Huber { delta } => mean(elements.map(|(y, t)| {
+                    let x = (y - t).abs();
+                    if x <= delta { x * x / 2.0 } else { delta * (x - delta / 2.0) }
+                })),
+                Loss::LogCosh => mean(elements.map(|(y, t)| (y - t).cosh().ln())),
+                Loss::KlDivergence => {
+                    let held = |x: f64| x.clamp(EPSILON, 1.0);
+                    mean(rows.map(|(y, t)| {
+                        y.iter().zip(t).map(|(&y, &t)| held(t) * (held(t) / held(y)).ln()).sum()
+                    }))
+                }
+                Loss::Poisson => mean(elements.map(|(y, t)| y - t * (y + EPSILON).ln())),
+                Loss::Hinge => mean(elements.map(|(y, t)| hinge(y, t))),
+                Loss::SquaredHinge => mean(elements.map(|(y, t)| hinge(y, t).powi(2))),
+                Loss::CategoricalHinge => mean(rows.map(|(y, t)| {
+                    let right: f64 = y.iter().zip(t).map(|(y, t)| t * y).sum();
+                    let wrong = y.iter().zip(t).map(|(y, t)| (1.0 - t) * y);
+                    (wrong.fold(f64::NEG_INFINITY, f64::max) - right + 1.0).max(0.0)
+                })),
+                Loss::MeanAbsolutePercentageError => {
+                    mean(elements.map(|(y, t)| 100.0 * ((y - t) / t.abs().max(EPSILON)).abs()))
+                }
+                Loss::MeanSquaredLogarithmicError => mean(
+                    elements
+                        .map(|(y, t)| (y.max(EPSILON).ln_1p() - t.max(EPSILON).ln_1p()).powi(2)),
+                ),
+                Loss::CosineSimilarity => mean(rows.map(|(y, t)| {
+                    let unit =
+                        |x: ArrayView1<'_, f64>| x.mapv(|v| v / x.dot(&x).sqrt().max(EPSILON));
+                    -unit(y).dot(&unit(t))
+                })),
                 Loss::SparseCategoricalCrossentropy
                 | Loss::SparseCategoricalCrossentropyWithLogits => {
                     panic!("{loss:?} takes classes, not values")
@@ -69,6 +100,13 @@ pub(crate) fn penalty(graph: &Graph, parameters: &[Vec<f64>]) -> f64 {
         .filter(|(parameter, _)| graph.is_trained(parameter))
         .map(|(parameter, values)| parameter.l2 * values.iter().map(|w| w * w).sum::<f64>())
         .sum()
+}
+
+const EPSILON: f64 = 1e-7;
+
+fn hinge(y: f64, t: f64) -> f64 {
+    let side = if t == 0.0 { -1.0 } else { t };
+    (1.0 - side * y).max(0.0)
 }
 
 /// Samples are of one size, so the mean over all is the mean over samples of the means within.

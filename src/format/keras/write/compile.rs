@@ -35,7 +35,7 @@ impl Compiled {
 }
 
 pub(super) fn compile(settings: &CompileSettings) -> Result<Compiled, Reason> {
-    let losses: Vec<Value> = settings.losses.iter().map(|loss| self::loss(loss.loss)).collect();
+    let losses: Vec<Value> = settings.losses.iter().map(loss).collect();
     let weights: Vec<f64> = settings.losses.iter().map(|loss| loss.weight).collect();
     let (loss, loss_weights) =
         match (losses.as_slice(), weights.iter().all(|&weight| weight == 1.0)) {
@@ -43,8 +43,13 @@ pub(super) fn compile(settings: &CompileSettings) -> Result<Compiled, Reason> {
             (_, true) => (Value::Array(losses), Value::Null),
             (_, false) => (Value::Array(losses), json!(weights)),
         };
-    let metrics: Vec<Value> =
-        settings.metrics.iter().map(|&metric| self::metric(metric, &settings.losses)).collect();
+    let metrics = settings.metrics.iter().map(|&metric| self::metric(metric, &settings.losses));
+    let mut metrics = metrics.collect::<Result<Vec<Value>, Reason>>()?;
+    // With several outputs Keras takes a list for each; they are of the first.
+    if settings.losses.len() > 1 && !metrics.is_empty() {
+        let others = settings.losses.iter().skip(1).map(|_| json!([]));
+        metrics = std::iter::once(Value::Array(metrics)).chain(others).collect();
+    }
     let rest = [
         ("loss", loss),
         ("loss_weights", loss_weights),
@@ -65,7 +70,7 @@ fn optimizer(optimizer: &Optimizer) -> Result<Value, Reason> {
             "Adam",
             json!({
                 "name": "adam", "beta_1": adam.beta_1, "beta_2": adam.beta_2,
-                "epsilon": adam.epsilon, "amsgrad": false,
+                "epsilon": adam.epsilon, "amsgrad": adam.amsgrad,
             }),
         ),
         OptimizerRule::Sgd(sgd) => {
@@ -75,8 +80,36 @@ fn optimizer(optimizer: &Optimizer) -> Result<Value, Reason> {
             "RMSprop",
             json!({
                 "name": "rmsprop", "rho": rms.rho, "momentum": rms.momentum,
-                "epsilon": rms.epsilon, "centered": false,
+                "epsilon": rms.epsilon, "centered": rms.centered,
             }),
+        ),
+        OptimizerRule::Nadam(nadam) if nadam.momentum_decay != 1.0 => {
+            return Err("the momentum of Keras' Nadam grows at its own pace, `momentum_decay` 1");
+        }
+        OptimizerRule::Nadam(nadam) => (
+            "Nadam",
+            json!({
+                "name": "nadam", "beta_1": nadam.beta_1, "beta_2": nadam.beta_2,
+                "epsilon": nadam.epsilon,
+            }),
+        ),
+        OptimizerRule::Adamax(adamax) => (
+            "Adamax",
+            json!({
+                "name": "adamax", "beta_1": adamax.beta_1, "beta_2": adamax.beta_2,
+                "epsilon": adamax.epsilon,
+            }),
+        ),
+        OptimizerRule::Adagrad(adagrad) => (
+            "Adagrad",
+            json!({
+                "name": "adagrad", "initial_accumulator_value": adagrad.initial_accumulator,
+                "epsilon": adagrad.epsilon,
+            }),
+        ),
+        OptimizerRule::Adadelta(adadelta) => (
+            "Adadelta",
+            json!({"name": "adadelta", "rho": adadelta.rho, "epsilon": adadelta.epsilon}),
         ),
     };
     let clipping = match optimizer.clipping {
@@ -118,6 +151,27 @@ fn schedule(optimizer: &Optimizer) -> Result<Value, Reason> {
             "CosineDecay",
             json!({"initial_learning_rate": rate, "decay_steps": steps, "alpha": floor}),
         ),
+        Schedule::InverseTime { steps, rate: decay, staircase } => (
+            "InverseTimeDecay",
+            json!({
+                "initial_learning_rate": rate, "decay_steps": steps, "decay_rate": decay,
+                "staircase": staircase,
+            }),
+        ),
+        Schedule::Polynomial { steps, floor, power, cycle } => (
+            "PolynomialDecay",
+            json!({
+                "initial_learning_rate": rate, "decay_steps": steps,
+                "end_learning_rate": rate * floor, "power": power, "cycle": cycle,
+            }),
+        ),
+        Schedule::CosineRestarts { steps, stretch, shrink, floor } => (
+            "CosineDecayRestarts",
+            json!({
+                "initial_learning_rate": rate, "first_decay_steps": steps, "t_mul": stretch,
+                "m_mul": shrink, "alpha": floor,
+            }),
+        ),
         Schedule::WarmUp { steps, from, then } => match **then {
             Schedule::Cosine { steps: decay, floor } => (
                 "CosineDecay",
@@ -132,38 +186,66 @@ fn schedule(optimizer: &Optimizer) -> Result<Value, Reason> {
     Ok(object("keras.optimizers.schedules", class, config))
 }
 
-fn loss(loss: Loss) -> Value {
-    let (class, logits) = match loss {
-        Loss::SparseCategoricalCrossentropy => ("SparseCategoricalCrossentropy", Some(false)),
-        Loss::SparseCategoricalCrossentropyWithLogits => {
-            ("SparseCategoricalCrossentropy", Some(true))
-        }
-        Loss::CategoricalCrossentropy => ("CategoricalCrossentropy", Some(false)),
-        Loss::CategoricalCrossentropyWithLogits => ("CategoricalCrossentropy", Some(true)),
-        Loss::BinaryCrossentropy => ("BinaryCrossentropy", Some(false)),
-        Loss::BinaryCrossentropyWithLogits => ("BinaryCrossentropy", Some(true)),
-        Loss::MeanSquaredError => ("MeanSquaredError", None),
-        Loss::MeanAbsoluteError => ("MeanAbsoluteError", None),
-    };
-    let config = logits.map_or_else(|| json!({}), |logits| json!({"from_logits": logits}));
-    object("keras.losses", class, config)
+fn loss(of: &OutputLoss) -> Value {
+    let (class, mut config) = formula(of.loss);
+    if of.label_smoothing != 0.0 {
+        config.insert("label_smoothing".to_owned(), json!(of.label_smoothing));
+    }
+    object("keras.losses", class, Value::Object(config))
 }
 
-/// By the names that Keras resolves by the loss.
-fn metric(metric: Metric, losses: &[OutputLoss]) -> Value {
-    let sparse = losses.first().is_some_and(|loss| {
-        use Loss::{
-            SparseCategoricalCrossentropy as Plain,
-            SparseCategoricalCrossentropyWithLogits as Logits,
-        };
-        matches!(loss.loss, Plain | Logits)
-    });
-    match metric {
-        Metric::Accuracy => json!("accuracy"),
+/// The class of a loss, and its settings.
+fn formula(loss: Loss) -> (&'static str, Map<String, Value>) {
+    let logits = |logits: bool| Some(("from_logits", json!(logits)));
+    let (class, setting) = match loss {
+        Loss::SparseCategoricalCrossentropy => ("SparseCategoricalCrossentropy", logits(false)),
+        Loss::SparseCategoricalCrossentropyWithLogits => {
+            ("SparseCategoricalCrossentropy", logits(true))
+        }
+        Loss::CategoricalCrossentropy => ("CategoricalCrossentropy", logits(false)),
+        Loss::CategoricalCrossentropyWithLogits => ("CategoricalCrossentropy", logits(true)),
+        Loss::BinaryCrossentropy => ("BinaryCrossentropy", logits(false)),
+        Loss::BinaryCrossentropyWithLogits => ("BinaryCrossentropy", logits(true)),
+        Loss::MeanSquaredError => ("MeanSquaredError", None),
+        Loss::MeanAbsoluteError => ("MeanAbsoluteError", None),
+        Loss::Huber { delta } => ("Huber", Some(("delta", json!(delta)))),
+        Loss::LogCosh => ("LogCosh", None),
+        Loss::KlDivergence => ("KLDivergence", None),
+        Loss::Poisson => ("Poisson", None),
+        Loss::Hinge => ("Hinge", None),
+        Loss::SquaredHinge => ("SquaredHinge", None),
+        Loss::CategoricalHinge => ("CategoricalHinge", None),
+        Loss::MeanAbsolutePercentageError => ("MeanAbsolutePercentageError", None),
+        Loss::MeanSquaredLogarithmicError => ("MeanSquaredLogarithmicError", None),
+        Loss::CosineSimilarity => ("CosineSimilarity", None),
+    };
+    (class, setting.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
+}
+
+/// By the names that Keras resolves by the loss, or as objects.
+fn metric(metric: Metric, losses: &[OutputLoss]) -> Result<Value, Reason> {
+    let (class, config) = match metric {
+        Metric::Accuracy => return Ok(json!("accuracy")),
         Metric::TopKAccuracy { k } => {
+            let sparse = losses.first().is_some_and(|loss| loss.loss.takes_classes());
             let class =
                 if sparse { "SparseTopKCategoricalAccuracy" } else { "TopKCategoricalAccuracy" };
-            object("keras.metrics", class, json!({"k": k}))
+            (class, json!({"k": k}))
         }
-    }
+        Metric::RootMeanSquaredError => ("RootMeanSquaredError", json!({})),
+        // Keras has no class for these.
+        Metric::Loss(Loss::Huber { delta: 1.0 }) => return Ok(json!("huber")),
+        Metric::Loss(Loss::Huber { .. }) => {
+            return Err("Keras has no metric of a Huber loss whose delta is not 1");
+        }
+        Metric::Loss(Loss::CosineSimilarity) => {
+            return Err("Keras has no metric of the negative cosine");
+        }
+        Metric::Loss(Loss::LogCosh) => ("LogCoshError", json!({})),
+        Metric::Loss(loss) => {
+            let (class, config) = formula(loss);
+            (class, Value::Object(config))
+        }
+    };
+    Ok(object("keras.metrics", class, config))
 }

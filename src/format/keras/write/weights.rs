@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::network::{Described, DescribedLayer};
 use super::{BACKEND, KERAS_2};
+use crate::format::keras::optimizer;
 use crate::format::keras::weights::snake_case;
 use crate::model::{Checkpoint, OptimizerRule, OptimizerState, Schedule};
 use crate::tensor::{DType, Shape, Tensor};
@@ -48,7 +49,7 @@ pub(super) fn by_class<'c>(
     let mut root = Group::default();
     root.members.insert("vars".to_owned(), Node::Group(numbered(checkpoint.graph.name(), [])));
     root.members.insert("layers".to_owned(), Node::Group(layers));
-    if let Some(variables) = optimizer(checkpoint, described).filter(|_| is_compiled) {
+    if let Some(variables) = remembered(checkpoint, described).filter(|_| is_compiled) {
         for (number, (place, _)) in variables.iter().enumerate() {
             places.extend(place.map(|place| (place, format!("optimizer/vars/{number}"))));
         }
@@ -123,15 +124,18 @@ fn parameters<'c>(
 type Variable<'c> = (Option<usize>, Tensor<'c>);
 
 /// What the optimizer remembers, in the order of Keras 3. `None` if it has not begun.
-#[allow(clippy::cast_possible_truncation, reason = "Keras keeps the learning rate as f32")]
-fn optimizer<'c>(
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "Keras keeps the learning rate and the product as f32"
+)]
+fn remembered<'c>(
     checkpoint: &'c Checkpoint<'_>,
     described: &Described,
 ) -> Option<Vec<Variable<'c>>> {
     let settings = &checkpoint.compile.as_ref()?.optimizer;
-    let OptimizerState { step, slots } = checkpoint.optimizer.as_ref()?;
+    let &OptimizerState { step: steps, ref slots } = checkpoint.optimizer.as_ref()?;
     let mut variables = Vec::new();
-    let step = Tensor::new(DType::I64, Shape::default(), step.to_le_bytes().to_vec());
+    let step = Tensor::new(DType::I64, Shape::default(), steps.to_le_bytes().to_vec());
     variables.extend(step.ok().map(|step| (None, step)));
     if settings.schedule == Schedule::Constant {
         let rate = (settings.learning_rate as f32).to_le_bytes().to_vec();
@@ -145,14 +149,13 @@ fn optimizer<'c>(
         let number = parameters + slot * tensors.len() + place;
         Some((Some(number), tensors.get(place)?.tensor.borrowed()))
     };
-    let all = 0..slots.len();
-    if matches!(settings.rule, OptimizerRule::Adam(_)) {
-        // Both moments of a parameter stand side by side.
-        let pairs = trained.iter().flat_map(|&place| all.clone().map(move |slot| (slot, place)));
-        variables.extend(pairs.filter_map(variable));
-    } else {
-        let pairs = all.flat_map(|slot| trained.iter().map(move |&place| (slot, place)));
-        variables.extend(pairs.filter_map(variable));
+    let order = optimizer::order(slots.len(), optimizer::together(settings), trained.len());
+    let places = order.filter_map(|(slot, place)| Some((slot, *trained.get(place)?)));
+    variables.extend(places.filter_map(variable));
+    if let OptimizerRule::Nadam(nadam) = settings.rule {
+        let product = (nadam.momentum_product(steps) as f32).to_le_bytes().to_vec();
+        let product = Tensor::new(DType::F32, Shape::default(), product);
+        variables.extend(product.ok().map(|product| (None, product)));
     }
     Some(variables)
 }
