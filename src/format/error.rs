@@ -72,6 +72,11 @@ pub enum FormatError {
     OfKeras { what: &'static str },
     #[error("this is the {found} form of keepnet, no model of Keras; `keepnet verify` checks it")]
     NotOfKeras { found: Format },
+    #[error(
+        "this is the {found} form of keepnet, a whole model; weights alone stand in `.weights.h5` and \
+         other files of Keras"
+    )]
+    NotWeights { found: Format },
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
     #[error(transparent)]
@@ -134,6 +139,7 @@ impl FormatError {
             | Self::OtherForm { .. }
             | Self::OfKeras { .. }
             | Self::NotOfKeras { .. }
+            | Self::NotWeights { .. }
             | Self::Version { .. }
             | Self::UnknownSection { .. }
             | Self::WouldLose { .. }
@@ -154,7 +160,10 @@ impl FormatError {
         let newer = |cause: &Self| {
             matches!(
                 cause,
-                Self::OtherKind { .. } | Self::Version { .. } | Self::UnknownSection { .. }
+                Self::OtherKind { .. }
+                    | Self::Version { .. }
+                    | Self::UnknownSection { .. }
+                    | Self::Keras(KerasError::WeightsAlone)
             )
         };
         self.is_corrupt() || newer(self.cause())

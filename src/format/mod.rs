@@ -46,7 +46,7 @@ use std::path::Path;
 
 use crate::bytes::Budget;
 use crate::bytes::fs::{Fs, RealFs, Stat};
-use crate::model::Checkpoint;
+use crate::model::{Checkpoint, Graph};
 
 pub use content::{ContentError, Role, SectionId};
 pub use error::{Fault, FormatError};
@@ -164,6 +164,47 @@ fn load_reported_on<F: Fs>(
             Ok((loaded.checkpoint, Some(loaded.report)))
         }
     }
+}
+
+/// Loads the weights that stand alone at `weights`, in a `.weights.h5` or `.h5` file of Keras, into the
+/// architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any form. What it
+/// was compiled with comes along, and what the optimizer remembers if it stands beside the weights. Tells
+/// what became of the weights.
+///
+/// # Errors
+/// As [`load`], and if the weights are not those of the architecture: the error names the layer.
+pub fn load_with_weights(
+    architecture: &Path,
+    weights: &Path,
+    limits: &Limits,
+) -> Result<(Checkpoint<'static>, keras::Report), FormatError> {
+    let architecture = keras::Architecture::read_on(&RealFs, architecture, limits)?;
+    let loaded = architecture.with_weights_on(&RealFs, weights, limits)?;
+    Ok((loaded.checkpoint, loaded.report))
+}
+
+/// Loads the weights at `path` as [`load_with_weights`], into the graph of `checkpoint` and with its compile
+/// settings.
+///
+/// # Errors
+/// As [`load_with_weights`].
+pub fn load_weights(
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+    limits: &Limits,
+) -> Result<(Checkpoint<'static>, keras::Report), FormatError> {
+    let loaded = keras::load_weights_on(&RealFs, checkpoint, path, limits)?;
+    Ok((loaded.checkpoint, loaded.report))
+}
+
+/// Loads the architecture alone of what stands at `path`: the text that `to_json` of Keras gives, or a model
+/// in any form. [`Model::new`](crate::nn::Model::new) makes a model of it with new parameters.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_architecture(path: &Path, limits: &Limits) -> Result<Graph, FormatError> {
+    let architecture = keras::Architecture::read_on(&RealFs, path, limits)?;
+    architecture.into_graph(limits).map_err(|error| FormatError::from(error).at(path))
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by

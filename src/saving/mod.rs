@@ -97,6 +97,44 @@ impl Model {
         Ok((within(checkpoint, limits, Some(path))?, report))
     }
 
+    /// Puts the weights that stand alone at `weights`, in a `.weights.h5` or `.h5` file of Keras, into
+    /// the architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any
+    /// form. Tells what became of them.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and if the weights are not those of the architecture.
+    pub fn load_with_weights(
+        architecture: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        limits: &Limits,
+    ) -> Result<(Self, keras::Report), Error> {
+        let weights = weights.as_ref();
+        let (checkpoint, report) =
+            format::load_with_weights(architecture.as_ref(), weights, limits)?;
+        Ok((within(checkpoint, limits, Some(weights))?, report))
+    }
+
+    /// Takes the parameters from the weights at `path`, as `load_weights` of Keras does: a `.weights.h5`
+    /// or `.h5` file, or a whole model of Keras of the same layers. If the model is compiled and the file
+    /// holds what the optimizer remembers, that too. A fit that was under way is forgotten. Tells what
+    /// became of the weights.
+    ///
+    /// [`load_weights`](Self::load_weights) takes those of a model of keepnet, by their names. Models
+    /// inside the model became part of it when it was loaded:
+    /// [`load_with_weights`](Self::load_with_weights) knows them still.
+    ///
+    /// # Errors
+    /// If a weight is missing, too many or of another shape. The model is as it was then.
+    pub fn load_weights_from(&mut self, path: impl AsRef<Path>) -> Result<keras::Report, Error> {
+        let own = self.to_checkpoint();
+        let (found, report) = format::load_weights(&own, path.as_ref(), &Limits::default())?;
+        let (tensors, optimizer) = (found.tensors, found.optimizer.or(own.optimizer));
+        let mut model = Self::assemble(Checkpoint { tensors, optimizer, ..own })?;
+        model.forget_fit();
+        *self = model;
+        Ok(report)
+    }
+
     /// Loads from the bytes of a `.knet` file.
     ///
     /// # Errors

@@ -24,9 +24,6 @@ pub(crate) const PENDING: &[&str] = &[
     "is \"sparsemax\"",
     "`rms_scaling`",
     "is [null,null,null,2]",
-    // A block of the user's before the HDF5 file.
-    "a file of a kind unknown to keepnet",
-    "not an HDF5 file",
 ];
 
 /// A model, and what Keras says of it.
@@ -63,6 +60,12 @@ impl Case {
     /// The files of whole models.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let files = self.strings("files").into_iter().filter(|name| name.starts_with("model."));
+        files.map(|name| self.folder.join(name)).collect()
+    }
+
+    /// The files of weights alone.
+    pub(crate) fn weights(&self) -> Vec<PathBuf> {
+        let files = self.strings("files").into_iter().filter(|name| name.starts_with("weights."));
         files.map(|name| self.folder.join(name)).collect()
     }
 

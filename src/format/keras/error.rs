@@ -19,6 +19,11 @@ pub enum KerasError {
     Budget(#[from] BudgetError),
     #[error("{part} is missing")]
     Missing { part: &'static str },
+    #[error(
+        "these are weights alone, without the layers that they are of; `keepnet convert WEIGHTS OUT \
+         --architecture MODEL` puts both together, and so does `Model::load_with_weights`"
+    )]
+    WeightsAlone,
     #[error("{part} takes {length} bytes, the limit is {limit}; raise `Limits::text` to read it")]
     TooLong { part: &'static str, length: u64, limit: u64 },
     #[error("{part} is no JSON: {message}")]
@@ -66,6 +71,9 @@ pub enum KerasError {
     WeightCount { layer: String, expected: usize, found: usize, place: String },
     #[error("`{weight}` has shape {expected}, the file holds {found} at `{place}`")]
     WeightShape { weight: String, expected: Shape, found: String, place: String },
+    /// Another architecture than that of the file.
+    #[error("the file holds weights at `{place}` of which the architecture has no layer")]
+    Unclaimed { place: String },
     #[error("layer `{layer}` has {what}, for which Keras has no layer; {remedy}")]
     NoWords { layer: String, what: &'static str, remedy: &'static str },
     #[error("the numbers at `{place}` are {found}; expected floating-point numbers")]
@@ -105,6 +113,7 @@ impl KerasError {
             | Self::LayerCount { .. }
             | Self::WeightCount { .. }
             | Self::WeightShape { .. }
+            | Self::Unclaimed { .. }
             | Self::WeightType { .. } => true,
             Self::Layer { .. }
             | Self::Code { .. }
@@ -112,6 +121,7 @@ impl KerasError {
             | Self::OpenShape { .. }
             | Self::NoWords { .. }
             | Self::NoInput
+            | Self::WeightsAlone
             | Self::Nesting { .. }
             | Self::TooManyNodes { .. }
             | Self::TooLong { .. }

@@ -22,7 +22,7 @@ use crate::model::Checkpoint;
 use crate::wire::hdf5::{self, Array, Group, Node};
 use crate::wire::zip;
 use compile::Compiled;
-use network::Described;
+pub(super) use network::Described;
 use weights::Weights;
 
 /// The versions of Keras whose words are used in `.keras` and `.h5` files.

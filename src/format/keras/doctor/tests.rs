@@ -19,7 +19,7 @@ fn found_in(
     let parts = Parts {
         container,
         texts: Vec::new(),
-        config,
+        config: Some(config),
         compile,
         version: Some(version),
         root: &root,
@@ -235,7 +235,7 @@ fn the_state_of_the_optimizer_stays_behind() {
         let parts = Parts {
             container,
             texts: Vec::new(),
-            config,
+            config: Some(config),
             compile: None,
             version: Some(version),
             root: &root,
@@ -259,7 +259,7 @@ fn the_name_and_the_content_agree() {
         let parts = Parts {
             container,
             texts: Vec::new(),
-            config: &model,
+            config: Some(&model),
             compile: None,
             version: None,
             root: &root,
