@@ -8,7 +8,7 @@ use super::keras::KerasError;
 use super::kind::{Format, Kind};
 use crate::bytes::atomic::AtomicError;
 use crate::bytes::{BudgetError, Digest, ReadError};
-use crate::model::GraphError;
+use crate::model::{GraphError, Shapes};
 use crate::tensor::TensorError;
 
 /// Why a model could not be read or written. Grouped by what is at fault: the file
@@ -72,6 +72,9 @@ pub enum FormatError {
     OfKeras { what: &'static str },
     #[error("this is the {found} form of keepnet, no model of Keras; `keepnet verify` checks it")]
     NotOfKeras { found: Format },
+    /// Of [`LoadOptions::input_shapes`](super::LoadOptions::input_shapes).
+    #[error("the model takes {expected}, not {found}; leave the shapes out to take it as it is")]
+    InputShapes { expected: Shapes, found: Shapes },
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
     #[error(transparent)]
@@ -143,6 +146,7 @@ impl FormatError {
             | Self::Memory(_)
             | Self::Unfit(_)
             | Self::Extension { .. }
+            | Self::InputShapes { .. }
             | Self::Io { .. }
             | Self::NotSaved(_) => false,
         }

@@ -54,7 +54,7 @@ pub(crate) use file::Mapped;
 pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo};
 pub use kind::{Format, Kind};
 pub use limits::Limits;
-pub use options::SaveOptions;
+pub use options::{LoadOptions, SaveOptions};
 pub use version::Version;
 
 use inspection::Parsed;
@@ -136,34 +136,36 @@ pub(crate) fn load_on<F: Fs>(
     path: &Path,
     limits: &Limits,
 ) -> Result<Checkpoint<'static>, FormatError> {
-    load_reported_on(fs, path, limits).map(|(checkpoint, _)| checkpoint)
+    load_reported_on(fs, path, &limits.into()).map(|(checkpoint, _)| checkpoint)
 }
 
 /// Loads what stands at `path` and tells what became of it, if another program than keepnet wrote it.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load`], and if the shapes of its inputs are not those asked for.
 pub fn load_reported(
     path: &Path,
-    limits: &Limits,
+    options: impl Into<LoadOptions>,
 ) -> Result<(Checkpoint<'static>, Option<keras::Report>), FormatError> {
-    load_reported_on(&RealFs, path, limits)
+    load_reported_on(&RealFs, path, &options.into())
 }
 
 fn load_reported_on<F: Fs>(
     fs: &F,
     path: &Path,
-    limits: &Limits,
+    options: &LoadOptions,
 ) -> Result<(Checkpoint<'static>, Option<keras::Report>), FormatError> {
-    match Format::detect_on(fs, path)? {
+    let loaded = match Format::detect_on(fs, path)? {
         Format::File | Format::Directory => {
-            with_parsed(fs, path, None, limits, |_, parsed| Ok((parsed.checkpoint, None)))
+            with_parsed(fs, path, None, &options.limits, |_, parsed| Ok((parsed.checkpoint, None)))?
         }
         form @ (Format::Keras | Format::Hdf5) => {
-            let loaded = keras::load_on(fs, path, form, limits).map_err(|error| error.at(path))?;
-            Ok((loaded.checkpoint, Some(loaded.report)))
+            let loaded = keras::load_on(fs, path, form, options).map_err(|error| error.at(path))?;
+            (loaded.checkpoint, Some(loaded.report))
         }
-    }
+    };
+    options.check(&loaded.0.graph).map_err(|error| error.at(path))?;
+    Ok(loaded)
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by

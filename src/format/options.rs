@@ -1,6 +1,37 @@
-//! What goes into a file.
+//! What goes into a file, and how one is read.
 
-use crate::model::Checkpoint;
+use super::{FormatError, Limits};
+use crate::model::{Checkpoint, Graph, Shapes};
+use crate::tensor::Shape;
+
+/// How a model is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// What it may cost.
+    pub limits: Limits,
+    /// The shapes of samples, one for each input, in their order. They are for models of Keras that take
+    /// any size, such as `(None, None, 3)`: keepnet's take one. A model that has shapes of its own must
+    /// have these; with none given, any model may have what it has.
+    pub input_shapes: Vec<Shape>,
+}
+
+impl From<&Limits> for LoadOptions {
+    fn from(limits: &Limits) -> Self {
+        Self { limits: *limits, input_shapes: Vec::new() }
+    }
+}
+
+impl LoadOptions {
+    /// Refuses a network that takes other inputs than those asked for.
+    pub(super) fn check(&self, graph: &Graph) -> Result<(), FormatError> {
+        let inputs = graph.inputs().iter().map(|&input| graph.shape(input));
+        if self.input_shapes.is_empty() || inputs.clone().eq(&self.input_shapes) {
+            return Ok(());
+        }
+        let (expected, found) = (inputs.cloned().collect(), self.input_shapes.clone());
+        Err(FormatError::InputShapes { expected: Shapes(expected), found: Shapes(found) })
+    }
+}
 
 /// Which parts of a checkpoint are saved. Graph and parameters always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ mod mapped;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::format::{self, Format, Limits, SaveOptions, keras};
+use crate::format::{self, Format, Limits, LoadOptions, SaveOptions, keras};
 use crate::model::Checkpoint;
 use crate::nn::{Model, SHARD, Verification};
 
@@ -84,17 +84,31 @@ impl Model {
         within(format::load(path, limits)?, limits, Some(path))
     }
 
-    /// Loads, and tells what became of the model if another program than keepnet has saved it.
+    /// Loads, and tells what became of the model if another program than keepnet has saved it. A model
+    /// of Keras that takes any size is given its shapes here:
+    ///
+    /// ```no_run
+    /// use keepnet::format::LoadOptions;
+    /// use keepnet::{Model, Shape};
+    ///
+    /// # fn main() -> Result<(), keepnet::Error> {
+    /// let input_shapes = vec![Shape::image(224, 224, 3)]; // for (None, None, 3)
+    /// let options = LoadOptions { input_shapes, ..Default::default() };
+    /// let (model, report) = Model::load_reported("any_size.keras", options)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`load_with`](Self::load_with).
+    /// As [`load_with`](Self::load_with), and if the shapes of its inputs are not those asked for.
     pub fn load_reported(
         path: impl AsRef<Path>,
-        limits: &Limits,
+        options: impl Into<LoadOptions>,
     ) -> Result<(Self, Option<keras::Report>), Error> {
-        let path = path.as_ref();
-        let (checkpoint, report) = format::load_reported(path, limits)?;
-        Ok((within(checkpoint, limits, Some(path))?, report))
+        let (path, options) = (path.as_ref(), options.into());
+        let limits = options.limits;
+        let (checkpoint, report) = format::load_reported(path, options)?;
+        Ok((within(checkpoint, &limits, Some(path))?, report))
     }
 
     /// Loads from the bytes of a `.knet` file.

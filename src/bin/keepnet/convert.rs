@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::keras::Told;
 use crate::outcome::Outcome;
-use crate::paths::keep_apart;
+use crate::paths::{InputShapes, keep_apart};
 
 /// Save a model in another form, or with less in it
 ///
@@ -33,6 +33,8 @@ pub(crate) struct Convert {
     /// Where to save it
     #[arg(value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    shapes: InputShapes,
     /// Keep the network and its parameters alone
     #[arg(long, conflicts_with = "without")]
     weights_only: bool,
@@ -114,7 +116,7 @@ impl Convert {
             FormatError::At { path, source }
         };
         let form = Format::for_saving(output).map_err(|error| at(output, error))?;
-        let (checkpoint, report) = format::load_reported(input, &Limits::default())?;
+        let (checkpoint, report) = format::load_reported(input, self.shapes.options())?;
         let before = parts(&checkpoint);
         let checkpoint = self.options().apply(checkpoint);
         if let Some(id) = checkpoint.passed_over.first() {

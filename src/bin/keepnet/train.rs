@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::labelled::{compile_by_output, fitted};
 use crate::outcome::{Outcome, Real, note};
-use crate::paths::{keep_apart, load};
+use crate::paths::{InputShapes, keep_apart, load};
 
 /// Train a model on, and save what it becomes
 ///
@@ -32,6 +32,8 @@ Examples:
 pub(crate) struct Train {
     /// The model, in any form
     model: PathBuf,
+    #[command(flatten)]
+    shapes: InputShapes,
     /// A folder of four IDX files (default: the 10,000 digits of MNIST that this program carries)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -87,7 +89,7 @@ impl Train {
         let (path, out) = (&self.model, &self.out);
         // A name of no known form is refused before the work, not behind it.
         keepnet::format::Format::for_saving(out)?;
-        let mut model = load(path)?;
+        let mut model = load(path, &self.shapes)?;
         let (split, called) = match &self.data {
             Some(dir) => (mnist::from_dir(dir)?, dir.display().to_string()),
             None => (mnist::embedded()?, "the embedded digits".to_owned()),

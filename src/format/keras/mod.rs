@@ -28,7 +28,7 @@ pub use report::{Hidden, Notice, Report};
 use std::io::Read;
 use std::path::Path;
 
-use super::{Format, FormatError, Kind, Limits};
+use super::{Format, FormatError, Kind, Limits, LoadOptions};
 use crate::bytes::Budget;
 use crate::bytes::fs::{self, Fs};
 use crate::model::Checkpoint;
@@ -62,9 +62,10 @@ pub(super) fn load_on<F: Fs>(
     fs: &F,
     path: &Path,
     form: Format,
-    limits: &Limits,
+    options: &LoadOptions,
 ) -> Result<Loaded, FormatError> {
-    with_parts(fs, path, form, limits, |parts, budget| parts.load_kept_or(limits, budget))
+    let limits = &options.limits;
+    with_parts(fs, path, form, limits, |parts, budget| parts.load_kept_or(options, budget))
 }
 
 /// Opens what stands at `path`, in that form, and hands its parts on.
@@ -205,8 +206,12 @@ impl Parts<'_> {
     }
 
     /// What keepnet kept in a file of its own, and else what Keras reads.
-    fn load_kept_or(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, FormatError> {
-        match kept::read(self.root, &self.texts, limits, budget)? {
+    fn load_kept_or(
+        &self,
+        options: &LoadOptions,
+        budget: &mut Budget,
+    ) -> Result<Loaded, FormatError> {
+        match kept::read(self.root, &self.texts, &options.limits, budget)? {
             Some(Kept::Checkpoint(checkpoint)) => {
                 let report = Report {
                     writer: Some("keepnet".to_owned()),
@@ -216,18 +221,18 @@ impl Parts<'_> {
                 Ok(Loaded { checkpoint: *checkpoint, report })
             }
             Some(Kept::PassedOver(notice)) => {
-                let mut loaded = self.load(limits, budget)?;
+                let mut loaded = self.load(options, budget)?;
                 loaded.report.notices.push(notice);
                 Ok(loaded)
             }
-            None => Ok(self.load(limits, budget)?),
+            None => Ok(self.load(options, budget)?),
         }
     }
 
-    fn load(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
+    fn load(&self, options: &LoadOptions, budget: &mut Budget) -> Result<Loaded, KerasError> {
         let dialect = self.dialect();
         let network = Network::parse(self.config)?;
-        let built = build::build(&network, dialect, limits.nodes)?;
+        let built = build::build(&network, dialect, options)?;
         let mut weights = Weights { graph: &built.graph, budget, notices: built.notices };
         let stored = self.root.group("model_weights");
         let tensors = match stored {
