@@ -82,12 +82,14 @@ impl Format {
     /// directory or has no extension, otherwise by the extension.
     ///
     /// # Errors
-    /// [`FormatError::Extension`] if the extension is none of a known format.
+    /// [`FormatError::Extension`] if the extension is none of a known format, and
+    /// [`FormatError::WeightsName`] for `.weights.h5`.
     pub fn for_saving(path: &Path) -> Result<Self, FormatError> {
         let ends_in_separator =
             path.as_os_str().as_encoded_bytes().last().is_some_and(|&last| last == b'/');
         match path.extension() {
             _ if ends_in_separator || path.is_dir() => Ok(Self::Directory),
+            Some(_) if names_weights(path) => Err(FormatError::WeightsName),
             None => Ok(Self::Directory),
             Some(extension) if extension.eq_ignore_ascii_case("knet") => Ok(Self::File),
             Some(extension) if extension.eq_ignore_ascii_case("keras") => Ok(Self::Keras),
@@ -151,6 +153,12 @@ impl Format {
             _ => check_signature(&start).map(|()| Self::File).map_err(|error| error.at(path)),
         }
     }
+}
+
+/// Whether Keras takes a file of this name for weights alone.
+pub fn names_weights(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    name.is_some_and(|name| name.ends_with(".weights.h5"))
 }
 
 /// How much of a file is looked at to tell what it is.

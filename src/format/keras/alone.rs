@@ -13,7 +13,7 @@ use super::write::Described;
 use super::{KerasError, Loaded, VERSION};
 use crate::bytes::Budget;
 use crate::bytes::fs::Fs;
-use crate::format::{self, Format, FormatError, Kind, Limits};
+use crate::format::{self, Format, FormatError, Kind, Limits, LoadOptions};
 use crate::model::{Checkpoint, Graph};
 
 /// What layers there are, from wherever that was read.
@@ -74,12 +74,12 @@ impl Architecture {
     }
 
     /// The layers as a graph.
-    pub(in crate::format) fn into_graph(self, limits: &Limits) -> Result<Graph, KerasError> {
+    pub(in crate::format) fn into_graph(self, options: &LoadOptions) -> Result<Graph, KerasError> {
         match self {
             Self::Own(checkpoint) => Ok(checkpoint.graph),
             Self::Keras { config, version, .. } => {
                 let network = Network::parse(&config)?;
-                Ok(Blueprint::new(&network, dialect(version.as_deref()), None, limits)?.graph)
+                Ok(Blueprint::new(&network, dialect(version.as_deref()), None, options)?.graph)
             }
         }
     }
@@ -90,15 +90,15 @@ impl Architecture {
         &self,
         fs: &F,
         path: &Path,
-        limits: &Limits,
+        options: &LoadOptions,
     ) -> Result<Loaded, FormatError> {
         match self {
-            Self::Own(checkpoint) => load_weights_on(fs, checkpoint, path, limits),
+            Self::Own(checkpoint) => load_weights_on(fs, checkpoint, path, &options.limits),
             Self::Keras { config, compile, version } => {
                 let network = Network::parse(config)?;
                 let dialect = dialect(version.as_deref());
-                let blueprint = Blueprint::new(&network, dialect, compile.as_ref(), limits)?;
-                fill(fs, blueprint, path, limits)
+                let blueprint = Blueprint::new(&network, dialect, compile.as_ref(), options)?;
+                fill(fs, blueprint, path, &options.limits)
             }
         }
     }

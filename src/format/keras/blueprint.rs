@@ -12,7 +12,7 @@ use super::weights::{self, Weights};
 use super::write::Described;
 use super::{Loaded, compile, optimizer};
 use crate::bytes::Budget;
-use crate::format::Limits;
+use crate::format::LoadOptions;
 use crate::model::{Checkpoint, CompileSettings, Graph};
 
 /// A model short of its numbers.
@@ -30,10 +30,9 @@ impl<'j> Blueprint<'j> {
         network: &Network<'j>,
         dialect: Dialect,
         compile: Option<&Value>,
-        limits: &Limits,
+        options: &LoadOptions,
     ) -> Result<Self, KerasError> {
-        let build::Built { graph, layers, mut notices } =
-            build::build(network, dialect, limits.nodes)?;
+        let build::Built { graph, layers, mut notices } = build::build(network, dialect, options)?;
         let compile = compile.and_then(|config| compile::compile(config, &graph, &mut notices));
         Ok(Self { graph, layers, compile, notices })
     }
@@ -71,9 +70,20 @@ impl<'j> Blueprint<'j> {
             Some(_) => optimizer::by_name(parts.root),
             None => optimizer::by_number(parts.root),
         };
-        let optimizer = compile.as_ref().zip(variables).and_then(|(compile, variables)| {
-            let state = optimizer::state(&variables, &compile.optimizer, &trained, &mut weights);
-            state.map_err(|reason| weights.notices.push(Notice::NoOptimizerState { reason })).ok()
+        let is_told = |notice: &Notice| matches!(notice, Notice::NotCompiled { .. });
+        let state = match (&compile, variables) {
+            (Some(compile), Some(variables)) => {
+                optimizer::state(&variables, &compile.optimizer, &trained, &mut weights).map(Some)
+            }
+            (Some(_), None) => Err("the file holds none of its variables".to_owned()),
+            (None, Some(_)) if !weights.notices.iter().any(is_told) => {
+                Err("nothing tells which one its variables in the file are of".to_owned())
+            }
+            (None, _) => Ok(None),
+        };
+        let optimizer = state.unwrap_or_else(|reason| {
+            weights.notices.push(Notice::NoOptimizerState { reason });
+            None
         });
         let report = Report {
             writer: parts.version.map(|version| format!("Keras {version}")),

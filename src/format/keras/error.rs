@@ -45,11 +45,14 @@ pub enum KerasError {
     #[error("`{setting}` of {owner} is {found}, which keepnet cannot compute; {remedy}")]
     Unsupported { owner: Owner, setting: String, found: String, remedy: &'static str },
     #[error(
-        "the shape of input `{layer}` is {found}; keepnet needs every dimension but the batch: save \
-         the model with a fixed input shape"
+        "input `{layer}` takes any size, by its shape {found}, but a network of keepnet takes one; say \
+         which by `LoadOptions::input_shapes`, or `--input-shape` of the tool"
     )]
     OpenShape { layer: String, found: String },
-    #[error("the file tells no input shape; call the model on data once, or give `Input(shape)`")]
+    #[error(
+        "the file tells no input shape; say which by `LoadOptions::input_shapes`, or `--input-shape` of \
+         the tool"
+    )]
     NoInput,
     #[error("{owner} refers to {reference}, which does not exist")]
     Reference { owner: Owner, reference: String },

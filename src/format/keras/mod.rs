@@ -23,13 +23,13 @@ mod report;
 mod weights;
 mod write;
 
-pub use doctor::{Container, Diagnosis, Effect, Finding, Problem, Reader, diagnose};
+pub use doctor::{Container, Content, Diagnosis, Effect, Finding, Problem, Reader, diagnose};
 pub use error::{KerasError, Owner};
 pub use report::{Hidden, Notice, Report};
 
 use std::path::Path;
 
-use super::{Format, FormatError, Limits};
+use super::{Format, FormatError, LoadOptions};
 use crate::bytes::Budget;
 use crate::bytes::fs::Fs;
 use crate::model::Checkpoint;
@@ -39,7 +39,7 @@ use network::Network;
 use open::{Parts, with_parts};
 
 pub(super) use alone::{Architecture, load_weights_on};
-pub(super) use write::save;
+pub(super) use write::{Arrangement, save, save_weights};
 
 /// The members of a `.keras` file.
 pub(super) const CONFIG: &str = "config.json";
@@ -62,15 +62,20 @@ pub(super) fn load_on<F: Fs>(
     fs: &F,
     path: &Path,
     form: Format,
-    limits: &Limits,
+    options: &LoadOptions,
 ) -> Result<Loaded, FormatError> {
-    with_parts(fs, path, form, limits, |parts, budget| parts.load_kept_or(limits, budget))
+    let limits = &options.limits;
+    with_parts(fs, path, form, limits, |parts, budget| parts.load_kept_or(options, budget))
 }
 
 impl Parts<'_> {
     /// What keepnet kept in a file of its own, and else what Keras reads.
-    fn load_kept_or(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, FormatError> {
-        match kept::read(self.root, &self.texts, limits, budget)? {
+    fn load_kept_or(
+        &self,
+        options: &LoadOptions,
+        budget: &mut Budget,
+    ) -> Result<Loaded, FormatError> {
+        match kept::read(self.root, &self.texts, &options.limits, budget)? {
             Some(Kept::Checkpoint(checkpoint)) => {
                 let report = Report {
                     writer: Some("keepnet".to_owned()),
@@ -80,17 +85,17 @@ impl Parts<'_> {
                 Ok(Loaded { checkpoint: *checkpoint, report })
             }
             Some(Kept::PassedOver(notice)) => {
-                let mut loaded = self.load(limits, budget)?;
+                let mut loaded = self.load(options, budget)?;
                 loaded.report.notices.push(notice);
                 Ok(loaded)
             }
-            None => Ok(self.load(limits, budget)?),
+            None => Ok(self.load(options, budget)?),
         }
     }
 
-    fn load(&self, limits: &Limits, budget: &mut Budget) -> Result<Loaded, KerasError> {
+    fn load(&self, options: &LoadOptions, budget: &mut Budget) -> Result<Loaded, KerasError> {
         let network = Network::parse(self.config()?)?;
-        let blueprint = Blueprint::new(&network, self.dialect(), self.compile, limits)?;
+        let blueprint = Blueprint::new(&network, self.dialect(), self.compile, options)?;
         blueprint.filled_from(self, budget)
     }
 }

@@ -270,6 +270,15 @@ pub(super) fn named<'g, 'a>(root: &'g Group<'a>) -> Option<&'g Group<'a>> {
     root.group("model_weights").or_else(|| names(root, "layer_names").map(|_| root))
 }
 
+/// The classes of layers as the groups of a file of weights alone are named after them, numbers left out.
+pub(super) fn groups<'g>(root: &'g Group<'_>) -> impl Iterator<Item = String> + use<'g> {
+    let lists = LISTS.into_iter().filter_map(|list| root.group(list));
+    lists.flat_map(|list| list.members.keys()).map(|name| {
+        let numbered = name.rsplit_once('_').filter(|(_, number)| number.parse::<u64>().is_ok());
+        numbered.map_or(name.as_str(), |(class, _)| class).to_owned()
+    })
+}
+
 /// Whether weights stand in the file in one of the ways of Keras.
 pub(super) fn is_arrangement(root: &Group<'_>) -> bool {
     let is_list = |name: &String| LISTS.iter().any(|list| name.split('\\').next() == Some(*list));

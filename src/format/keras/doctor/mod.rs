@@ -13,12 +13,14 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::Owner;
+use super::error::{KerasError, Owner};
 use super::json::Object;
 use super::layers::Dialect;
 use super::open::{Parts, with_parts};
-use super::{Format, FormatError, Limits};
+use super::weights;
 use crate::bytes::fs::RealFs;
+use crate::format::{Format, FormatError, Limits, names_weights};
+use crate::wire::hdf5::Group;
 
 use Reader::{Keras3, TfKeras2};
 pub use problem::{Effect, Problem, Reader};
@@ -36,6 +38,17 @@ pub enum Container {
     Hdf5,
 }
 
+/// What a file of Keras is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Content {
+    /// A whole model.
+    Model,
+    /// Weights alone, without the layers that they are of.
+    Weights,
+}
+
 /// A problem that one Keras has, with something in the file or with all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -49,11 +62,13 @@ pub struct Finding {
 #[non_exhaustive]
 pub struct Diagnosis {
     pub container: Container,
+    pub content: Content,
     /// Such as `Keras 3.15.1`, where the file tells.
     pub writer: Option<String>,
     /// Whose words the file is taken to be written in: 2 or 3.
     pub dialect: u32,
-    /// The classes of layers by their names, those of models inside the model included.
+    /// The classes of layers by their names, those of models inside the model included. Where weights stand
+    /// alone, as far as the names of groups tell them.
     pub layers: BTreeMap<String, usize>,
     pub findings: Vec<Finding>,
 }
@@ -75,33 +90,42 @@ pub fn diagnose(path: &Path, limits: &Limits) -> Result<Diagnosis, FormatError> 
     if !matches!(form, Format::Keras | Format::Hdf5) {
         return Err(FormatError::NotOfKeras { found: form }.at(path));
     }
-    let diagnosis = with_parts(&RealFs, path, form, limits, |parts, _| Ok(examine(parts, path)));
+    let diagnosis = with_parts(&RealFs, path, form, limits, |parts, _| Ok(examine(parts, path)?));
     diagnosis.map_err(|error| error.at(path))
 }
 
-fn examine(parts: &Parts<'_>, path: &Path) -> Diagnosis {
+fn examine(parts: &Parts<'_>, path: &Path) -> Result<Diagnosis, KerasError> {
     let mut exam = Exam {
         container: parts.container,
         is_keras2: parts.dialect() == Dialect::Keras2,
         layers: BTreeMap::new(),
         findings: Vec::new(),
     };
-    exam.name(path);
     exam.groups(parts);
-    if let Some(config) = parts.config {
-        exam.model(config, false);
-    }
+    let content = match parts.config() {
+        Ok(config) => {
+            exam.name(path);
+            exam.model(config, false);
+            Content::Model
+        }
+        Err(KerasError::WeightsAlone) => {
+            exam.weights(parts.root, path);
+            Content::Weights
+        }
+        Err(error) => return Err(error),
+    };
     if let Some(compile) = parts.compile {
         exam.compile(compile);
     }
     exam.optimizer_state(parts);
-    Diagnosis {
+    Ok(Diagnosis {
         container: parts.container,
+        content,
         writer: parts.version.map(|version| format!("Keras {version}")),
         dialect: if exam.is_keras2 { 2 } else { 3 },
         layers: exam.layers,
         findings: exam.findings,
-    }
+    })
 }
 
 struct Exam {
@@ -130,7 +154,7 @@ impl Exam {
 
     fn name(&mut self, path: &Path) {
         let container = self.container;
-        let has = |name: &str| path.extension().is_some_and(|it| it.eq_ignore_ascii_case(name));
+        let has = |name: &str| has_extension(path, name);
         match container {
             Container::Folder => self.find(TfKeras2, Problem::Folder, None),
             // tf-keras looks into the file.
@@ -141,6 +165,21 @@ impl Exam {
                 self.both(Problem::FileName { container }, None);
             }
             _ => {}
+        }
+    }
+
+    /// Weights alone: Keras chooses by the end of the name where it looks for them.
+    fn weights(&mut self, root: &Group<'_>, path: &Path) {
+        let is_hdf5 = ["h5", "hdf5"].iter().any(|it| has_extension(path, it));
+        let (ending, fits) = match weights::named(root) {
+            Some(_) => (".h5", is_hdf5 && !names_weights(path)),
+            None => (".weights.h5", names_weights(path)),
+        };
+        if !fits {
+            self.both(Problem::WeightsName { ending }, None);
+        }
+        for name in weights::groups(root) {
+            *self.layers.entry(name).or_default() += 1;
         }
     }
 
@@ -160,10 +199,19 @@ impl Exam {
             {
                 self.find(Keras3, Problem::OptimizerOfHdf5, None);
             }
-        } else if self.is_keras2 && parts.root.group("optimizer/vars").is_some() {
+        }
+        let Some(vars) = parts.root.group("optimizer/vars") else { return };
+        let rate = vars.dataset("1").is_some_and(|second| second.array.shape().rank() == 0);
+        if rate {
+            self.find(TfKeras2, Problem::OptimizerOfKeras3, None);
+        } else if self.is_keras2 {
             self.find(Keras3, Problem::OptimizerOfKeras2, None);
         }
     }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|it| it.eq_ignore_ascii_case(extension))
 }
 
 fn owner(object: &Object<'_>) -> Owner {

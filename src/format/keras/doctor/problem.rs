@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use super::Container;
 
-/// Who opens a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// The Keras that opens a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reader {
+    #[default]
     Keras3,
+    /// Keras 2.12 to 2.15, which lives on as tf-keras.
     TfKeras2,
 }
 
@@ -78,13 +80,19 @@ pub enum Problem {
     OptimizerOfHdf5,
     /// Keras 3 counts a learning rate among the variables.
     OptimizerOfKeras2,
+    /// tf-keras counts none.
+    OptimizerOfKeras3,
+    /// Keras chooses by the end of the name where it looks for weights that stand alone.
+    WeightsName { ending: &'static str },
 }
 
 impl Problem {
     pub fn effect(&self) -> Effect {
         match self {
             Self::HardSigmoid | Self::ChannelsFirst => Effect::OtherAnswers,
-            Self::OptimizerOfHdf5 | Self::OptimizerOfKeras2 => Effect::StateLost,
+            Self::OptimizerOfHdf5 | Self::OptimizerOfKeras2 | Self::OptimizerOfKeras3 => {
+                Effect::StateLost
+            }
             _ => Effect::Refused,
         }
     }
@@ -131,6 +139,14 @@ impl fmt::Display for Problem {
             }
             Self::OptimizerOfHdf5 => f.write_str(
                 "the optimizer's state in an HDF5 file is not restored, and `fit` stops",
+            ),
+            Self::OptimizerOfKeras3 => f.write_str(
+                "the optimizer's state has a learning rate among it, and is passed over",
+            ),
+            Self::WeightsName { ending } => write!(
+                f,
+                "it looks for weights that stand like this in files that end in `{ending}` only: \
+                 rename it"
             ),
             Self::OptimizerOfKeras2 => f.write_str(
                 "the optimizer's state has no learning rate among it, and is passed over",

@@ -25,7 +25,7 @@ fn found_in(
         root: &root,
     };
     let name = if container == Hdf5 { "m.h5" } else { "m.keras" };
-    let findings = examine(&parts, name.as_ref()).findings;
+    let findings = examine(&parts, name.as_ref()).unwrap().findings;
     findings.into_iter().map(|finding| (finding.reader, finding.problem)).collect()
 }
 
@@ -241,7 +241,7 @@ fn the_state_of_the_optimizer_stays_behind() {
             root: &root,
         };
         let name = if container == Hdf5 { "m.h5" } else { "m.keras" };
-        examine(&parts, name.as_ref()).findings
+        examine(&parts, name.as_ref()).unwrap().findings
     };
     let hdf5 = found(Hdf5, KERAS_3, "optimizer_weights", "adam");
     assert_eq!(hdf5[0].problem, Problem::OptimizerOfHdf5);
@@ -264,7 +264,7 @@ fn the_name_and_the_content_agree() {
             version: None,
             root: &root,
         };
-        let findings = examine(&parts, name.as_ref()).findings;
+        let findings = examine(&parts, name.as_ref()).unwrap().findings;
         findings.into_iter().map(|finding| finding.reader).collect::<Vec<_>>()
     };
     assert_eq!(found(Hdf5, "m.keras"), [Keras3]);
