@@ -155,8 +155,10 @@ impl Case {
     pub(crate) fn moments_in_order(&self) -> Vec<f32> {
         let numbers = self.array("optimizer.npy");
         let variables = named(self.variables(), numbers.as_slice().unwrap());
-        let is_moment =
-            |name: &str| !name.ends_with("iteration") && !name.ends_with("learning_rate");
+        let is_moment = |name: &str| {
+            let name = name.trim_end_matches(":0");
+            !name.ends_with("iteration") && !name.ends_with("learning_rate")
+        };
         let moments = variables.iter().filter(|(name, _)| is_moment(name));
         moments.flat_map(|(_, numbers)| *numbers).copied().collect()
     }

@@ -189,6 +189,84 @@ fn training_goes_on_from_any_form() {
 }
 
 #[test]
+fn weights_alone_become_a_model() {
+    let (place, model) = Place::with_digits();
+    model.save(place.path("digits.keras")).unwrap();
+    model.save_weights(place.path("w.weights.h5")).unwrap();
+    model.save_weights(place.path("w.h5")).unwrap();
+    let answers = |name: &str| {
+        let model = Model::load(place.path(name)).unwrap();
+        bits(&Samples::from(model.predict(&crate::place::images(3)).unwrap().into_dyn()))
+    };
+    for (weights, architecture) in [
+        ("w.weights.h5", "digits.keras"),
+        ("w.weights.h5", "digits.knet"),
+        ("w.h5", "digits.keras"),
+    ] {
+        let text = place.done(&["convert", weights, "out.keras", "--architecture", architecture]);
+        assert!(text.starts_with(&format!("saved {weights} as out.keras\n")), "{text}");
+        assert_eq!(answers("out.keras"), answers("digits.knet"));
+        let restored = text.contains("optimizer restored, after 3 steps");
+        assert_eq!(restored, weights == "w.weights.h5", "{text}");
+        // Without the layers it is no model, and the message says where to get them.
+        let error = place.fails(3, &["summary", weights]);
+        assert!(error.contains("--architecture"), "{error}");
+        let text = place.done(&["doctor", weights]);
+        assert!(text.contains("weights alone, without the layers that they are of"), "{text}");
+        assert!(text.contains("Keras 3 takes it by `load_weights`"), "{text}");
+    }
+    let json = place.json(&["doctor", "w.weights.h5"]);
+    assert_eq!((&json["content"], &json["layers"]["conv2d"]), (&"weights".into(), &1.into()));
+    fs::copy(place.path("w.weights.h5"), place.path("misnamed.h5")).unwrap();
+    assert_eq!(place.json(&["doctor", "misnamed.h5"])["keras_3"]["result"], "refused");
+
+    // The way back, and a text as `to_json` gives it.
+    place.done(&["convert", "digits.knet", "again.weights.h5"]);
+    assert!(place.read("again.weights.h5") == place.read("w.weights.h5"));
+    place.write("list.json", r#"{"class_name": "Sequential", "config": []}"#);
+    let error = place.fails(3, &["summary", "list.json"]);
+    assert!(error.contains("without weights") && error.contains("--architecture"), "{error}");
+    let arguments = ["convert", "w.h5", "out.knet", "--architecture", "list.json"];
+    assert!(!place.fails(1, &arguments).is_empty());
+}
+
+#[test]
+fn each_keras_is_given_what_it_trains_on() {
+    let (place, _) = Place::with_digits();
+    for (target, to, hidden) in [
+        ("keras3", "new.keras", false),
+        ("keras2", "old.keras", false),
+        ("keras3", "new.h5", true),
+        ("keras2", "old.h5", false),
+    ] {
+        let text = place.done(&["convert", "digits.knet", to, "--target", target]);
+        assert_eq!(text.contains("note: in Keras the optimizer starts anew"), hidden, "{text}");
+        let json = place.json(&["doctor", to]);
+        let result = |own: bool| match own || to == "new.h5" {
+            true => "nothing_found",
+            false => "state_lost",
+        };
+        assert_eq!(json["keras_3"]["result"], result(target == "keras3"), "{to}: {json}");
+        assert_eq!(json["tf_keras_2"]["result"], result(target == "keras2"), "{to}: {json}");
+    }
+}
+
+#[test]
+fn what_did_not_come_along_is_told_beside_the_answer() {
+    let place = with("k3-policy-bfloat16/model.keras", "half.keras");
+    for command in ["summary", "verify"] {
+        let run = place.run(&[command, "half.keras", "--json"]);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        assert!(
+            run.stderr.contains("note: ") && run.stderr.contains("is f32 now"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.json().is_object());
+    }
+}
+
+#[test]
 fn doctor_tells_who_opens_a_file() {
     let place = with("k2-batch-normalization/model.keras", "old.keras");
     let text = place.done(&["doctor", "old.keras"]);

@@ -99,13 +99,30 @@ fn save_whole<F: Fs>(
     compiled: Option<Compiled>,
 ) -> Result<Option<Stat>, FormatError> {
     let mut texts = vec![(MODEL, described.whole().to_string())];
-    texts.extend(compiled.map(|compiled| (COMPILE, compiled.whole().to_string())));
+    let compiled = compiled.map(|compiled| registered(compiled.whole()));
+    texts.extend(compiled.map(|compiled| (COMPILE, compiled.to_string())));
     let bytes: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
     let mut root = with_kept(weights, checkpoint, &bytes)?;
     texts.extend([("backend", BACKEND.to_owned()), (VERSION, KERAS_2.to_owned())]);
     let attributes = texts.into_iter().map(|(name, text)| (name.to_owned(), Array::text(text)));
     root.attributes.extend(attributes);
     write(fs, path, &root)
+}
+
+/// The compile settings of an `.h5` file with the optimizer named as tf-keras names it there. Else it would
+/// take its optimizer of before Keras 2.11, which has other settings, variables and arithmetic. Keras 3
+/// understands it too.
+fn registered(mut compiled: Value) -> Value {
+    if let Some(Value::Object(optimizer)) = compiled.get_mut("optimizer_config") {
+        optimizer.retain(|key, _| matches!(key.as_str(), "class_name" | "config"));
+        if let Some(Value::String(class)) = optimizer.get_mut("class_name") {
+            class.insert_str(0, "Custom>");
+        }
+        if let Some(Value::Object(config)) = optimizer.get_mut("config") {
+            config.insert("is_legacy_optimizer".to_owned(), json!(false));
+        }
+    }
+    compiled
 }
 
 /// How weights stand in a file of their own.
