@@ -16,8 +16,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use keepnet::bytes::Budget;
+use keepnet::format;
 use keepnet::format::keras::Reader;
-use keepnet::format::{self, Limits};
 use keepnet::wire::{hdf5, npy};
 use keepnet::{Checkpoint, Dataset, FitOptions, Model, Samples, SaveOptions, Shape, Targets};
 use keras_support::{Case, PENDING, larger, named, pending, variable};
@@ -204,7 +204,7 @@ fn weights_alone_go_into_their_architecture() {
             files += 1;
             let name = format!("{}/{}", case.name, file.file_name().unwrap().display());
             for architecture in [Some(&whole), text.as_ref()].into_iter().flatten() {
-                match Model::load_with_weights(architecture, &file, &Limits::default()) {
+                match Model::load_with_weights(architecture, &file, case.options()) {
                     Ok((found, _)) if parameters(&found) == expected => {}
                     Ok(_) => faults.push(format!("{name}: other weights")),
                     Err(error) => faults.push(format!("{name}: {error}")),
@@ -289,6 +289,7 @@ fn both_kerases_take_what_is_saved() {
         }
         for case in trained.iter().filter(|case| own == "k3-" || case.name.starts_with(own)) {
             save_to_train_on(case, &folders, asked);
+            save_for_the_other(case, &folders[0], asked);
         }
     }
     for form in [".keras", ".h5"] {
@@ -480,6 +481,23 @@ for path in sorted(Path(sys.argv[1]).glob('*.keras')):
     keras.backend.clear_session()
     keras.models.load_model(path).save(path.with_suffix('.again.keras'))
 ";
+
+/// Saves a trained model for the Keras that is not asked. It opens the file, predicts the same and can train.
+fn save_for_the_other(case: &Case, folder: &Path, asked: &Asked) {
+    let start = if case.name.contains("legacy") { "start.h5" } else { "start.keras" };
+    let (model, _) = case.load(&case.folder.join(start)).unwrap();
+    let target = match asked.reader {
+        Reader::Keras3 => Reader::TfKeras2,
+        _ => Reader::Keras3,
+    };
+    let name = format!("crossed-{}", case.name);
+    let options = SaveOptions { target, ..SaveOptions::default() };
+    model.save_with(folder.join(format!("{name}.keras")), options).unwrap();
+    let batch = case.array("x.npy").index_axis(ndarray::Axis(0), 0).to_owned();
+    let outputs = model.predict_all(&[Samples::from(batch.clone())]).unwrap();
+    put(folder, &name, "x", &[batch]);
+    put(folder, &name, "y", &outputs);
+}
 
 /// The bytes of all parameters and of all that the optimizer remembers.
 fn numbers(checkpoint: &Checkpoint<'_>) -> Vec<Vec<u8>> {

@@ -95,16 +95,20 @@ impl Case {
     }
 
     pub(crate) fn load(&self, file: &Path) -> Result<(Model, Report), String> {
-        // What must be refused may take words.
-        let is_told = self.about.get("inputs").is_some() && self.refuse().is_none();
-        let inputs = if is_told { self.inputs() } else { Vec::new() };
-        let input_shapes = inputs.iter().map(|input| input.shape().clone()).collect();
-        let options = LoadOptions { input_shapes, ..Default::default() };
-        match Model::load_reported(file, options) {
+        match Model::load_reported(file, self.options()) {
             Ok((model, report)) => Ok((model, report.expect("it is of Keras"))),
             // The path might hold the words that are looked for.
             Err(error) => Err(error.to_string().replace(&file.display().to_string(), "")),
         }
+    }
+
+    /// How it is loaded: with the shapes of its inputs.
+    pub(crate) fn options(&self) -> LoadOptions {
+        // What must be refused may take words.
+        let is_told = self.about.get("inputs").is_some() && self.refuse().is_none();
+        let inputs = if is_told { self.inputs() } else { Vec::new() };
+        let input_shapes = inputs.iter().map(|input| input.shape().clone()).collect();
+        LoadOptions { input_shapes, ..Default::default() }
     }
 
     /// The largest difference of a prediction from Keras', where that is beyond 1 in proportion to it.
