@@ -6,7 +6,7 @@ use std::fs;
 
 use format_support::{assert_same_bits, checkpoints, small};
 use keepnet::bytes::Budget;
-use keepnet::format::keras::{Hidden, KerasError, Notice};
+use keepnet::format::keras::{Hidden, KerasError, Notice, Reader};
 use keepnet::format::*;
 use keepnet::wire::hdf5;
 use keepnet::*;
@@ -120,7 +120,13 @@ fn a_model_edited_in_the_way_of_keras_is_read_as_keras_reads_it() {
     let edited = rewrite(&fs::read(&path).unwrap(), |config| config.replace(relu, selu));
     fs::write(&path, edited).unwrap();
     let (read, report) = load_reported(&path, &Limits::default()).unwrap();
-    assert_eq!(report.unwrap().notices, [Notice::Edited { part: "model_config" }]);
+    let notices = report.unwrap().notices;
+    // What Keras 3 cannot take from `.h5` stands where only keepnet looks.
+    let [Notice::NoOptimizerState { .. }, Notice::Edited { part: "model_config" }] =
+        notices.as_slice()
+    else {
+        panic!("{notices:?}");
+    };
     assert_eq!(read.graph.activation(NodeId(1)), Activation::Selu);
     assert_eq!((read.history, read.proof, read.training), (None, None, None));
     assert_eq!(read.tensors.len(), checkpoint.tensors.len());
@@ -134,12 +140,139 @@ fn rewrite(bytes: &[u8], edit: impl Fn(&str) -> String) -> Vec<u8> {
     hdf5::write(&root).unwrap().concat()
 }
 
+/// What tf-keras remembers in `.h5` is found again where keepnet's own part is passed over.
+#[test]
+fn the_optimizer_of_tf_keras_is_read_as_it_was_written() {
+    let checkpoint = small();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.h5");
+    assert_eq!(save_reported(&checkpoint, &path, Format::Hdf5, Reader::TfKeras2).unwrap(), []);
+    let (relu, selu) = (r#""activation":"relu""#, r#""activation":"selu""#);
+    let edited = rewrite(&fs::read(&path).unwrap(), |config| config.replace(relu, selu));
+    fs::write(&path, edited).unwrap();
+    let read = load(&path, &Limits::default()).unwrap();
+    let slots = |checkpoint: &Checkpoint<'_>| {
+        let state = checkpoint.optimizer.as_ref().unwrap();
+        let tensors = state.slots.iter().flat_map(|slot| &slot.tensors);
+        let bytes = tensors.map(|named| named.tensor.bytes().to_vec());
+        (state.step, bytes.collect::<Vec<_>>())
+    };
+    assert_eq!(slots(&read), slots(&checkpoint));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Parameters and state come back from files of weights alone; in `.h5` of Keras 2 there is no state.
+    #[test]
+    fn weights_alone_come_back_in_every_bit(checkpoint in checkpoints()) {
+        // Weights of Keras become f32.
+        let is_f32 = |named: &NamedTensor<'_>| named.tensor.dtype() == DType::F32;
+        prop_assume!(checkpoint.tensors.iter().all(is_f32));
+        let state = checkpoint.optimizer.iter().flat_map(|state| &state.slots);
+        prop_assume!(state.flat_map(|slot| &slot.tensors).all(is_f32));
+        let home = tempfile::tempdir().unwrap();
+        let bytes = |tensors: &[NamedTensor<'_>]| -> Vec<Vec<u8>> {
+            tensors.iter().map(|named| named.tensor.bytes().to_vec()).collect()
+        };
+        for (name, target) in [
+            ("m.weights.h5", Reader::Keras3),
+            ("m.weights.h5", Reader::TfKeras2),
+            ("m.h5", Reader::Keras3),
+        ] {
+            let path = home.path().join(name);
+            match save_weights(&checkpoint, &path, target) {
+                Ok(()) => {}
+                Err(error) if is_refused_by_name(&error) => return Err(TestCaseError::reject("no words")),
+                Err(error) => panic!("{error}"),
+            }
+            let (read, _) = load_weights(&checkpoint, &path, &Limits::default()).unwrap();
+            prop_assert_eq!(bytes(&read.tensors), bytes(&checkpoint.tensors));
+            // The model may be compiled with what Keras has no words for.
+            if let (Some(found), Some(state)) = (&read.optimizer, &checkpoint.optimizer) {
+                prop_assert_eq!(found, state);
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_of_another_model_leave_a_model_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let [weights, legacy] = ["m.weights.h5", "m.h5"].map(|name| home.path().join(name));
+    let net = |units: usize, layers: usize| {
+        let mut net = Sequential::new(Shape::vector(4));
+        for number in 0..layers {
+            net = net.named(&format!("dense_{number}"), Dense::new(units));
+        }
+        net.build(units as u64).unwrap()
+    };
+    let model = net(4, 2);
+    model.save_weights(&weights).unwrap();
+    model.save_weights(&legacy).unwrap();
+    for path in [&weights, &legacy] {
+        let mut same = Model::new(model.graph().clone(), 99);
+        same.load_weights_from(path).unwrap();
+        assert_eq!(same.to_checkpoint().tensors, model.to_checkpoint().tensors);
+    }
+    for (units, layers, words) in [
+        // Another shape, too few weights, too many.
+        (
+            5,
+            2,
+            [
+                "`dense_0/kernel` has shape 4×5, the file holds 4×4",
+                "`dense_0/kernel` has shape 4×5",
+            ],
+        ),
+        (4, 3, ["no weights of layer `dense_2`", "of 2 layers, the architecture has 3"]),
+        (
+            4,
+            1,
+            ["weights at `layers/dense_1/vars` of which", "of 2 layers, the architecture has 1"],
+        ),
+    ] {
+        for (path, words) in [&weights, &legacy].into_iter().zip(words) {
+            let mut other = net(units, layers);
+            let before = other.to_bytes(SaveOptions::default()).unwrap();
+            let error = other.load_weights_from(path).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+            assert!(other.to_bytes(SaveOptions::default()).unwrap() == before);
+        }
+    }
+    for name in ["m.keras", "m.knet", "weights"] {
+        let error = model.save_weights(home.path().join(name)).unwrap_err().to_string();
+        assert!(error.contains("saved as `.weights.h5`"), "{error}");
+    }
+    let error = model.save(home.path().join("whole.weights.h5")).unwrap_err().to_string();
+    assert!(error.contains("the name of weights alone"), "{error}");
+}
+
+/// libhdf5 finds a file behind a block of the user's of 512, 1024 … bytes.
+#[test]
+fn a_block_of_the_users_is_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.h5");
+    let checkpoint = small();
+    save(&checkpoint, &path, Format::Hdf5).unwrap();
+    let own = fs::read(&path).unwrap();
+    for size in [512, 1024, 1 << 20] {
+        fs::write(&path, [vec![b'#'; size], own.clone()].concat()).unwrap();
+        assert_same_bits(&checkpoint, &load(&path, &Limits::default()).unwrap());
+    }
+    for size in [1, 511, 1536, 2 << 20] {
+        fs::write(&path, [vec![b'#'; size], own.clone()].concat()).unwrap();
+        let error = load(&path, &Limits::default()).unwrap_err();
+        assert!(matches!(error.cause(), FormatError::OtherKind { .. }), "{error}");
+    }
+}
+
 #[test]
 fn what_keras_will_not_see_is_told() {
     let mut checkpoint = small();
     let home = tempfile::tempdir().unwrap();
     let told = |checkpoint: &Checkpoint<'_>, (name, form)| {
-        save_reported(checkpoint, &home.path().join(name), form).unwrap()
+        save_reported(checkpoint, &home.path().join(name), form, Reader::Keras3).unwrap()
     };
     let [keras, h5] = FORMS;
     assert_eq!(told(&checkpoint, keras), []);

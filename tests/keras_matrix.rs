@@ -15,9 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use keepnet::wire::npy;
+use keepnet::bytes::Budget;
+use keepnet::format;
+use keepnet::format::keras::Reader;
+use keepnet::wire::{hdf5, npy};
 use keepnet::{
-    Checkpoint, Dataset, FitOptions, Layer, LayerSpec, Model, NodeId, Samples, Shape, Targets,
+    Checkpoint, Dataset, FitOptions, Layer, LayerSpec, Model, NodeId, Samples, SaveOptions, Shape,
+    Targets,
 };
 use keras_support::{Case, PENDING, larger, named, pending, variable};
 use serde_json::{Value, json};
@@ -97,18 +101,6 @@ fn table(title: &str, rows: &BTreeMap<&str, Row>) -> String {
     table
 }
 
-/// Whether a file holds no compile settings, or, by the legacy optimizers of tf-keras, no state: nothing is
-/// said of what it lacks.
-fn is_unsaid(name: &str) -> bool {
-    let uncompiled = [
-        "dialect-keras-null-compile-config",
-        "dialect-keras-without-compile-config",
-        "dialect-not-compiled",
-    ];
-    uncompiled.iter().any(|part| name.contains(part))
-        || name.starts_with("k2-optimizer-legacy-") && name.ends_with("/model.keras")
-}
-
 #[test]
 fn every_file_answers_as_in_keras() {
     if python().is_none() {
@@ -174,7 +166,7 @@ fn every_file_answers_as_in_keras() {
                 if let Err(fault) = case.compare_moments(&model.to_checkpoint()) {
                     faults.push(format!("{name}: {fault}"));
                 }
-            } else if report.notices.is_empty() && !is_unsaid(&name) {
+            } else if report.notices.is_empty() {
                 faults.push(format!("{name}: the state of {optimizer} is lost without a word"));
             }
         }
@@ -192,6 +184,83 @@ fn every_file_answers_as_in_keras() {
     assert!(cases.len() >= 590 && loaded >= 1000);
 }
 
+/// Weights alone give the model that the whole file gives: put into the architecture of that file and of its
+/// text, and into a model that is there already.
+#[test]
+fn weights_alone_go_into_their_architecture() {
+    if python().is_none() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let (mut files, mut faults) = (0, Vec::new());
+    let cases = Case::all(matrix());
+    let with_weights = |case: &&Case| case.refuse().is_none() && !case.weights().is_empty();
+    for case in cases.iter().filter(with_weights) {
+        let whole =
+            case.files().into_iter().find_map(|file| Some((case.load(&file).ok()?.0, file)));
+        let Some((model, whole)) = whole else { continue };
+        let expected = parameters(&model);
+        let text = home.path().join("model.json");
+        let hdf5 = case.files().into_iter().find(|file| file.extension() == Some(OsStr::new("h5")));
+        let text = hdf5.map(|hdf5| fs::write(&text, architecture(&hdf5)).map(|()| text).unwrap());
+        for file in case.weights() {
+            files += 1;
+            let name = format!("{}/{}", case.name, file.file_name().unwrap().display());
+            for architecture in [Some(&whole), text.as_ref()].into_iter().flatten() {
+                match Model::load_with_weights(architecture, &file, case.options()) {
+                    Ok((found, _)) if parameters(&found) == expected => {}
+                    Ok(_) => faults.push(format!("{name}: other weights")),
+                    Err(error) => faults.push(format!("{name}: {error}")),
+                }
+            }
+            let mut own = Model::new(model.graph().clone(), 1);
+            let found = own.load_weights_from(&file);
+            // Models inside the model are part of it now.
+            if !model.graph().layers().iter().any(|layer| layer.name.contains('/')) {
+                match found {
+                    Ok(_) if parameters(&own) == expected => {}
+                    Ok(_) => faults.push(format!("{name} into a model: other weights")),
+                    Err(error) => faults.push(format!("{name} into a model: {error}")),
+                }
+            }
+            let error = Model::load(&file).unwrap_err().to_string();
+            assert!(error.contains("--architecture"), "{name}: {error}");
+        }
+    }
+    println!("{files} files of weights alone");
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(files >= 300);
+}
+
+fn parameters(model: &Model) -> Vec<Vec<u8>> {
+    let tensors = model.to_checkpoint().tensors;
+    tensors.iter().map(|named| named.tensor.bytes().to_vec()).collect()
+}
+
+/// What `to_json` of Keras gives, out of an `.h5` file of a whole model.
+fn architecture(file: &Path) -> String {
+    let bytes = fs::read(file).unwrap();
+    let root = hdf5::read(&bytes, &mut Budget::new(1 << 28)).unwrap();
+    let text = |name: &str| root.attributes.get(name).and_then(hdf5::Array::as_text);
+    let mut config: Value = serde_json::from_str(text("model_config").unwrap()).unwrap();
+    config["keras_version"] = text("keras_version").into();
+    config.to_string()
+}
+
+/// A Keras that is asked what it makes of files that keepnet saved for it.
+struct Asked {
+    /// As `check.py` calls it.
+    name: &'static str,
+    reader: Reader,
+    /// Whether what it says of `.h5` and `.weights.h5` files is of the optimizer too.
+    hdf5_has_state: bool,
+}
+
+const BOTH: [Asked; 2] = [
+    Asked { name: "keras3", reader: Reader::Keras3, hdf5_has_state: false },
+    Asked { name: "tfkeras", reader: Reader::TfKeras2, hdf5_has_state: true },
+];
+
 /// What both Kerases say of files that keepnet saved.
 #[test]
 fn both_kerases_take_what_is_saved() {
@@ -199,49 +268,72 @@ fn both_kerases_take_what_is_saved() {
         return;
     }
     let cases = Case::all(matrix());
+    let trained = Case::all(&made_by("train_on.py", "keras-train"));
     let names: BTreeSet<_> = cases.iter().map(|case| case.name.as_str()).collect();
     let out = target("keras-written");
     let mut faults = Vec::new();
     if out.exists() {
         fs::remove_dir_all(&out).unwrap();
     }
-    for (writer, own) in [("keras3", "k3-"), ("tfkeras", "k2-")] {
-        let folder = out.join(writer);
-        fs::create_dir_all(&folder).unwrap();
+    for asked in &BOTH {
+        let own = if asked.reader == Reader::Keras3 { "k3-" } else { "k2-" };
+        let folders = [".keras", ".h5"].map(|form| out.join(format!("{}{form}", asked.name)));
+        folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
         for case in cases.iter().filter(|case| case.refuse().is_none()) {
             // What only tf-keras has made, Keras 3 takes too; tf-keras lacks much of what only Keras 3 has.
             let new = case.name.strip_prefix("k2-").map(|name| format!("k3-{name}"));
-            let is_new = writer == "keras3" && new.is_some_and(|new| !names.contains(new.as_str()));
+            let is_new = own == "k3-" && new.is_some_and(|new| !names.contains(new.as_str()));
             if case.name.starts_with(own) || is_new {
-                // The state of the optimizer is written as Keras 3 has it.
-                faults.extend(save_again(case, &folder, writer == "keras3").err());
+                faults.extend(save_again(case, &folders, asked).err());
             }
         }
+        for case in trained.iter().filter(|case| own == "k3-" || case.name.starts_with(own)) {
+            save_to_train_on(case, &folders, asked);
+            save_for_the_other(case, &folders[0], asked);
+        }
     }
-    let checks = ["keras3", "tfkeras"].map(|writer| {
-        let answers = out.join(format!("{writer}.jsonl"));
-        let mut check = script("check.py");
-        check.arg(out.join(writer)).args(["--writer", writer]);
-        let check = check.stdout(File::create(&answers).unwrap()).spawn().unwrap();
-        (writer, answers, check)
-    });
-    for (writer, answers, mut check) in checks {
-        check.wait().unwrap();
-        let answers = fs::read_to_string(answers).unwrap();
-        let answers: Vec<Value> =
-            answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let files = fs::read_dir(out.join(writer)).unwrap().map(|entry| entry.unwrap().path());
-        let files = files.filter(|path| path.extension() == Some(OsStr::new("keras"))).count();
-        assert_eq!(answers.len(), files, "{writer} did not come to the end");
-        let (well, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| {
-            let name = answer["file"].as_str().unwrap().trim_end_matches(".keras");
-            is_well(name, answer, &out.join(writer))
+    for form in [".keras", ".h5"] {
+        let checks = BOTH.map(|asked| {
+            let folder = out.join(format!("{}{form}", asked.name));
+            let answers = folder.with_extension(format!("{form}.jsonl"));
+            let mut check = script("check.py");
+            check.arg(&folder).args(["--writer", asked.name]);
+            let check = check.stdout(File::create(&answers).unwrap()).spawn().unwrap();
+            (folder, answers, check)
         });
-        let restored = well.iter().filter(|answer| answer["slots_ok"] == true).count();
-        println!("{writer}: {files} files, {} taken, {restored} with all moments", well.len());
-        faults.extend(bad.into_iter().map(|answer| format!("{writer}: {answer}")));
+        for (folder, answers, mut check) in checks {
+            check.wait().unwrap();
+            faults.extend(judged(&folder, &answers));
+        }
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// What was not well of what a Keras said of the files in a folder.
+fn judged(folder: &Path, answers: &Path) -> Vec<String> {
+    let answers = fs::read_to_string(answers).unwrap();
+    let answers: Vec<Value> =
+        answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| {
+        path.extension().is_some_and(|extension| extension == "keras" || extension == "h5")
+    });
+    let name = folder.file_name().unwrap().display();
+    assert_eq!(answers.len(), files.count(), "{name} did not come to the end");
+    let (well, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| {
+        let file = answer["file"].as_str().unwrap();
+        let case = [".weights.h5", ".keras", ".h5"].iter().find_map(|end| file.strip_suffix(end));
+        is_well(case.unwrap(), answer, folder)
+    });
+    let count = |key: &str| well.iter().filter(|answer| answer[key] == true).count();
+    println!(
+        "{name}: {} files, {} as they must be, {} with all moments, {} trained on to the same losses",
+        answers.len(),
+        well.len(),
+        count("slots_ok"),
+        count("losses_ok"),
+    );
+    bad.into_iter().map(|answer| format!("{name}: {answer}")).collect()
 }
 
 /// Whether `check.py` found all to be as it must: loaded, trained on, and predictions as keepnet's are,
@@ -255,40 +347,151 @@ fn is_well(name: &str, answer: &Value, folder: &Path) -> bool {
         });
     let is_fine = |key: &str| answer.get(key).is_none_or(|said| *said == true || said == "ok");
     answer["load"] == "ok"
-        && answer["apart"].as_f64().is_some_and(|apart| apart <= 1e-5 * f64::from(largest))
-        && ["fit", "iterations_ok", "slots_ok"].into_iter().all(is_fine)
+        && answer["apart"].as_f64().is_none_or(|apart| apart <= 1e-5 * f64::from(largest))
+        && ["fit", "iterations_ok", "slots_ok", "losses_ok"].into_iter().all(is_fine)
 }
 
-/// Saves a model for Keras with keepnet's predictions beside it, and with what Keras 3's own optimizer
-/// remembered where it came from there. What keepnet reads of it is the same to the bit.
-fn save_again(case: &Case, folder: &Path, with_state: bool) -> Result<(), String> {
+/// Saves a model for Keras as `.keras` in the first folder, with its weights alone beside it, and as `.h5` in
+/// the second; with keepnet's predictions, and with what Keras' own optimizer remembered. What keepnet reads
+/// of it is the same to the bit.
+fn save_again(case: &Case, folders: &[PathBuf; 2], asked: &Asked) -> Result<(), String> {
     let loaded = case.files().into_iter().find_map(|file| case.load(&file).ok());
     let Some((model, report)) = loaded else { return Ok(()) };
     let name = &case.name;
-    let path = folder.join(format!("{name}.keras"));
-    model.save(&path).map_err(|error| error.to_string())?;
-    let (saved, again) = (model.to_checkpoint(), case.load(&path).unwrap().0);
-    let again = again.to_checkpoint();
-    assert_eq!(numbers(&saved), numbers(&again), "{name}");
-
-    let put = |letter: &str, arrays: &[ndarray::ArrayD<f32>]| {
-        for (number, array) in arrays.iter().enumerate() {
-            let number = if arrays.len() == 1 { String::new() } else { number.to_string() };
-            let path = folder.join(format!("{name}.{letter}{number}.npy"));
-            npy::write(&array.view(), File::create(path).unwrap()).unwrap();
-        }
-    };
-    put("x", &case.arrays("inputs"));
-    put("y", &model.predict_all(&case.inputs()).unwrap());
-    let Some(steps) = report.optimizer_steps.filter(|_| with_state) else { return Ok(()) };
-    let mut told = json!({"iterations": steps});
-    if case.name.starts_with("k3-") {
-        let moments = case.moments_in_order();
-        put("slots", &[ndarray::Array1::from(moments).into_dyn()]);
-        told["slots"] = format!("{name}.slots.npy").into();
+    let options = SaveOptions { target: asked.reader, ..SaveOptions::default() };
+    for (folder, form) in folders.iter().zip(["keras", "h5"]) {
+        let path = folder.join(format!("{name}.{form}"));
+        model.save_with(&path, options).map_err(|error| error.to_string())?;
+        let (saved, again) = (model.to_checkpoint(), case.load(&path).unwrap().0);
+        assert_eq!(numbers(&saved), numbers(&again.to_checkpoint()), "{name}.{form}");
     }
-    fs::write(folder.join(format!("{name}.train.json")), told.to_string()).unwrap();
+    let outputs = model.predict_all(&case.inputs()).unwrap();
+    for folder in folders {
+        put(folder, name, "x", &case.arrays("inputs"));
+        put(folder, name, "y", &outputs);
+    }
+    let is_trained = report.optimizer_steps.is_some();
+    if is_trained || name.contains("-net-") || name.contains("normalization") {
+        let weights = folders[0].join(format!("{name}.weights.h5"));
+        format::save_weights(&model.to_checkpoint(), &weights, asked.reader).unwrap();
+    }
+    if let Some(steps) = report.optimizer_steps {
+        for folder in &folders[..if asked.hdf5_has_state { 2 } else { 1 }] {
+            let mut told = json!({"iterations": steps});
+            // The legacy optimizers have another order, and tf-keras keeps a momentum that it does not use.
+            let is_same = !name.contains("legacy") && !remembers_nothing(&model);
+            if is_of(case, asked) && is_same {
+                let moments = case.moments_in_order();
+                put(folder, name, "slots", &[ndarray::Array1::from(moments).into_dyn()]);
+                told["slots"] = format!("{name}.slots.npy").into();
+            }
+            fs::write(folder.join(format!("{name}.train.json")), told.to_string()).unwrap();
+        }
+    }
     Ok(())
+}
+
+/// Whether its optimizer has no moments.
+fn remembers_nothing(model: &Model) -> bool {
+    model.compiled().is_some_and(|settings| settings.optimizer.slots().is_empty())
+}
+
+/// Whether that Keras made it.
+fn is_of(case: &Case, asked: &Asked) -> bool {
+    case.name.starts_with(if asked.reader == Reader::Keras3 { "k3-" } else { "k2-" })
+}
+
+/// `<name>.x.npy` for one array, `<name>.x0.npy` … for several.
+fn put(folder: &Path, name: &str, letter: &str, arrays: &[ndarray::ArrayD<f32>]) {
+    for (number, array) in arrays.iter().enumerate() {
+        let number = if arrays.len() == 1 { String::new() } else { number.to_string() };
+        let path = folder.join(format!("{name}.{letter}{number}.npy"));
+        npy::write(&array.view(), File::create(path).unwrap()).unwrap();
+    }
+}
+
+/// Saves a model that has been trained, and says with which losses its training must go on.
+fn save_to_train_on(case: &Case, folders: &[PathBuf; 2], asked: &Asked) {
+    let start = if case.name.contains("legacy") { "start.h5" } else { "start.keras" };
+    let (model, _) = case.load(&case.folder.join(start)).unwrap();
+    let options = SaveOptions { target: asked.reader, ..SaveOptions::default() };
+    let name = format!("trained-{}", case.name);
+    for (folder, form) in folders.iter().zip(["keras", "h5"]) {
+        model.save_with(folder.join(format!("{name}.{form}")), options).unwrap();
+        if form == "h5" && !asked.hdf5_has_state {
+            continue;
+        }
+        let told = json!({
+            "iterations": model.steps(),
+            "x": case.folder.join("x.npy"),
+            "t": case.folder.join("t.npy"),
+            "losses": case.array("losses-onednn0.npy").iter().copied().collect::<Vec<f32>>(),
+        });
+        fs::write(folder.join(format!("{name}.train.json")), told.to_string()).unwrap();
+    }
+}
+
+/// What Keras 3 loads of keepnet and saves again is the same in every bit of every tensor.
+#[test]
+fn what_keras_saves_again_is_the_same() {
+    if python().is_none() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let (cases, trained) = (Case::all(matrix()), Case::all(&made_by("train_on.py", "keras-train")));
+    let parts = ["k3-optimizer-", "k3-net-", "k3-schedule-", "normalization"];
+    let is_asked = |case: &&Case| parts.iter().any(|part| case.name.contains(part));
+    let own = cases.iter().filter(is_asked).filter(|case| case.refuse().is_none());
+    let own = own.filter_map(|case| Some((case, case.load(case.files().first()?).ok()?.0)));
+    let trained = trained.iter().filter(|case| case.name.starts_with("k3-"));
+    let trained =
+        trained.map(|case| (case, case.load(&case.folder.join("start.keras")).unwrap().0));
+    let models: Vec<_> = own.chain(trained).collect();
+    for (case, model) in &models {
+        model.save(home.path().join(format!("{}.keras", case.name))).unwrap();
+    }
+    let done = Command::new(python().unwrap()).args(["-c", SAVE_AGAIN]).arg(home.path()).status();
+    assert!(done.unwrap().success());
+    let mut faults = Vec::new();
+    for (case, model) in &models {
+        let again = case.load(&home.path().join(format!("{}.again.keras", case.name))).unwrap().0;
+        let (saved, again) = (model.to_checkpoint(), again.to_checkpoint());
+        let steps = [&saved, &again].map(|it| it.optimizer.as_ref().map(|state| state.step));
+        if numbers(&saved) != numbers(&again) || steps[0] != steps[1] {
+            faults.push(format!("{}: steps {steps:?}", case.name));
+        }
+    }
+    println!("{} models saved again by Keras 3", models.len());
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(models.len() >= 60);
+}
+
+/// Loads every file of a folder in Keras 3 and saves it beside.
+const SAVE_AGAIN: &str = "
+import os, sys
+from pathlib import Path
+os.environ |= {'KERAS_BACKEND': 'tensorflow', 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': '-1'}
+import keras
+for path in sorted(Path(sys.argv[1]).glob('*.keras')):
+    keras.backend.clear_session()
+    keras.models.load_model(path).save(path.with_suffix('.again.keras'))
+";
+
+/// Saves a trained model for the Keras that is not asked. It opens the file, predicts the same and can train.
+fn save_for_the_other(case: &Case, folder: &Path, asked: &Asked) {
+    let start = if case.name.contains("legacy") { "start.h5" } else { "start.keras" };
+    let (model, _) = case.load(&case.folder.join(start)).unwrap();
+    let target = match asked.reader {
+        Reader::Keras3 => Reader::TfKeras2,
+        _ => Reader::Keras3,
+    };
+    let name = format!("crossed-{}", case.name);
+    let options = SaveOptions { target, ..SaveOptions::default() };
+    model.save_with(folder.join(format!("{name}.keras")), options).unwrap();
+    let batch = case.array("x.npy").index_axis(ndarray::Axis(0), 0).to_owned();
+    let outputs = model.predict_all(&[Samples::from(batch.clone())]).unwrap();
+    put(folder, &name, "x", &[batch]);
+    put(folder, &name, "y", &outputs);
 }
 
 /// The bytes of all parameters and of all that the optimizer remembers.

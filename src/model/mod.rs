@@ -26,7 +26,7 @@ pub use checkpoint::{
 };
 pub use compile::{CompileSettings, Loss, Metric, OutputLoss};
 pub use cost::Cost;
-pub use error::GraphError;
+pub use error::{GraphError, Shapes};
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
 pub use infer::{Parameter, Window2d};
 pub(crate) use infer::{axis_of_sample, output_shape};

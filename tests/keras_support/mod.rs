@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keepnet::format::Limits;
+use keepnet::format::LoadOptions;
 use keepnet::format::keras::Report;
 use keepnet::wire::npy;
 use keepnet::{Checkpoint, Model, Samples};
@@ -21,10 +21,6 @@ pub(crate) const PENDING: &[&str] = &[
     "is \"bilinear\"",
     "is \"sparsemax\"",
     "`rms_scaling`",
-    "is [null,null,null,2]",
-    // A block of the user's before the HDF5 file.
-    "a file of a kind unknown to keepnet",
-    "not an HDF5 file",
 ];
 
 /// A model, and what Keras says of it.
@@ -64,6 +60,12 @@ impl Case {
         files.map(|name| self.folder.join(name)).collect()
     }
 
+    /// The files of weights alone.
+    pub(crate) fn weights(&self) -> Vec<PathBuf> {
+        let files = self.strings("files").into_iter().filter(|name| name.starts_with("weights."));
+        files.map(|name| self.folder.join(name)).collect()
+    }
+
     /// Why it must be refused, if it must: begins with the class or function that it is about.
     pub(crate) fn refuse(&self) -> Option<&str> {
         self.about["refuse"].as_str()
@@ -93,11 +95,20 @@ impl Case {
     }
 
     pub(crate) fn load(&self, file: &Path) -> Result<(Model, Report), String> {
-        match Model::load_reported(file, &Limits::default()) {
+        match Model::load_reported(file, self.options()) {
             Ok((model, report)) => Ok((model, report.expect("it is of Keras"))),
             // The path might hold the words that are looked for.
             Err(error) => Err(error.to_string().replace(&file.display().to_string(), "")),
         }
+    }
+
+    /// How it is loaded: with the shapes of its inputs.
+    pub(crate) fn options(&self) -> LoadOptions {
+        // What must be refused may take words.
+        let is_told = self.about.get("inputs").is_some() && self.refuse().is_none();
+        let inputs = if is_told { self.inputs() } else { Vec::new() };
+        let input_shapes = inputs.iter().map(|input| input.shape().clone()).collect();
+        LoadOptions { input_shapes, ..Default::default() }
     }
 
     /// The largest difference of a prediction from Keras', where that is beyond 1 in proportion to it.
@@ -148,8 +159,10 @@ impl Case {
     pub(crate) fn moments_in_order(&self) -> Vec<f32> {
         let numbers = self.array("optimizer.npy");
         let variables = named(self.variables(), numbers.as_slice().unwrap());
-        let is_moment =
-            |name: &str| !name.ends_with("iteration") && !name.ends_with("learning_rate");
+        let is_moment = |name: &str| {
+            let name = name.trim_end_matches(":0");
+            !name.ends_with("iteration") && !name.ends_with("learning_rate")
+        };
         let moments = variables.iter().filter(|(name, _)| is_moment(name));
         moments.flat_map(|(_, numbers)| *numbers).copied().collect()
     }

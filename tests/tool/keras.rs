@@ -48,6 +48,31 @@ fn converted_files_say_what_came_along() {
 }
 
 #[test]
+fn a_model_of_any_size_takes_the_shape_that_is_given() {
+    let place = with("k3-net-any-size/model.keras", "any.keras");
+    let error = place.fails(1, &["summary", "any.keras"]);
+    assert!(error.contains("[null,null,null,2]") && error.contains("--input-shape"), "{error}");
+    let shaped = |command: &[&str], shape| {
+        place.run(&[command, &["any.keras", "--input-shape", shape]].concat())
+    };
+    let summary = shaped(&["summary"], "9,7,2");
+    assert!(summary.status == 0 && summary.stdout.contains("7×5×3"), "{}", summary.stdout);
+    // Another number of channels than the file tells, another rank, no shape at all.
+    for (shape, status) in [("9,7,3", 1), ("9,2", 1), ("9,x,2", 2), ("9,0,2", 2)] {
+        assert_eq!(shaped(&["summary"], shape).status, status, "{shape}");
+    }
+    place.done(&["convert", "any.keras", "fixed.knet", "--input-shape", "9,7,2"]);
+    place.done(&["summary", "fixed.knet", "--input-shape", "9,7,2"]);
+    let error = place.fails(1, &["summary", "fixed.knet", "--input-shape", "9,8,2"]);
+    assert!(error.contains("takes an input of shape 9×7×2, not"), "{error}");
+    let one = Samples::new(1, keepnet::Shape::image(9, 7, 2), vec![0.5; 126]).unwrap();
+    place.write_npy("x.npy", &one);
+    let of_any = place.json(&["predict", "any.keras", "-i", "x.npy", "--input-shape", "9,7,2"]);
+    let of_one = place.json(&["predict", "fixed.knet", "-i", "x.npy"]);
+    assert_eq!(of_any["outputs"][0]["predictions"], of_one["outputs"][0]["predictions"]);
+}
+
+#[test]
 fn alike_notices_are_gathered() {
     let place = with("k3-policy-bfloat16/model.keras", "half.keras");
     let (_, report) = format::load_reported(&place.path("half.keras"), &Limits::default()).unwrap();
@@ -161,6 +186,84 @@ fn training_goes_on_from_any_form() {
 
     place.fails(2, &["train", "m.keras", "--data", "data", "--out", "m.keras"]);
     place.fails(1, &["train", "m.keras", "--data", "data", "--out", "m.xyz"]);
+}
+
+#[test]
+fn weights_alone_become_a_model() {
+    let (place, model) = Place::with_digits();
+    model.save(place.path("digits.keras")).unwrap();
+    model.save_weights(place.path("w.weights.h5")).unwrap();
+    model.save_weights(place.path("w.h5")).unwrap();
+    let answers = |name: &str| {
+        let model = Model::load(place.path(name)).unwrap();
+        bits(&Samples::from(model.predict(&crate::place::images(3)).unwrap().into_dyn()))
+    };
+    for (weights, architecture) in [
+        ("w.weights.h5", "digits.keras"),
+        ("w.weights.h5", "digits.knet"),
+        ("w.h5", "digits.keras"),
+    ] {
+        let text = place.done(&["convert", weights, "out.keras", "--architecture", architecture]);
+        assert!(text.starts_with(&format!("saved {weights} as out.keras\n")), "{text}");
+        assert_eq!(answers("out.keras"), answers("digits.knet"));
+        let restored = text.contains("optimizer restored, after 3 steps");
+        assert_eq!(restored, weights == "w.weights.h5", "{text}");
+        // Without the layers it is no model, and the message says where to get them.
+        let error = place.fails(3, &["summary", weights]);
+        assert!(error.contains("--architecture"), "{error}");
+        let text = place.done(&["doctor", weights]);
+        assert!(text.contains("weights alone, without the layers that they are of"), "{text}");
+        assert!(text.contains("Keras 3 takes it by `load_weights`"), "{text}");
+    }
+    let json = place.json(&["doctor", "w.weights.h5"]);
+    assert_eq!((&json["content"], &json["layers"]["conv2d"]), (&"weights".into(), &1.into()));
+    fs::copy(place.path("w.weights.h5"), place.path("misnamed.h5")).unwrap();
+    assert_eq!(place.json(&["doctor", "misnamed.h5"])["keras_3"]["result"], "refused");
+
+    // The way back, and a text as `to_json` gives it.
+    place.done(&["convert", "digits.knet", "again.weights.h5"]);
+    assert!(place.read("again.weights.h5") == place.read("w.weights.h5"));
+    place.write("list.json", r#"{"class_name": "Sequential", "config": []}"#);
+    let error = place.fails(3, &["summary", "list.json"]);
+    assert!(error.contains("without weights") && error.contains("--architecture"), "{error}");
+    let arguments = ["convert", "w.h5", "out.knet", "--architecture", "list.json"];
+    assert!(!place.fails(1, &arguments).is_empty());
+}
+
+#[test]
+fn each_keras_is_given_what_it_trains_on() {
+    let (place, _) = Place::with_digits();
+    for (target, to, hidden) in [
+        ("keras3", "new.keras", false),
+        ("keras2", "old.keras", false),
+        ("keras3", "new.h5", true),
+        ("keras2", "old.h5", false),
+    ] {
+        let text = place.done(&["convert", "digits.knet", to, "--target", target]);
+        assert_eq!(text.contains("note: in Keras the optimizer starts anew"), hidden, "{text}");
+        let json = place.json(&["doctor", to]);
+        let result = |own: bool| match own || to == "new.h5" {
+            true => "nothing_found",
+            false => "state_lost",
+        };
+        assert_eq!(json["keras_3"]["result"], result(target == "keras3"), "{to}: {json}");
+        assert_eq!(json["tf_keras_2"]["result"], result(target == "keras2"), "{to}: {json}");
+    }
+}
+
+#[test]
+fn what_did_not_come_along_is_told_beside_the_answer() {
+    let place = with("k3-policy-bfloat16/model.keras", "half.keras");
+    for command in ["summary", "verify"] {
+        let run = place.run(&[command, "half.keras", "--json"]);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        assert!(
+            run.stderr.contains("note: ") && run.stderr.contains("is f32 now"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.json().is_object());
+    }
 }
 
 #[test]

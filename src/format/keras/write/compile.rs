@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::classes::object;
+use crate::format::keras::weights::snake_case;
 use crate::model::{
     Clipping, CompileSettings, Loss, Metric, Optimizer, OptimizerRule, OutputLoss, Schedule,
 };
@@ -248,4 +249,11 @@ fn metric(metric: Metric, losses: &[OutputLoss]) -> Result<Value, Reason> {
         }
     };
     Ok(object("keras.metrics", class, config))
+}
+
+/// The class of a metric in tf-keras, as its files name it. `None` if Keras has none such.
+pub(super) fn metric_class(metric: Metric, settings: &CompileSettings) -> Option<String> {
+    let described = self::metric(metric, &settings.losses).ok()?;
+    let class = described.get("class_name").and_then(Value::as_str);
+    Some(snake_case(class.unwrap_or("MeanMetricWrapper")))
 }
