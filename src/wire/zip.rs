@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use flate2::read::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipVerification};
 
-use crate::bytes::{Budget, BudgetError};
+use crate::bytes::{Budget, BudgetError, matches};
 
 /// The most members an archive may have: Keras writes three.
 const MAX_MEMBERS: usize = 1024;
@@ -36,10 +36,12 @@ pub enum ZipError {
 }
 
 /// An archive in memory, and where its members lie.
-pub(crate) struct Archive<'a> {
+#[derive(Debug)]
+pub struct Archive<'a> {
     members: BTreeMap<String, Member<'a>>,
 }
 
+#[derive(Debug)]
 struct Member<'a> {
     method: CompressionMethod,
     stored: &'a [u8],
@@ -48,7 +50,7 @@ struct Member<'a> {
 
 impl<'a> Archive<'a> {
     /// Reads the directory of the archive. Directories among its members are passed over.
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, ZipError> {
+    pub fn read(bytes: &'a [u8]) -> Result<Self, ZipError> {
         let damaged = |error: rawzip::Error| ZipError::Damaged { message: error.to_string() };
         let archive = ZipArchive::from_slice(bytes).map_err(damaged)?;
         let mut members = BTreeMap::new();
@@ -81,16 +83,12 @@ impl<'a> Archive<'a> {
         Ok(Self { members })
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.members.contains_key(name)
     }
 
     /// The content of a member, checked by its length and CRC-32. One that is stored is borrowed.
-    pub(crate) fn get(
-        &self,
-        name: &str,
-        budget: &mut Budget,
-    ) -> Result<Option<Cow<'a, [u8]>>, ZipError> {
+    pub fn get(&self, name: &str, budget: &mut Budget) -> Result<Option<Cow<'a, [u8]>>, ZipError> {
         let Some(member) = self.members.get(name) else { return Ok(None) };
         let content = match member.method {
             CompressionMethod::STORE => Cow::Borrowed(member.stored),
@@ -99,18 +97,14 @@ impl<'a> Archive<'a> {
                 return Err(ZipError::Method { name: name.to_owned(), method: method.as_u16() });
             }
         };
-        let found = ZipVerification {
-            crc: rawzip::crc32(&content),
-            uncompressed_size: content.len() as u64,
-        };
-        member.claim.valid(found).map_err(|error| damaged_member(name, &error))?;
+        member.check(&content).map_err(|error| damaged_member(name, &error))?;
         Ok(Some(content))
     }
 }
 
 /// Writes an archive of members that are stored, in that order; the content of each is in pieces. The
 /// same members give the same bytes.
-pub(crate) fn write(members: &[(&str, &[&[u8]])], out: &mut dyn Write) -> io::Result<()> {
+pub fn write(members: &[(&str, &[&[u8]])], out: &mut dyn Write) -> io::Result<()> {
     let mut writer = rawzip::ZipArchiveWriter::new(out);
     for (name, pieces) in members {
         let (mut entry, config) = writer.new_file(*name).start().map_err(io::Error::other)?;
@@ -123,6 +117,12 @@ pub(crate) fn write(members: &[(&str, &[&[u8]])], out: &mut dyn Write) -> io::Re
 }
 
 impl Member<'_> {
+    fn check(&self, content: &[u8]) -> Result<(), rawzip::Error> {
+        let (uncompressed_size, computed) = (content.len() as u64, rawzip::crc32(content));
+        let crc = if matches(self.claim.crc, computed) { self.claim.crc } else { computed };
+        self.claim.valid(ZipVerification { crc, uncompressed_size })
+    }
+
     fn inflate(&self, name: &str, budget: &mut Budget) -> Result<Vec<u8>, ZipError> {
         let length = self.claim.uncompressed_size;
         let mut content = budget.vec(length, "a member of the archive")?;

@@ -32,6 +32,8 @@ use super::{Format, FormatError, Kind, Limits};
 use crate::bytes::Budget;
 use crate::bytes::fs::{self, Fs};
 use crate::model::Checkpoint;
+#[cfg(fuzzing)]
+use crate::model::{CompileSettings, Graph};
 use crate::wire::hdf5::{self, Group};
 use crate::wire::zip::Archive;
 use kept::Kept;
@@ -175,6 +177,26 @@ fn read_hdf5<T>(
         root: &root,
     };
     then(&parts, budget)
+}
+
+/// The network that a configuration describes, and how it was compiled: all but the numbers, which
+/// fuzzing could not guess.
+///
+/// # Errors
+/// If it is none, or none that keepnet runs.
+#[cfg(fuzzing)]
+pub fn read_config(
+    text: &[u8],
+    is_keras2: bool,
+    limits: &Limits,
+) -> Result<(Graph, Option<CompileSettings>), KerasError> {
+    let config = parse(text, CONFIG, limits)?;
+    let network = Network::parse(&config)?;
+    let dialect = if is_keras2 { Dialect::Keras2 } else { Dialect::Keras3 };
+    let built = build::build(&network, dialect, limits.nodes)?;
+    let compile = config.get("compile_config").filter(|compile| !compile.is_null());
+    let compile = compile.and_then(|it| compile::compile(it, &built.graph, &mut Vec::new()));
+    Ok((built.graph, compile))
 }
 
 fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, KerasError> {
