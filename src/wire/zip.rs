@@ -15,6 +15,9 @@ use crate::bytes::{Budget, BudgetError, matches};
 /// The most members an archive may have: Keras writes three.
 const MAX_MEMBERS: usize = 1024;
 
+/// How many times a member's stored bytes deflate can give at most: 258 bytes of two bits.
+const MAX_INFLATION: u64 = 1032;
+
 /// What is wrong with an archive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +32,10 @@ pub enum ZipError {
     Encrypted { name: String },
     #[error("member `{name}` is compressed by method {method}; store or deflate it")]
     Method { name: String, method: u16 },
+    #[error("member `{name}` is a symbolic link, which is not followed: store the file itself")]
+    Link { name: String },
+    #[error("member `{name}` claims {claimed} bytes, more than its {stored} stored ones can hold")]
+    Claim { name: String, claimed: u64, stored: u64 },
     #[error("member `{name}` is damaged: {message}")]
     Member { name: String, message: String },
     #[error(transparent)]
@@ -63,6 +70,9 @@ impl<'a> Archive<'a> {
             }
             if entry.flags().is_encrypted() {
                 return Err(ZipError::Encrypted { name });
+            }
+            if entry.mode().is_symlink() {
+                return Err(ZipError::Link { name });
             }
             let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
             if found.local_header().file_path().as_bytes() != path.as_bytes() {
@@ -124,7 +134,11 @@ impl Member<'_> {
     }
 
     fn inflate(&self, name: &str, budget: &mut Budget) -> Result<Vec<u8>, ZipError> {
-        let length = self.claim.uncompressed_size;
+        let (length, stored) = (self.claim.uncompressed_size, self.stored.len() as u64);
+        if length > stored.saturating_mul(MAX_INFLATION) {
+            let name = name.to_owned();
+            return Err(ZipError::Claim { name, claimed: length, stored });
+        }
         let mut content = budget.vec(length, "a member of the archive")?;
         // One byte more shows that there is more than was claimed.
         let mut decoder = DeflateDecoder::new(self.stored).take(length.saturating_add(1));
@@ -190,6 +204,19 @@ mod tests {
     fn what_is_inflated_is_paid_for_before() {
         let bytes = archive(&[DEFLATED]);
         assert!(matches!(get(&bytes, "deflated", 9_999), Err(ZipError::Budget(_))));
+    }
+
+    /// 16 MiB of zeros are the most that deflate can make of so little.
+    #[test]
+    fn what_deflate_cannot_give_is_refused_before_memory_is_taken() {
+        let bytes = archive(&[("zeros", CompressionMethod::DEFLATE, &vec![0; 1 << 24])]);
+        assert_eq!(get(&bytes, "zeros", 1 << 24).unwrap().unwrap().len(), 1 << 24);
+        let mut archive = Archive::read(&bytes).unwrap();
+        let member = archive.members.get_mut("zeros").unwrap();
+        let stored = member.stored.len() as u64;
+        member.claim.uncompressed_size = stored * MAX_INFLATION + 1;
+        let refused = archive.get("zeros", &mut Budget::new(u64::MAX));
+        assert!(matches!(refused, Err(ZipError::Claim { stored: found, .. }) if found == stored));
     }
 
     #[test]

@@ -204,7 +204,7 @@ fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, Kera
     if length > limit {
         return Err(KerasError::TooLong { part, length, limit });
     }
-    json::parse(text, part)
+    json::parse(text, part, limit)
 }
 
 /// What both kinds of files hold.
