@@ -52,7 +52,7 @@ pub mod wire;
 
 pub use bytes::{MapError, MappedFile};
 pub use error::Error;
-pub use format::SaveOptions;
+pub use format::{LoadOptions, SaveOptions};
 pub use kernels::{FloatEnvironmentError, IsaError, instruction_set};
 pub use model::*;
 pub use nn::{LoadReport, Mismatch, Model, ModelError, Verification, Weights};

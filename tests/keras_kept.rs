@@ -6,7 +6,7 @@ use std::fs;
 
 use format_support::{assert_same_bits, checkpoints, small};
 use keepnet::bytes::Budget;
-use keepnet::format::keras::{Hidden, KerasError, Notice};
+use keepnet::format::keras::{Hidden, KerasError, Notice, Reader};
 use keepnet::format::*;
 use keepnet::wire::hdf5;
 use keepnet::*;
@@ -139,7 +139,7 @@ fn what_keras_will_not_see_is_told() {
     let mut checkpoint = small();
     let home = tempfile::tempdir().unwrap();
     let told = |checkpoint: &Checkpoint<'_>, (name, form)| {
-        save_reported(checkpoint, &home.path().join(name), form).unwrap()
+        save_reported(checkpoint, &home.path().join(name), form, Reader::Keras3).unwrap()
     };
     let [keras, h5] = FORMS;
     assert_eq!(told(&checkpoint, keras), []);

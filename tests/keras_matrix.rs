@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use keepnet::wire::npy;
+use keepnet::bytes::Budget;
+use keepnet::format::Limits;
+use keepnet::wire::{hdf5, npy};
 use keepnet::{Checkpoint, Dataset, FitOptions, Model, Samples, Shape, Targets};
 use keras_support::{Case, PENDING, larger, named, pending, variable};
 use serde_json::{Value, json};
@@ -188,6 +190,69 @@ fn every_file_answers_as_in_keras() {
     assert!(stale.is_empty(), "this loads now, take it from `PENDING`: {stale:?}");
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     assert!(cases.len() >= 590 && loaded >= 1000);
+}
+
+/// Weights alone give the model that the whole file gives: put into the architecture of that file and of its
+/// text, and into a model that is there already.
+#[test]
+fn weights_alone_go_into_their_architecture() {
+    if python().is_none() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let (mut files, mut faults) = (0, Vec::new());
+    let cases = Case::all(matrix());
+    let with_weights = |case: &&Case| case.refuse().is_none() && !case.weights().is_empty();
+    for case in cases.iter().filter(with_weights) {
+        let whole =
+            case.files().into_iter().find_map(|file| Some((case.load(&file).ok()?.0, file)));
+        let Some((model, whole)) = whole else { continue };
+        let expected = parameters(&model);
+        let text = home.path().join("model.json");
+        let hdf5 = case.files().into_iter().find(|file| file.extension() == Some(OsStr::new("h5")));
+        let text = hdf5.map(|hdf5| fs::write(&text, architecture(&hdf5)).map(|()| text).unwrap());
+        for file in case.weights() {
+            files += 1;
+            let name = format!("{}/{}", case.name, file.file_name().unwrap().display());
+            for architecture in [Some(&whole), text.as_ref()].into_iter().flatten() {
+                match Model::load_with_weights(architecture, &file, &Limits::default()) {
+                    Ok((found, _)) if parameters(&found) == expected => {}
+                    Ok(_) => faults.push(format!("{name}: other weights")),
+                    Err(error) => faults.push(format!("{name}: {error}")),
+                }
+            }
+            let mut own = Model::new(model.graph().clone(), 1);
+            let found = own.load_weights_from(&file);
+            // Models inside the model are part of it now.
+            if !model.graph().layers().iter().any(|layer| layer.name.contains('/')) {
+                match found {
+                    Ok(_) if parameters(&own) == expected => {}
+                    Ok(_) => faults.push(format!("{name} into a model: other weights")),
+                    Err(error) => faults.push(format!("{name} into a model: {error}")),
+                }
+            }
+            let error = Model::load(&file).unwrap_err().to_string();
+            assert!(error.contains("--architecture"), "{name}: {error}");
+        }
+    }
+    println!("{files} files of weights alone");
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(files >= 300);
+}
+
+fn parameters(model: &Model) -> Vec<Vec<u8>> {
+    let tensors = model.to_checkpoint().tensors;
+    tensors.iter().map(|named| named.tensor.bytes().to_vec()).collect()
+}
+
+/// What `to_json` of Keras gives, out of an `.h5` file of a whole model.
+fn architecture(file: &Path) -> String {
+    let bytes = fs::read(file).unwrap();
+    let root = hdf5::read(&bytes, &mut Budget::new(1 << 28)).unwrap();
+    let text = |name: &str| root.attributes.get(name).and_then(hdf5::Array::as_text);
+    let mut config: Value = serde_json::from_str(text("model_config").unwrap()).unwrap();
+    config["keras_version"] = text("keras_version").into();
+    config.to_string()
 }
 
 /// What keepnet cannot save for Keras: Keras 3 has no such layer.

@@ -8,7 +8,7 @@ use super::keras::KerasError;
 use super::kind::{Format, Kind};
 use crate::bytes::atomic::AtomicError;
 use crate::bytes::{BudgetError, Digest, ReadError};
-use crate::model::GraphError;
+use crate::model::{GraphError, Shapes};
 use crate::tensor::TensorError;
 
 /// Why a model could not be read or written. Grouped by what is at fault: the file
@@ -72,6 +72,23 @@ pub enum FormatError {
     OfKeras { what: &'static str },
     #[error("this is the {found} form of keepnet, no model of Keras; `keepnet verify` checks it")]
     NotOfKeras { found: Format },
+    #[error(
+        "this is the {found} form of keepnet, a whole model; weights alone stand in `.weights.h5` and \
+         other files of Keras"
+    )]
+    NotWeights { found: Format },
+    #[error(
+        "weights alone are saved as `.weights.h5`, or as `.h5` for Keras 2; `save` takes whole models"
+    )]
+    WeightsExtension,
+    #[error(
+        "`.weights.h5` is the name of weights alone; `Model::save_weights` and `keepnet convert` save \
+         them, a whole model is `.keras` or `.h5`"
+    )]
+    WeightsName,
+    /// Of [`LoadOptions::input_shapes`](super::LoadOptions::input_shapes).
+    #[error("the model takes {expected}, not {found}; leave the shapes out to take it as it is")]
+    InputShapes { expected: Shapes, found: Shapes },
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
     #[error(transparent)]
@@ -134,6 +151,9 @@ impl FormatError {
             | Self::OtherForm { .. }
             | Self::OfKeras { .. }
             | Self::NotOfKeras { .. }
+            | Self::NotWeights { .. }
+            | Self::WeightsExtension
+            | Self::WeightsName
             | Self::Version { .. }
             | Self::UnknownSection { .. }
             | Self::WouldLose { .. }
@@ -143,6 +163,7 @@ impl FormatError {
             | Self::Memory(_)
             | Self::Unfit(_)
             | Self::Extension { .. }
+            | Self::InputShapes { .. }
             | Self::Io { .. }
             | Self::NotSaved(_) => false,
         }
@@ -154,7 +175,10 @@ impl FormatError {
         let newer = |cause: &Self| {
             matches!(
                 cause,
-                Self::OtherKind { .. } | Self::Version { .. } | Self::UnknownSection { .. }
+                Self::OtherKind { .. }
+                    | Self::Version { .. }
+                    | Self::UnknownSection { .. }
+                    | Self::Keras(KerasError::WeightsAlone)
             )
         };
         self.is_corrupt() || newer(self.cause())

@@ -9,6 +9,7 @@ use super::error::Fault;
 use super::file::SIGNATURE;
 use super::keras;
 use crate::bytes::fs::{self, Fs, RealFs};
+use crate::wire::hdf5;
 
 /// A form in which models are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -60,6 +61,16 @@ pub enum Kind {
     Png,
     #[error("a gzip file")]
     Gzip,
+    #[error(
+        "the architecture of a model of Keras, without weights; `keepnet convert WEIGHTS OUT \
+         --architecture MODEL` puts both together, and so does `Model::load_with_weights`"
+    )]
+    Architecture,
+    #[error(
+        "the list of a model's weights that Keras wrote in several files; save them in one, without \
+         `max_shard_size`"
+    )]
+    Shards,
     #[error("text")]
     Text,
     #[error("a file of a kind unknown to keepnet")]
@@ -71,12 +82,14 @@ impl Format {
     /// directory or has no extension, otherwise by the extension.
     ///
     /// # Errors
-    /// [`FormatError::Extension`] if the extension is none of a known format.
+    /// [`FormatError::Extension`] if the extension is none of a known format, and
+    /// [`FormatError::WeightsName`] for `.weights.h5`.
     pub fn for_saving(path: &Path) -> Result<Self, FormatError> {
         let ends_in_separator =
             path.as_os_str().as_encoded_bytes().last().is_some_and(|&last| last == b'/');
         match path.extension() {
             _ if ends_in_separator || path.is_dir() => Ok(Self::Directory),
+            Some(_) if names_weights(path) => Err(FormatError::WeightsName),
             None => Ok(Self::Directory),
             Some(extension) if extension.eq_ignore_ascii_case("knet") => Ok(Self::File),
             Some(extension) if extension.eq_ignore_ascii_case("keras") => Ok(Self::Keras),
@@ -121,13 +134,31 @@ impl Format {
             return Err(FormatError::OtherKind { found: Kind::Special }.at(path));
         }
         let mut start = Vec::new();
-        opened.take(START as u64).read_to_end(&mut start).map_err(io)?;
-        match Kind::of(&start) {
+        let mut opened = opened.take(START as u64);
+        opened.read_to_end(&mut start).map_err(io)?;
+        let mut kind = Kind::of(&start);
+        if matches!(kind, Kind::Unknown | Kind::Text | Kind::Architecture)
+            && !start.starts_with(&SIGNATURE)
+        {
+            // An HDF5 file may have a block of the user's before it.
+            opened.set_limit((hdf5::MAX_USER_BLOCK + hdf5::SIGNATURE.len()) as u64);
+            opened.read_to_end(&mut start).map_err(io)?;
+            if hdf5::start(&start).is_some() {
+                kind = Kind::Hdf5;
+            }
+        }
+        match kind {
             Kind::Zip => Ok(Self::Keras),
             Kind::Hdf5 => Ok(Self::Hdf5),
             _ => check_signature(&start).map(|()| Self::File).map_err(|error| error.at(path)),
         }
     }
+}
+
+/// Whether Keras takes a file of this name for weights alone.
+pub fn names_weights(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    name.is_some_and(|name| name.ends_with(".weights.h5"))
 }
 
 /// How much of a file is looked at to tell what it is.
@@ -167,7 +198,7 @@ pub(super) fn check_signature(bytes: &[u8]) -> Result<(), FormatError> {
 impl Kind {
     fn of(start: &[u8]) -> Self {
         const SIGNATURES: [(&[u8], Kind); 6] = [
-            (b"\x89HDF\r\n\x1a\n", Kind::Hdf5),
+            (&hdf5::SIGNATURE, Kind::Hdf5),
             (b"PK\x03\x04", Kind::Zip),
             (b"PK\x05\x06", Kind::Zip),
             (b"\x93NUMPY", Kind::Npy),
@@ -183,6 +214,14 @@ impl Kind {
             return Self::Safetensors;
         }
         let is_text = |text: &str| !text.chars().any(|c| c.is_control() && !c.is_whitespace());
+        let is_json = start.trim_ascii_start().first() == Some(&b'{');
+        let names = |key: &[u8]| is_json && start.windows(key.len()).any(|found| found == key);
+        if names(b"\"class_name\"") {
+            return Self::Architecture;
+        }
+        if names(b"\"weight_map\"") {
+            return Self::Shards;
+        }
         match std::str::from_utf8(start) {
             Ok(text) if is_text(text) => Self::Text,
             // The last character may be cut.

@@ -46,18 +46,19 @@ use std::path::Path;
 
 use crate::bytes::Budget;
 use crate::bytes::fs::{Fs, RealFs, Stat};
-use crate::model::Checkpoint;
+use crate::model::{Checkpoint, Graph};
 
 pub use content::{ContentError, Role, SectionId};
 pub use error::{Fault, FormatError};
 pub(crate) use file::Mapped;
 pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo};
-pub use kind::{Format, Kind};
+pub use kind::{Format, Kind, names_weights};
 pub use limits::Limits;
-pub use options::SaveOptions;
+pub use options::{LoadOptions, SaveOptions};
 pub use version::Version;
 
 use inspection::Parsed;
+use keras::Loaded;
 
 /// How the file form begins.
 pub(crate) const SIGNATURE: &[u8] = &file::SIGNATURE;
@@ -84,10 +85,11 @@ pub fn from_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checkpoint<'a>
 /// # Errors
 /// [`FormatError::Unfit`], or [`FormatError::NotSaved`], which says what stands at `path` now.
 pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<(), FormatError> {
-    save_reported(checkpoint, path, format).map(drop)
+    save_reported(checkpoint, path, format, keras::Reader::default()).map(drop)
 }
 
-/// Saves, and tells what Keras will not see of the model if it is saved for Keras.
+/// Saves for the Keras that is to read it, if it is saved for Keras, and tells what that will not see of
+/// the model. Any Keras reads what was saved for the other; it may not train on from there.
 ///
 /// # Errors
 /// As [`save`].
@@ -95,8 +97,28 @@ pub fn save_reported(
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     format: Format,
+    target: keras::Reader,
 ) -> Result<Vec<keras::Hidden>, FormatError> {
-    save_reported_on(&RealFs, checkpoint, path, format).map(|(_, hidden)| hidden)
+    save_reported_on(&RealFs, checkpoint, path, format, target).map(|(_, hidden)| hidden)
+}
+
+/// Saves the parameters alone, for `load_weights` of Keras: as `.weights.h5`, or as `.h5` in the way of
+/// Keras 2. Into `.weights.h5` goes what the optimizer remembers too, in the order of `target`.
+///
+/// # Errors
+/// As [`save`], and [`FormatError::WeightsExtension`] for another name.
+pub fn save_weights(
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+    target: keras::Reader,
+) -> Result<(), FormatError> {
+    let arrangement = match Format::for_saving(path) {
+        Err(FormatError::WeightsName) => keras::Arrangement::ByClass(target),
+        Ok(Format::Hdf5) => keras::Arrangement::ByName,
+        _ => return Err(FormatError::WeightsExtension.at(path)),
+    };
+    let saved = keras::save_weights(&RealFs, checkpoint, path, arrangement);
+    saved.map_err(|error| error.at(path))
 }
 
 /// Tells what a new file is, if the file system does.
@@ -106,7 +128,8 @@ pub(crate) fn save_on<F: Fs>(
     path: &Path,
     format: Format,
 ) -> Result<Option<Stat>, FormatError> {
-    save_reported_on(fs, checkpoint, path, format).map(|(stat, _)| stat)
+    let target = keras::Reader::default();
+    save_reported_on(fs, checkpoint, path, format, target).map(|(stat, _)| stat)
 }
 
 fn save_reported_on<F: Fs>(
@@ -114,11 +137,12 @@ fn save_reported_on<F: Fs>(
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     format: Format,
+    target: keras::Reader,
 ) -> Result<(Option<Stat>, Vec<keras::Hidden>), FormatError> {
     let saved = match format {
         Format::File => file::save(fs, checkpoint, path).map(|stat| (stat, Vec::new())),
         Format::Directory => directory::save(fs, checkpoint, path).map(|()| (None, Vec::new())),
-        Format::Keras | Format::Hdf5 => keras::save(fs, checkpoint, path, format),
+        Format::Keras | Format::Hdf5 => keras::save(fs, checkpoint, path, format, target),
     };
     saved.map_err(|error| error.at(path))
 }
@@ -136,34 +160,85 @@ pub(crate) fn load_on<F: Fs>(
     path: &Path,
     limits: &Limits,
 ) -> Result<Checkpoint<'static>, FormatError> {
-    load_reported_on(fs, path, limits).map(|(checkpoint, _)| checkpoint)
+    load_reported_on(fs, path, &limits.into()).map(|(checkpoint, _)| checkpoint)
 }
 
 /// Loads what stands at `path` and tells what became of it, if another program than keepnet wrote it.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load`], and if the shapes of its inputs are not those asked for.
 pub fn load_reported(
     path: &Path,
-    limits: &Limits,
+    options: impl Into<LoadOptions>,
 ) -> Result<(Checkpoint<'static>, Option<keras::Report>), FormatError> {
-    load_reported_on(&RealFs, path, limits)
+    load_reported_on(&RealFs, path, &options.into())
 }
 
 fn load_reported_on<F: Fs>(
     fs: &F,
     path: &Path,
-    limits: &Limits,
+    options: &LoadOptions,
 ) -> Result<(Checkpoint<'static>, Option<keras::Report>), FormatError> {
-    match Format::detect_on(fs, path)? {
+    let loaded = match Format::detect_on(fs, path)? {
         Format::File | Format::Directory => {
-            with_parsed(fs, path, None, limits, |_, parsed| Ok((parsed.checkpoint, None)))
+            with_parsed(fs, path, None, &options.limits, |_, parsed| Ok((parsed.checkpoint, None)))?
         }
         form @ (Format::Keras | Format::Hdf5) => {
-            let loaded = keras::load_on(fs, path, form, limits).map_err(|error| error.at(path))?;
-            Ok((loaded.checkpoint, Some(loaded.report)))
+            let loaded = keras::load_on(fs, path, form, options).map_err(|error| error.at(path))?;
+            (loaded.checkpoint, Some(loaded.report))
         }
-    }
+    };
+    options.check(&loaded.0.graph).map_err(|error| error.at(path))?;
+    Ok(loaded)
+}
+
+/// Loads the weights that stand alone at `weights`, in a `.weights.h5` or `.h5` file of Keras, into the
+/// architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any form. What it
+/// was compiled with comes along, and what the optimizer remembers if it stands beside the weights. Tells
+/// what became of the weights.
+///
+/// # Errors
+/// As [`load`], and if the weights are not those of the architecture: the error names the layer.
+pub fn load_with_weights(
+    architecture: &Path,
+    weights: &Path,
+    options: impl Into<LoadOptions>,
+) -> Result<(Checkpoint<'static>, keras::Report), FormatError> {
+    let options = options.into();
+    let found = keras::Architecture::read_on(&RealFs, architecture, &options.limits)?;
+    let Loaded { checkpoint, report } = found.with_weights_on(&RealFs, weights, &options)?;
+    options.check(&checkpoint.graph).map_err(|error| error.at(architecture))?;
+    Ok((checkpoint, report))
+}
+
+/// Loads the weights at `path` as [`load_with_weights`], into the graph of `checkpoint` and with its compile
+/// settings.
+///
+/// # Errors
+/// As [`load_with_weights`].
+pub fn load_weights(
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+    limits: &Limits,
+) -> Result<(Checkpoint<'static>, keras::Report), FormatError> {
+    let Loaded { checkpoint, report } = keras::load_weights_on(&RealFs, checkpoint, path, limits)?;
+    Ok((checkpoint, report))
+}
+
+/// Loads the architecture alone of what stands at `path`: the text that `to_json` of Keras gives, or a model
+/// in any form. [`Model::new`](crate::nn::Model::new) makes a model of it with new parameters.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_architecture(
+    path: &Path,
+    options: impl Into<LoadOptions>,
+) -> Result<Graph, FormatError> {
+    let options = options.into();
+    let graph = keras::Architecture::read_on(&RealFs, path, &options.limits)?.into_graph(&options);
+    let graph = graph.map_err(|error| FormatError::from(error).at(path))?;
+    options.check(&graph).map_err(|error| error.at(path))?;
+    Ok(graph)
 }
 
 /// Describes what stands at `path` down to places and checksums. Everything is checked, as by

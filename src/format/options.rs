@@ -1,8 +1,40 @@
-//! What goes into a file.
+//! What goes into a file, and how one is read.
 
-use crate::model::Checkpoint;
+use super::keras::Reader;
+use super::{FormatError, Limits};
+use crate::model::{Checkpoint, Graph, Shapes};
+use crate::tensor::Shape;
 
-/// Which parts of a checkpoint are saved. Graph and parameters always are.
+/// How a model is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// What it may cost.
+    pub limits: Limits,
+    /// The shapes of samples, one for each input, in their order. They are for models of Keras that take
+    /// any size, such as `(None, None, 3)`: keepnet's take one. A model that has shapes of its own must
+    /// have these; with none given, any model may have what it has.
+    pub input_shapes: Vec<Shape>,
+}
+
+impl From<&Limits> for LoadOptions {
+    fn from(limits: &Limits) -> Self {
+        Self { limits: *limits, input_shapes: Vec::new() }
+    }
+}
+
+impl LoadOptions {
+    /// Refuses a network that takes other inputs than those asked for.
+    pub(super) fn check(&self, graph: &Graph) -> Result<(), FormatError> {
+        let inputs = graph.inputs().iter().map(|&input| graph.shape(input));
+        if self.input_shapes.is_empty() || inputs.clone().eq(&self.input_shapes) {
+            return Ok(());
+        }
+        let (expected, found) = (inputs.cloned().collect(), self.input_shapes.clone());
+        Err(FormatError::InputShapes { expected: Shapes(expected), found: Shapes(found) })
+    }
+}
+
+/// Which parts of a checkpoint are saved, and for whom. Graph and parameters always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaveOptions {
     /// Optimizer, losses and metrics as they were set.
@@ -14,6 +46,9 @@ pub struct SaveOptions {
     pub history: bool,
     pub metadata: bool,
     pub proof: bool,
+    /// For which Keras, if it is saved for Keras. The other one opens the file too, but may not train on
+    /// from where this model stands.
+    pub target: Reader,
 }
 
 /// Everything.
@@ -26,6 +61,7 @@ impl Default for SaveOptions {
             history: true,
             metadata: true,
             proof: true,
+            target: Reader::default(),
         }
     }
 }
@@ -40,12 +76,13 @@ impl SaveOptions {
             history: false,
             metadata: false,
             proof: false,
+            target: Reader::default(),
         }
     }
 
     /// Leaves out what is not wanted.
     pub fn apply(self, mut checkpoint: Checkpoint<'_>) -> Checkpoint<'_> {
-        let Self { compile, optimizer, training, history, metadata, proof } = self;
+        let Self { compile, optimizer, training, history, metadata, proof, target } = self;
         checkpoint.compile = checkpoint.compile.filter(|_| compile);
         checkpoint.optimizer = checkpoint.optimizer.filter(|_| optimizer);
         checkpoint.training = checkpoint.training.filter(|_| training);
@@ -61,7 +98,7 @@ impl SaveOptions {
             "training" => training,
             "history" => history,
             "proof" => proof,
-            _ => self != Self::weights_only(),
+            _ => self != Self { target, ..Self::weights_only() },
         });
         checkpoint
     }

@@ -27,7 +27,7 @@ pub enum GraphError {
     Unused { layer: String },
 }
 
-/// The shapes of a node's inputs, in a message.
+/// The shapes of inputs, in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shapes(pub Vec<Shape>);
 

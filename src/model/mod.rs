@@ -28,7 +28,7 @@ pub use compile::{
     Schedule, Sgd,
 };
 pub use cost::Cost;
-pub use error::GraphError;
+pub use error::{GraphError, Shapes};
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
 pub use infer::{Parameter, Window2d};
 pub(crate) use infer::{axis_of_sample, output_shape};

@@ -6,7 +6,7 @@ mod mapped;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::format::{self, Format, Limits, SaveOptions, keras};
+use crate::format::{self, Format, Limits, LoadOptions, SaveOptions, keras};
 use crate::model::Checkpoint;
 use crate::nn::{Model, SHARD, Verification};
 
@@ -51,7 +51,18 @@ impl Model {
     ) -> Result<Vec<keras::Hidden>, Error> {
         let path = path.as_ref();
         let form = Format::for_saving(path)?;
-        Ok(format::save_reported(&self.checkpoint_for(options)?, path, form)?)
+        Ok(format::save_reported(&self.checkpoint_for(options)?, path, form, options.target)?)
+    }
+
+    /// Saves the parameters alone, as `save_weights` of Keras does and for its `load_weights`: as
+    /// `.weights.h5`, with what the optimizer remembers in the order of Keras 3, or as `.h5` in the way of
+    /// Keras 2. In one step, as [`save`](Self::save).
+    ///
+    /// # Errors
+    /// If the name ends in anything else, or the weights cannot be written.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let target = keras::Reader::default();
+        Ok(format::save_weights(&self.to_checkpoint(), path.as_ref(), target)?)
     }
 
     /// The bytes that [`save_with`](Self::save_with) would write to a `.knet` file.
@@ -84,17 +95,70 @@ impl Model {
         within(format::load(path, limits)?, limits, Some(path))
     }
 
-    /// Loads, and tells what became of the model if another program than keepnet has saved it.
+    /// Loads, and tells what became of the model if another program than keepnet has saved it. A model
+    /// of Keras that takes any size is given its shapes here:
+    ///
+    /// ```no_run
+    /// use keepnet::format::LoadOptions;
+    /// use keepnet::{Model, Shape};
+    ///
+    /// # fn main() -> Result<(), keepnet::Error> {
+    /// let input_shapes = vec![Shape::image(224, 224, 3)]; // for (None, None, 3)
+    /// let options = LoadOptions { input_shapes, ..Default::default() };
+    /// let (model, report) = Model::load_reported("any_size.keras", options)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`load_with`](Self::load_with).
+    /// As [`load_with`](Self::load_with), and if the shapes of its inputs are not those asked for.
     pub fn load_reported(
         path: impl AsRef<Path>,
-        limits: &Limits,
+        options: impl Into<LoadOptions>,
     ) -> Result<(Self, Option<keras::Report>), Error> {
-        let path = path.as_ref();
-        let (checkpoint, report) = format::load_reported(path, limits)?;
-        Ok((within(checkpoint, limits, Some(path))?, report))
+        let (path, options) = (path.as_ref(), options.into());
+        let limits = options.limits;
+        let (checkpoint, report) = format::load_reported(path, options)?;
+        Ok((within(checkpoint, &limits, Some(path))?, report))
+    }
+
+    /// Puts the weights that stand alone at `weights`, in a `.weights.h5` or `.h5` file of Keras, into
+    /// the architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any
+    /// form. Tells what became of them.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and if the weights are not those of the architecture.
+    pub fn load_with_weights(
+        architecture: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        options: impl Into<LoadOptions>,
+    ) -> Result<(Self, keras::Report), Error> {
+        let (architecture, options) = (architecture.as_ref(), options.into());
+        let limits = options.limits;
+        let (checkpoint, report) =
+            format::load_with_weights(architecture, weights.as_ref(), options)?;
+        Ok((within(checkpoint, &limits, Some(architecture))?, report))
+    }
+
+    /// Takes the parameters from the weights at `path`, as `load_weights` of Keras does: a `.weights.h5`
+    /// or `.h5` file, or a whole model of Keras of the same layers. If the model is compiled and the file
+    /// holds what the optimizer remembers, that too. A fit that was under way is forgotten. Tells what
+    /// became of the weights.
+    ///
+    /// [`load_weights`](Self::load_weights) takes those of a model of keepnet, by their names. Models
+    /// inside the model became part of it when it was loaded:
+    /// [`load_with_weights`](Self::load_with_weights) knows them still.
+    ///
+    /// # Errors
+    /// If a weight is missing, too many or of another shape. The model is as it was then.
+    pub fn load_weights_from(&mut self, path: impl AsRef<Path>) -> Result<keras::Report, Error> {
+        let own = self.to_checkpoint();
+        let (found, report) = format::load_weights(&own, path.as_ref(), &Limits::default())?;
+        let (tensors, optimizer) = (found.tensors, found.optimizer.or(own.optimizer));
+        let mut model = Self::assemble(Checkpoint { tensors, optimizer, ..own })?;
+        model.forget_fit();
+        *self = model;
+        Ok(report)
     }
 
     /// Loads from the bytes of a `.knet` file.

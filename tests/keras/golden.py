@@ -14,6 +14,7 @@ WANTED = {
     "k2-net-nested-functional": ["model.h5"],
     "k3-net-nested-shared": ["model.h5"],
     "k3-net-several-ends": ["model.keras"],
+    "k3-net-any-size": ["model.keras"],
     "k2-net-channels-first-chain": ["model.h5"],
     "k3-net-arithmetic": ["model.keras"],
     "k3-normalization-adapted": ["model.keras"],

@@ -48,6 +48,31 @@ fn converted_files_say_what_came_along() {
 }
 
 #[test]
+fn a_model_of_any_size_takes_the_shape_that_is_given() {
+    let place = with("k3-net-any-size/model.keras", "any.keras");
+    let error = place.fails(1, &["summary", "any.keras"]);
+    assert!(error.contains("[null,null,null,2]") && error.contains("--input-shape"), "{error}");
+    let shaped = |command: &[&str], shape| {
+        place.run(&[command, &["any.keras", "--input-shape", shape]].concat())
+    };
+    let summary = shaped(&["summary"], "9,7,2");
+    assert!(summary.status == 0 && summary.stdout.contains("7×5×3"), "{}", summary.stdout);
+    // Another number of channels than the file tells, another rank, no shape at all.
+    for (shape, status) in [("9,7,3", 1), ("9,2", 1), ("9,x,2", 2), ("9,0,2", 2)] {
+        assert_eq!(shaped(&["summary"], shape).status, status, "{shape}");
+    }
+    place.done(&["convert", "any.keras", "fixed.knet", "--input-shape", "9,7,2"]);
+    place.done(&["summary", "fixed.knet", "--input-shape", "9,7,2"]);
+    let error = place.fails(1, &["summary", "fixed.knet", "--input-shape", "9,8,2"]);
+    assert!(error.contains("takes an input of shape 9×7×2, not"), "{error}");
+    let one = Samples::new(1, keepnet::Shape::image(9, 7, 2), vec![0.5; 126]).unwrap();
+    place.write_npy("x.npy", &one);
+    let of_any = place.json(&["predict", "any.keras", "-i", "x.npy", "--input-shape", "9,7,2"]);
+    let of_one = place.json(&["predict", "fixed.knet", "-i", "x.npy"]);
+    assert_eq!(of_any["outputs"][0]["predictions"], of_one["outputs"][0]["predictions"]);
+}
+
+#[test]
 fn alike_notices_are_gathered() {
     let place = with("k3-policy-bfloat16/model.keras", "half.keras");
     let (_, report) = format::load_reported(&place.path("half.keras"), &Limits::default()).unwrap();

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use keepnet::SaveOptions;
-use keepnet::format::{self, Format, FormatError, Limits};
+use keepnet::format::{self, Format, FormatError, Limits, keras};
 use keepnet::model::Checkpoint;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::keras::Told;
+use crate::keras::{ForKeras, Told};
 use crate::outcome::Outcome;
-use crate::paths::keep_apart;
+use crate::paths::{InputShapes, keep_apart};
 
 /// Save a model in another form, or with less in it
 ///
@@ -19,12 +19,17 @@ use crate::paths::keep_apart;
 /// trailing `/` or no extension for a directory, `.keras` or `.h5` for Keras. Everything is kept unless it is
 /// named to be left out, or Keras has no place for it, which is said. What stands at OUT is replaced
 /// in one step.
+///
+/// Weights that stand alone, in a `.weights.h5` or `.h5` file, become a model with --architecture. An OUT
+/// that ends in `.weights.h5` takes the weights alone.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   keepnet convert mnist.knet mnist/                            a directory of NumPy arrays
   keepnet convert mnist.knet deploy.knet --weights-only        the network alone
   keepnet convert old.h5 new.keras                             for the Keras of today
+  keepnet convert new.keras old.keras --target keras2          to train on in tf-keras
+  keepnet convert w.weights.h5 new.keras --architecture m.json with the text of `to_json`
   keepnet convert mnist.knet small.knet --without optimizer,history")]
 pub(crate) struct Convert {
     /// The model
@@ -33,14 +38,23 @@ pub(crate) struct Convert {
     /// Where to save it
     #[arg(value_name = "OUT")]
     output: PathBuf,
+    /// Take the layers from here, and from IN the weights alone: the text that `to_json` of Keras gives, or
+    /// a model in any form
+    #[arg(long, value_name = "MODEL")]
+    architecture: Option<PathBuf>,
+    #[command(flatten)]
+    target: ForKeras,
+    #[command(flatten)]
+    shapes: InputShapes,
     /// Keep the network and its parameters alone
     #[arg(long, conflicts_with = "without")]
     weights_only: bool,
     /// Leave out these parts
     #[arg(long, value_name = "PART,…", value_enum, value_delimiter = ',')]
     without: Vec<Part>,
-    /// Print JSON: from, to, form, left_out, not_held (parts that the form has no place for) and, if
-    /// IN is of Keras, keras: writer, optimizer_steps and notices, each with text and count
+    /// Print JSON: from, to, form, left_out, not_held (parts that the form has no place for), hidden (what
+    /// Keras will not see) and, if IN is of Keras, keras: writer, optimizer_steps and notices, each with
+    /// text and count
     #[arg(long)]
     json: bool,
 }
@@ -53,6 +67,7 @@ struct Report {
     form: Format,
     left_out: Vec<String>,
     not_held: Vec<String>,
+    hidden: Vec<String>,
     keras: Option<Told>,
 }
 
@@ -113,18 +128,29 @@ impl Convert {
             let (path, source) = (path.to_owned(), Box::new(source));
             FormatError::At { path, source }
         };
-        let form = Format::for_saving(output).map_err(|error| at(output, error))?;
-        let (checkpoint, report) = format::load_reported(input, &Limits::default())?;
+        let weights_alone = format::names_weights(output);
+        let form = match weights_alone {
+            true => Format::Hdf5,
+            false => Format::for_saving(output).map_err(|error| at(output, error))?,
+        };
+        let (checkpoint, report) = self.load()?;
         let before = parts(&checkpoint);
         let checkpoint = self.options().apply(checkpoint);
         if let Some(id) = checkpoint.passed_over.first() {
             return Err(at(input, FormatError::WouldLose { id: id.clone() }).into());
         }
         let after = parts(&checkpoint);
-        format::save(&checkpoint, output, form)?;
+        let target = self.target.reader();
+        let hidden = match weights_alone {
+            true => format::save_weights(&checkpoint, output, target).map(|()| Vec::new())?,
+            false => format::save_reported(&checkpoint, output, form, target)?,
+        };
         // What a form of Keras holds is what comes back from it.
         let held = match form {
             Format::File | Format::Directory => after.clone(),
+            _ if weights_alone => {
+                parts(&format::load_weights(&checkpoint, output, &Limits::default())?.0)
+            }
             _ => parts(&format::load(output, &Limits::default())?),
         };
         let names = |parts: &[Part], kept: &[Part]| -> Vec<String> {
@@ -136,9 +162,24 @@ impl Convert {
             form,
             left_out: names(&before, &after),
             not_held: names(&after, &held),
+            hidden: hidden.iter().map(ToString::to_string).collect(),
             keras: report.map(|report| Told::from(&report)),
         };
         if self.json { Outcome::json(&report) } else { Ok(Outcome::text(&report.text())) }
+    }
+
+    /// The model, and what became of it if it is of Keras.
+    fn load(&self) -> Result<(Checkpoint<'static>, Option<keras::Report>), Failure> {
+        let options = self.shapes.options();
+        match &self.architecture {
+            None => Ok(format::load_reported(&self.input, options)?),
+            Some(architecture) => {
+                keep_apart(architecture, &self.output, "the architecture")?;
+                let (checkpoint, report) =
+                    format::load_with_weights(architecture, &self.input, options)?;
+                Ok((checkpoint, Some(report)))
+            }
+        }
     }
 
     fn options(&self) -> SaveOptions {
@@ -147,6 +188,7 @@ impl Convert {
         }
         let with = |part| !self.without.contains(&part);
         SaveOptions {
+            target: self.target.reader(),
             compile: with(Part::Compile),
             optimizer: with(Part::Optimizer),
             training: with(Part::Training),
@@ -166,6 +208,9 @@ impl Report {
             if !parts.is_empty() {
                 text += &format!("{what}: {}\n", parts.join(", "));
             }
+        }
+        for hidden in &self.hidden {
+            text += &format!("note: {hidden}\n");
         }
         text + &self.keras.as_ref().map_or_else(String::new, Told::text)
     }

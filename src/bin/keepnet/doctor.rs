@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use keepnet::format::keras::{Container, Diagnosis, Effect, Finding, Problem, Reader, diagnose};
+use keepnet::format::keras::{
+    Container, Content, Diagnosis, Effect, Finding, Problem, Reader, diagnose,
+};
 use keepnet::format::{self, Limits};
 use serde::Serialize;
 
@@ -22,9 +24,9 @@ Examples:
   keepnet doctor old.h5
   keepnet doctor old.h5 --json | jq .keras_3.result")]
 pub(crate) struct Doctor {
-    /// A `.keras` or `.h5` file of a whole model
+    /// A `.keras` or `.h5` file, of a whole model or of weights alone
     model: PathBuf,
-    /// Print JSON: container, writer, dialect, layers (classes and counts), and for each of keras_3
+    /// Print JSON: container, content (model or weights), writer, dialect, layers (classes and counts), and for each of keras_3
     /// and tf_keras_2 result (nothing_found, refused, other_answers or state_lost) and findings (text,
     /// effect, layers); keepnet: what it says to the file, null if it opens it
     #[arg(long)]
@@ -35,6 +37,7 @@ pub(crate) struct Doctor {
 #[derive(Serialize)]
 struct Report<'a> {
     container: Container,
+    content: Content,
     writer: Option<&'a str>,
     dialect: u32,
     layers: &'a BTreeMap<String, usize>,
@@ -69,6 +72,7 @@ impl Doctor {
             .and_then(|checkpoint| runnable(&self.model, &checkpoint));
         let report = Report {
             container: diagnosis.container,
+            content: diagnosis.content,
             writer: diagnosis.writer.as_deref(),
             dialect: diagnosis.dialect,
             layers: &diagnosis.layers,
@@ -92,15 +96,20 @@ impl Doctor {
         let layers: Vec<_> =
             report.layers.iter().map(|(class, count)| format!("{count} {class}")).collect();
         let writer = report.writer.unwrap_or("a Keras that does not name itself");
-        let mut text = format!(
-            "{}\n  {container} written by {writer}, in the words of Keras {}\n  layers: {}\n",
-            self.model.display(),
-            report.dialect,
-            layers.join(", ")
-        );
+        let mut text = format!("{}\n  {container} written by {writer}", self.model.display());
+        text += &match report.content {
+            Content::Weights => ": weights alone, without the layers that they are of\n".to_owned(),
+            _ => format!(", in the words of Keras {}\n", report.dialect),
+        };
+        if !layers.is_empty() {
+            text += &format!("  layers: {}\n", layers.join(", "));
+        }
         let mut mends = false;
         for (name, opinion) in [("Keras 3", &report.keras_3), ("tf-keras 2", &report.tf_keras_2)] {
             let verdict = match opinion.result {
+                "nothing_found" if report.content == Content::Weights => {
+                    "takes it by `load_weights`, as far as is known"
+                }
                 "refused" => "does not open it",
                 "other_answers" => "opens it, but predicts something else",
                 "state_lost" => "opens it, but cannot go on training where it stood",
@@ -119,6 +128,14 @@ impl Doctor {
                 };
                 text += &format!("  {problem}{named}\n");
             }
+        }
+        if report.content == Content::Weights {
+            let input = self.model.display();
+            return text
+                + &format!(
+                    "keepnet takes it with its layers: `keepnet convert {input} NEW.keras \
+                     --architecture MODEL`\n"
+                );
         }
         match &report.keepnet {
             None if mends => {

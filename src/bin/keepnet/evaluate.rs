@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::labelled::{classes, compile_by_output, fitted};
 use crate::outcome::{Outcome, Real, counted};
-use crate::paths::{in_model, load};
+use crate::paths::{InputShapes, in_model, load};
 use crate::ranking::largest;
 
 /// Measure loss, metrics and confusion on images with labels
@@ -33,6 +33,8 @@ Examples:
 pub(crate) struct Evaluate {
     /// The model
     model: PathBuf,
+    #[command(flatten)]
+    shapes: InputShapes,
     /// A folder of four IDX files, whose test images are taken (default: the 2,000 digits of MNIST
     /// that this program carries for validation)
     #[arg(long, value_name = "DIR")]
@@ -65,7 +67,7 @@ const SHOWN: usize = 20;
 
 impl Evaluate {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let mut model = load(&self.model)?;
+        let mut model = load(&self.model, &self.shapes)?;
         let (split, called) = match &self.data {
             Some(dir) => (mnist::from_dir(dir)?, dir.display().to_string()),
             None => (mnist::embedded()?, "the embedded validation digits".to_owned()),

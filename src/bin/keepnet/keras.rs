@@ -2,14 +2,42 @@
 
 use std::path::Path;
 
-use keepnet::format::keras::{Notice, Report};
+use clap::{Args, ValueEnum};
+use keepnet::format::keras::{Hidden, Notice, Reader, Report};
 use keepnet::format::{self, Format, Limits};
 use keepnet::report::numbers::grouped;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::outcome::{Outcome, counted};
+use crate::outcome::{Outcome, counted, note};
 use crate::paths::runnable;
+
+/// For which Keras a model is saved.
+#[derive(Args)]
+pub(crate) struct ForKeras {
+    /// The Keras that OUT is for, if it is of Keras: the other one opens it too, but may not train on from
+    /// where it stands
+    #[arg(long, value_enum, default_value_t)]
+    target: Target,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Target {
+    /// Keras 3
+    #[default]
+    Keras3,
+    /// tf-keras, Keras up to 2.15
+    Keras2,
+}
+
+impl ForKeras {
+    pub(crate) fn reader(&self) -> Reader {
+        match self.target {
+            Target::Keras3 => Reader::Keras3,
+            Target::Keras2 => Reader::TfKeras2,
+        }
+    }
+}
 
 /// What became of a file of Keras when it was loaded.
 #[derive(Serialize)]
@@ -62,15 +90,27 @@ impl Told {
         if let Some(steps) = self.optimizer_steps {
             text += &format!("optimizer restored, after {}\n", counted(steps, "step"));
         }
-        for Gathered { text: notice, count } in &self.notices {
-            let more = match count {
-                1 => String::new(),
-                count => format!(" (and {} more like it)", grouped(count - 1)),
-            };
-            text += &format!("note: {notice}{more}\n");
-        }
+        self.notices().for_each(|notice| text += &format!("note: {notice}\n"));
         text
     }
+
+    fn notices(&self) -> impl Iterator<Item = String> {
+        self.notices.iter().map(|Gathered { text, count }| match count {
+            1 => text.clone(),
+            count => format!("{text} (and {} more like it)", grouped(count - 1)),
+        })
+    }
+}
+
+/// Tells on standard error what did not come along, and why.
+pub(crate) fn tell(report: Option<&Report>) {
+    let told = report.map(Told::from);
+    told.iter().flat_map(Told::notices).for_each(|notice| note(&notice));
+}
+
+/// Tells on standard error what Keras will not see of a model saved for it.
+pub(crate) fn tell_hidden(hidden: &[Hidden]) {
+    hidden.iter().for_each(|hidden| note(&hidden.to_string()));
 }
 
 /// What `verify --json` prints of a file of Keras. Members that it shares with files of keepnet are
@@ -90,6 +130,7 @@ struct Verified {
 /// Checks as much of a file of Keras as can be checked. Loading has done so.
 pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, Failure> {
     let (checkpoint, report) = format::load_reported(path, &Limits::default())?;
+    tell(report.as_ref());
     runnable(path, &checkpoint)?;
     let keras = report.as_ref().map_or_else(|| Told::from(&Report::default()), Told::from);
     let is_archive = form == Format::Keras && !path.is_dir();

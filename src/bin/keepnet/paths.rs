@@ -4,19 +4,45 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use keepnet::format::{self, FormatError, Limits};
+use clap::Args;
+use keepnet::format::{self, FormatError, Limits, LoadOptions};
 use keepnet::model::Checkpoint;
 use keepnet::nn::SHARD;
-use keepnet::{Model, ModelError};
+use keepnet::{Model, ModelError, Shape};
 
 use crate::failure::Failure;
+use crate::keras::tell;
 
 /// The most bytes that are read of a file of arrays or pictures.
 const LIMIT: u64 = 8 << 30;
 
-/// Loads the model at `path`.
-pub(crate) fn load(path: &Path) -> Result<Model, Failure> {
-    runnable(path, &format::load(path, &Limits::default())?)
+/// What a model of Keras leaves open that takes any size.
+#[derive(Args)]
+pub(crate) struct InputShapes {
+    /// The shape of a sample, for a model of Keras that takes any size; repeat it for each input, in order
+    #[arg(long, value_name = "N,…", value_parser = shape)]
+    input_shape: Vec<Shape>,
+}
+
+impl InputShapes {
+    pub(crate) fn options(&self) -> LoadOptions {
+        LoadOptions { input_shapes: self.input_shape.clone(), ..Default::default() }
+    }
+}
+
+fn shape(text: &str) -> Result<Shape, String> {
+    let dims: Result<Vec<usize>, _> = text.split(',').map(|dim| dim.trim().parse()).collect();
+    match dims {
+        Ok(dims) if !dims.contains(&0) => Ok(Shape::new(dims)),
+        _ => Err("expected numbers from 1 on, such as 224,224,3".to_owned()),
+    }
+}
+
+/// Loads the model at `path`, and tells what did not come along.
+pub(crate) fn load(path: &Path, shapes: &InputShapes) -> Result<Model, Failure> {
+    let (checkpoint, report) = format::load_reported(path, shapes.options())?;
+    tell(report.as_ref());
+    runnable(path, &checkpoint)
 }
 
 /// The model that `checkpoint`, read from `path`, describes. A few bytes can describe layers larger

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::inputs::{Inputs, read_inputs, split_name};
 use crate::outcome::{Outcome, Real, counted};
-use crate::paths::{in_model, keep_apart, load};
+use crate::paths::{InputShapes, in_model, keep_apart, load};
 use crate::ranking::largest;
 
 /// Run a model on a NumPy array or on pictures
@@ -40,6 +40,8 @@ Examples:
 pub(crate) struct Predict {
     /// The model
     model: PathBuf,
+    #[command(flatten)]
+    shapes: InputShapes,
     /// The same as --input FILE each
     #[arg(value_name = "FILE", required_unless_present = "input")]
     files: Vec<OsString>,
@@ -101,7 +103,7 @@ struct Ranked {
 
 impl Predict {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let model = load(&self.model)?;
+        let model = load(&self.model, &self.shapes)?;
         let graph = model.graph();
         let arguments: Vec<OsString> = self.input.iter().chain(&self.files).cloned().collect();
         let Inputs { samples, labels, files } = read_inputs(graph, &arguments, self.invert)?;

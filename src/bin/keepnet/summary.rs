@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use keepnet::format::{self, Limits};
+use keepnet::format;
 use keepnet::report::{Charset, summary};
 
 use crate::failure::Failure;
+use crate::keras::tell;
 use crate::outcome::Outcome;
+use crate::paths::InputShapes;
 
 /// Show the layers, their shapes, parameters and multiply-accumulates
 #[derive(Args)]
@@ -18,6 +20,8 @@ Examples:
 pub(crate) struct Summary {
     /// The model
     model: PathBuf,
+    #[command(flatten)]
+    shapes: InputShapes,
     /// Print JSON: name, rows, chain, parameters, trainable, frozen, macs, bytes
     #[arg(long)]
     json: bool,
@@ -25,7 +29,8 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let checkpoint = format::load(&self.model, &Limits::default())?;
+        let (checkpoint, report) = format::load_reported(&self.model, self.shapes.options())?;
+        tell(report.as_ref());
         let summary = summary(&checkpoint.graph);
         if self.json {
             return Outcome::json(&summary);

@@ -7,13 +7,14 @@ use clap::{Args, ValueEnum};
 use keepnet::model::{CompileSettings, EpochRecord, Loss, Optimizer, OutputLoss};
 use keepnet::report::numbers::grouped;
 use keepnet::train::data::mnist;
-use keepnet::{Callback, CallbackError, FitOptions, Model, Stop};
+use keepnet::{Callback, CallbackError, FitOptions, Model, SaveOptions, Stop};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::keras::{ForKeras, tell_hidden};
 use crate::labelled::{compile_by_output, fitted};
 use crate::outcome::{Outcome, Real, note};
-use crate::paths::{keep_apart, load};
+use crate::paths::{InputShapes, keep_apart, load};
 
 /// Train a model on, and save what it becomes
 ///
@@ -32,6 +33,8 @@ Examples:
 pub(crate) struct Train {
     /// The model, in any form
     model: PathBuf,
+    #[command(flatten)]
+    shapes: InputShapes,
     /// A folder of four IDX files (default: the 10,000 digits of MNIST that this program carries)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -44,6 +47,8 @@ pub(crate) struct Train {
     /// Where to save it; the name chooses the form, as for `keepnet convert`
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
+    #[command(flatten)]
+    target: ForKeras,
     /// Compile it anew, with this optimizer
     #[arg(long, value_enum)]
     optimizer: Option<Rule>,
@@ -87,7 +92,7 @@ impl Train {
         let (path, out) = (&self.model, &self.out);
         // A name of no known form is refused before the work, not behind it.
         keepnet::format::Format::for_saving(out)?;
-        let mut model = load(path)?;
+        let mut model = load(path, &self.shapes)?;
         let (split, called) = match &self.data {
             Some(dir) => (mnist::from_dir(dir)?, dir.display().to_string()),
             None => (mnist::embedded()?, "the embedded digits".to_owned()),
@@ -103,10 +108,12 @@ impl Train {
         let options =
             FitOptions { epochs: self.epochs, batch_size, validation, ..FitOptions::default() };
         let history = model.fit_with(&train, &options, &mut Progress).map_err(on_data)?;
-        model.save(out).map_err(|source| match source {
+        let options = SaveOptions { target: self.target.reader(), ..SaveOptions::default() };
+        let hidden = model.save_reported(out, options).map_err(|source| match source {
             keepnet::Error::Format(error) => Failure::Format(error),
             other => Failure::Save { path: out.clone(), source: Box::new(other) },
         })?;
+        tell_hidden(&hidden);
         if self.json {
             let real = |(name, value): &(String, f64)| (name.clone(), Real(*value));
             let epoch = |record: &EpochRecord| Epoch {

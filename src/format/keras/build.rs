@@ -11,6 +11,7 @@ use super::layers::{Dialect, Lowering};
 use super::network::{Argument, Body, Call, Layer, Network};
 use super::operators;
 use super::report::Notice;
+use crate::format::LoadOptions;
 use crate::model::{self, Graph, LayerSpec, Merge, Node, NodeId, Output, output_shape};
 use crate::tensor::Shape;
 
@@ -37,16 +38,16 @@ pub(super) enum Became<'j> {
     Model(Vec<BuiltLayer<'j>>),
 }
 
-/// Builds the graph of `network`, of at most so many nodes.
+/// Builds the graph of `network`.
 pub(super) fn build<'j>(
     network: &Network<'j>,
     dialect: Dialect,
-    max_nodes: u64,
+    options: &LoadOptions,
 ) -> Result<Built<'j>, KerasError> {
     let lowering = Lowering { dialect, notices: Vec::new() };
     let mut builder = Builder {
         lowering,
-        max_nodes,
+        options,
         layers: Vec::new(),
         nodes: Vec::new(),
         shapes: Vec::new(),
@@ -57,19 +58,22 @@ pub(super) fn build<'j>(
     let scope = Scope { prefix: String::new(), trainable: true };
     let results = builder.apply(network, &mut layers, &scope, None)?;
     let outputs = builder.outputs(&results);
-    let Builder { lowering, layers: specs, nodes, inputs, .. } = builder;
+    let Builder { lowering, layers: specs, nodes, mut inputs, .. } = builder;
+    inputs.sort_by_key(|&(place, _)| place);
+    let inputs = inputs.into_iter().map(|(_, node)| node).collect();
     let graph = Graph::new(network.name, specs, nodes, inputs, outputs)?;
     Ok(Built { graph, layers, notices: lowering.notices })
 }
 
-struct Builder {
+struct Builder<'o> {
     lowering: Lowering,
-    max_nodes: u64,
+    options: &'o LoadOptions,
     layers: Vec<model::Layer>,
     nodes: Vec<Node>,
     /// Of the results of the nodes.
     shapes: Vec<Shape>,
-    inputs: Vec<NodeId>,
+    /// Each behind its place among the inputs of the network.
+    inputs: Vec<(usize, NodeId)>,
     /// Of the layers so far, and the last number behind each that makes another one.
     names: BTreeMap<String, u64>,
 }
@@ -80,7 +84,7 @@ struct Scope {
     trainable: bool,
 }
 
-impl Builder {
+impl Builder<'_> {
     /// Applies a model to `arguments`, or to inputs of its own. `built` is empty when it is applied for
     /// the first time.
     fn apply<'j>(
@@ -110,7 +114,7 @@ impl Builder {
                             let found = arguments.get(place).copied();
                             vec![found.ok_or_else(|| missing_input(layer, place))?]
                         }
-                        _ => vec![self.input(layer, *shape)?],
+                        _ => vec![self.input(layer, *shape, place)?],
                     }
                 }
                 (Body::Model(inner), Became::Model(built)) => {
@@ -141,16 +145,26 @@ impl Builder {
             .ok_or_else(|| KerasError::Circle { model: network.name.to_owned() })
     }
 
-    fn input(&mut self, layer: &Layer<'_>, shape: Option<&Value>) -> Result<NodeId, KerasError> {
+    /// An input of the graph, at `place` among those of the network, if it is one of them.
+    fn input(
+        &mut self,
+        layer: &Layer<'_>,
+        shape: Option<&Value>,
+        place: Option<usize>,
+    ) -> Result<NodeId, KerasError> {
         let name = layer.settings.name().unwrap_or("input");
-        let shape = shape.ok_or(KerasError::NoInput)?;
-        let open = || KerasError::OpenShape { layer: name.to_owned(), found: brief(shape) };
-        let dims = shape.as_array().and_then(|dims| dims.get(1..)).ok_or_else(open)?;
-        let dims = dims.iter().map(super::json::count).collect::<Option<Vec<_>>>();
-        let spec = LayerSpec::Input(Shape::new(dims.ok_or_else(open)?));
-        let index = self.add_layer(name.to_owned(), spec, true);
+        let wanted = place.and_then(|place| self.options.input_shapes.get(place));
+        let shape = match (shape, wanted) {
+            (Some(shape), wanted) => {
+                let open = || KerasError::OpenShape { layer: name.to_owned(), found: brief(shape) };
+                fixed(shape, wanted).ok_or_else(open)?
+            }
+            (None, Some(wanted)) => wanted.clone(),
+            (None, None) => return Err(KerasError::NoInput),
+        };
+        let index = self.add_layer(name.to_owned(), LayerSpec::Input(shape), true);
         let node = self.add_node(index, &[])?;
-        self.inputs.push(node);
+        self.inputs.push((place.unwrap_or(usize::MAX), node));
         Ok(node)
     }
 
@@ -226,8 +240,9 @@ impl Builder {
     }
 
     fn add_node(&mut self, layer: usize, inputs: &[NodeId]) -> Result<NodeId, KerasError> {
-        if self.nodes.len() as u64 >= self.max_nodes {
-            return Err(KerasError::TooManyNodes { limit: self.max_nodes });
+        let limit = self.options.limits.nodes;
+        if self.nodes.len() as u64 >= limit {
+            return Err(KerasError::TooManyNodes { limit });
         }
         let shapes: Vec<&Shape> = inputs.iter().filter_map(|id| self.shapes.get(id.0)).collect();
         if let Some(layer) = self.layers.get(layer) {
@@ -251,6 +266,16 @@ impl Builder {
         });
         outputs.collect()
     }
+}
+
+/// A shape with the batch, whose open sides are as long as those of `wanted`.
+fn fixed(shape: &Value, wanted: Option<&Shape>) -> Option<Shape> {
+    let dims = shape.as_array()?.get(1..)?;
+    let dim = |(axis, dim): (usize, &Value)| match dim {
+        Value::Null => wanted.filter(|it| it.rank() == dims.len())?.dims().get(axis).copied(),
+        dim => super::json::count(dim),
+    };
+    dims.iter().enumerate().map(dim).collect::<Option<Vec<_>>>().map(Shape::new)
 }
 
 fn merges_elements(spec: &LayerSpec) -> bool {

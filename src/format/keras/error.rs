@@ -19,6 +19,11 @@ pub enum KerasError {
     Budget(#[from] BudgetError),
     #[error("{part} is missing")]
     Missing { part: &'static str },
+    #[error(
+        "these are weights alone, without the layers that they are of; `keepnet convert WEIGHTS OUT \
+         --architecture MODEL` puts both together, and so does `Model::load_with_weights`"
+    )]
+    WeightsAlone,
     #[error("{part} takes {length} bytes, the limit is {limit}; raise `Limits::text` to read it")]
     TooLong { part: &'static str, length: u64, limit: u64 },
     #[error("{part} is no JSON: {message}")]
@@ -40,11 +45,14 @@ pub enum KerasError {
     #[error("`{setting}` of {owner} is {found}, which keepnet cannot compute; {remedy}")]
     Unsupported { owner: Owner, setting: String, found: String, remedy: &'static str },
     #[error(
-        "the shape of input `{layer}` is {found}; keepnet needs every dimension but the batch: save \
-         the model with a fixed input shape"
+        "input `{layer}` takes any size, by its shape {found}, but a network of keepnet takes one; say \
+         which by `LoadOptions::input_shapes`, or `--input-shape` of the tool"
     )]
     OpenShape { layer: String, found: String },
-    #[error("the file tells no input shape; call the model on data once, or give `Input(shape)`")]
+    #[error(
+        "the file tells no input shape; say which by `LoadOptions::input_shapes`, or `--input-shape` of \
+         the tool"
+    )]
     NoInput,
     #[error("{owner} refers to {reference}, which does not exist")]
     Reference { owner: Owner, reference: String },
@@ -66,6 +74,9 @@ pub enum KerasError {
     WeightCount { layer: String, expected: usize, found: usize, place: String },
     #[error("`{weight}` has shape {expected}, the file holds {found} at `{place}`")]
     WeightShape { weight: String, expected: Shape, found: String, place: String },
+    /// Another architecture than that of the file.
+    #[error("the file holds weights at `{place}` of which the architecture has no layer")]
+    Unclaimed { place: String },
     #[error("layer `{layer}` has {what}, for which Keras has no layer; {remedy}")]
     NoWords { layer: String, what: &'static str, remedy: &'static str },
     #[error("the numbers at `{place}` are {found}; expected floating-point numbers")]
@@ -105,6 +116,7 @@ impl KerasError {
             | Self::LayerCount { .. }
             | Self::WeightCount { .. }
             | Self::WeightShape { .. }
+            | Self::Unclaimed { .. }
             | Self::WeightType { .. } => true,
             Self::Layer { .. }
             | Self::Code { .. }
@@ -112,6 +124,7 @@ impl KerasError {
             | Self::OpenShape { .. }
             | Self::NoWords { .. }
             | Self::NoInput
+            | Self::WeightsAlone
             | Self::Nesting { .. }
             | Self::TooManyNodes { .. }
             | Self::TooLong { .. }

@@ -1,6 +1,6 @@
 //! Which numbers of an HDF5 file belong to which parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Became, BuiltLayer};
 use super::error::KerasError;
@@ -8,7 +8,7 @@ use super::report::Notice;
 use crate::bytes::Budget;
 use crate::model::{Graph, LayerSpec, NamedTensor, Parameter};
 use crate::tensor::{DType, Tensor};
-use crate::wire::hdf5::{Array, Dataset, Group};
+use crate::wire::hdf5::{Array, Dataset, Group, Node};
 
 /// Where weights of Keras are read from, and what is told of them.
 pub(super) struct Weights<'g, 'b> {
@@ -25,15 +25,19 @@ type Found<'f> = BTreeMap<usize, Tensor<'f>>;
 
 impl<'g> Weights<'g, '_> {
     /// The weights of `model.weights.h5` and `.weights.h5`: a group for each layer, named after its
-    /// class and its place among those of its class.
+    /// class and its place among those of its class. If `all`, each must be of a layer.
     pub(super) fn by_class<'f>(
         &mut self,
         root: &'f Group<'_>,
         layers: &[BuiltLayer<'_>],
+        all: bool,
     ) -> Result<Vec<NamedTensor<'f>>, KerasError> {
-        let mut found = Found::new();
-        self.model_by_class(root, layers, &[], &mut found)?;
-        self.complete(found)
+        let (mut found, mut places) = (Found::new(), BTreeSet::new());
+        self.model_by_class(root, layers, &[], &mut found, &mut places)?;
+        match all.then(|| unclaimed(root, String::new(), &places)).flatten() {
+            Some(place) => Err(KerasError::Unclaimed { place }),
+            None => self.complete(found),
+        }
     }
 
     /// The weights of the layers of the model whose group stands at `path`.
@@ -43,6 +47,7 @@ impl<'g> Weights<'g, '_> {
         layers: &[BuiltLayer<'_>],
         path: &[&str],
         found: &mut Found<'f>,
+        places: &mut BTreeSet<String>,
     ) -> Result<(), KerasError> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for layer in layers {
@@ -71,8 +76,9 @@ impl<'g> Weights<'g, '_> {
                         datasets.push(dataset);
                     }
                     self.take(layer.name, &expected, &datasets, &place, found)?;
+                    places.insert(place);
                 }
-                Became::Model(inner) => self.model_by_class(root, inner, &place, found)?,
+                Became::Model(inner) => self.model_by_class(root, inner, &place, found, places)?,
             }
         }
         Ok(())
@@ -256,6 +262,45 @@ impl<'g> Weights<'g, '_> {
         });
         named.collect()
     }
+}
+
+/// The group of the layers where they stand by their names: in whole models of `.h5`, and where Keras 2
+/// saved weights alone.
+pub(super) fn named<'g, 'a>(root: &'g Group<'a>) -> Option<&'g Group<'a>> {
+    root.group("model_weights").or_else(|| names(root, "layer_names").map(|_| root))
+}
+
+/// The classes of layers as the groups of a file of weights alone are named after them, numbers left out.
+pub(super) fn groups<'g>(root: &'g Group<'_>) -> impl Iterator<Item = String> + use<'g> {
+    let lists = LISTS.into_iter().filter_map(|list| root.group(list));
+    lists.flat_map(|list| list.members.keys()).map(|name| {
+        let numbered = name.rsplit_once('_').filter(|(_, number)| number.parse::<u64>().is_ok());
+        numbered.map_or(name.as_str(), |(class, _)| class).to_owned()
+    })
+}
+
+/// Whether weights stand in the file in one of the ways of Keras.
+pub(super) fn is_arrangement(root: &Group<'_>) -> bool {
+    let is_list = |name: &String| LISTS.iter().any(|list| name.split('\\').next() == Some(*list));
+    named(root).is_some() || root.members.keys().any(is_list)
+}
+
+/// The first place below `group` where a layer has variables that is none of `places`.
+fn unclaimed(group: &Group<'_>, path: String, places: &BTreeSet<String>) -> Option<String> {
+    group.members.iter().find_map(|(name, node)| {
+        let name = name.replace('\\', "/");
+        let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+        match node {
+            // What is no layer's: of the optimizer, of metrics, of random numbers.
+            _ if !LISTS.iter().any(|list| path.starts_with(list)) => None,
+            Node::Group(_) if path.ends_with("seed_generator") => None,
+            Node::Group(group) => unclaimed(group, path, places),
+            Node::Dataset(_) => {
+                let (place, _) = path.rsplit_once('/')?;
+                (!places.contains(place)).then(|| place.to_owned())
+            }
+        }
+    })
 }
 
 /// A list of texts in an attribute, which Keras splits into `name0`, `name1`, … where it is long.

@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! **Read** are files of any superblock; groups kept as symbol tables, as links or dense; datasets kept
+//! **Read** are files of any superblock, behind a block of the user's too; groups kept as symbol tables, as links or dense; datasets kept
 //! compact, contiguous or in chunks, deflated, shuffled and with a Fletcher checksum; numbers of either
 //! byte order and text of any kind. The tree is read at once, but contiguous little-endian numbers stay
 //! where they are. What leads out of the file, and what a few bytes can blow up, is refused by name:
@@ -42,8 +42,20 @@ pub use read::read;
 pub use tree::{Array, Dataset, Group, Node};
 pub use write::write;
 
-/// The first bytes of every file.
+/// The first bytes of every file, behind a block of the user's if there is one.
 pub const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+
+/// The most bytes of the user's before a file that are looked behind.
+pub const MAX_USER_BLOCK: usize = 1 << 20;
+
+/// Where a file begins in `bytes`: at 0, or behind a block of the user's of 512, 1024, 2048 … bytes
+/// (specification, II.A).
+pub fn start(bytes: &[u8]) -> Option<usize> {
+    let blocks = std::iter::successors(Some(512), |size| Some(size * 2));
+    let places = std::iter::once(0).chain(blocks.take_while(|&size| size <= MAX_USER_BLOCK));
+    let begins = |at: &usize| bytes.get(*at..).is_some_and(|rest| rest.starts_with(&SIGNATURE));
+    places.into_iter().find(begins)
+}
 
 /// How deep groups may lie in each other.
 pub const MAX_DEPTH: usize = 64;

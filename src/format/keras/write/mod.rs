@@ -5,12 +5,14 @@ mod classes;
 mod compile;
 mod network;
 mod order;
+mod state;
 mod weights;
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::Reader;
 use super::error::KerasError;
 use super::report::Hidden;
 use super::{COMPILE, CONFIG, METADATA, MODEL, VERSION, WEIGHTS, kept};
@@ -22,7 +24,7 @@ use crate::model::Checkpoint;
 use crate::wire::hdf5::{self, Array, Group, Node};
 use crate::wire::zip;
 use compile::Compiled;
-use network::Described;
+pub(super) use network::Described;
 use weights::Weights;
 
 /// The versions of Keras whose words are used in `.keras` and `.h5` files.
@@ -31,12 +33,13 @@ const KERAS_2: &str = "2.15.0";
 
 const BACKEND: &str = "tensorflow";
 
-/// Saves `checkpoint` at `path`, and tells what of it Keras will not see.
+/// Saves `checkpoint` at `path` for `target`, and tells what of it that will not see.
 pub(in crate::format) fn save<F: Fs>(
     fs: &F,
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     form: Format,
+    target: Reader,
 ) -> Result<(Option<Stat>, Vec<Hidden>), FormatError> {
     let described = Described::of(&checkpoint.graph)?;
     let mut hidden = Vec::new();
@@ -45,14 +48,21 @@ pub(in crate::format) fn save<F: Fs>(
         hidden.push(Hidden::Compile { reason });
         None
     });
+    let mut state =
+        compiled.as_ref().and_then(|_| state::variables(checkpoint, &described, target));
     let stat = match form {
         Format::Hdf5 => {
-            if compiled.is_some() && checkpoint.optimizer.is_some() {
+            // Keras 3 cannot take it from there, and could not train then.
+            if target == Reader::Keras3 && state.take().is_some() {
                 hidden.push(Hidden::OptimizerState);
             }
-            save_whole(fs, checkpoint, path, &described, compiled)?
+            let weights = weights::of_model(checkpoint, &described, state);
+            save_whole(fs, checkpoint, path, &described, weights, compiled)?
         }
-        _ => save_archive(fs, checkpoint, path, &described, compiled)?,
+        _ => {
+            let weights = weights::by_class(checkpoint, &described, state);
+            save_archive(fs, checkpoint, path, &described, weights, (compiled, target))?
+        }
     };
     Ok((stat, hidden))
 }
@@ -62,14 +72,18 @@ fn save_archive<F: Fs>(
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     described: &Described,
-    compiled: Option<Compiled>,
+    weights: Weights<'_>,
+    (compiled, target): (Option<Compiled>, Reader),
 ) -> Result<Option<Stat>, FormatError> {
-    let weights = weights::by_class(checkpoint, described, compiled.is_some());
     let config = described.archived(compiled.map_or(Value::Null, Compiled::archived)).to_string();
     let root = with_kept(weights, checkpoint, &[(CONFIG, config.as_bytes())])?;
     let pieces = hdf5::write(&root).map_err(KerasError::from)?;
     let weights: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
-    let metadata = json!({"keras_version": KERAS_3, "date_saved": "1980-01-01@00:00:00"});
+    let version = match target {
+        Reader::Keras3 => KERAS_3,
+        Reader::TfKeras2 => KERAS_2,
+    };
+    let metadata = json!({"keras_version": version, "date_saved": "1980-01-01@00:00:00"});
     let metadata = metadata.to_string();
     let members: [(&str, &[&[u8]]); 3] =
         [(METADATA, &[metadata.as_bytes()]), (CONFIG, &[config.as_bytes()]), (WEIGHTS, &weights)];
@@ -81,9 +95,9 @@ fn save_whole<F: Fs>(
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     described: &Described,
+    weights: Weights<'_>,
     compiled: Option<Compiled>,
 ) -> Result<Option<Stat>, FormatError> {
-    let weights = weights::by_name(checkpoint, described);
     let mut texts = vec![(MODEL, described.whole().to_string())];
     texts.extend(compiled.map(|compiled| (COMPILE, compiled.whole().to_string())));
     let bytes: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
@@ -91,7 +105,40 @@ fn save_whole<F: Fs>(
     texts.extend([("backend", BACKEND.to_owned()), (VERSION, KERAS_2.to_owned())]);
     let attributes = texts.into_iter().map(|(name, text)| (name.to_owned(), Array::text(text)));
     root.attributes.extend(attributes);
-    let pieces = hdf5::write(&root).map_err(KerasError::from)?;
+    write(fs, path, &root)
+}
+
+/// How weights stand in a file of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::format) enum Arrangement {
+    /// `.weights.h5`: as in `.keras`, with the optimizer's state as that Keras has it.
+    ByClass(Reader),
+    /// `.h5`: as in whole models of `.h5`.
+    ByName,
+}
+
+/// Saves the parameters of `checkpoint` alone at `path`.
+pub(in crate::format) fn save_weights<F: Fs>(
+    fs: &F,
+    checkpoint: &Checkpoint<'_>,
+    path: &Path,
+    arrangement: Arrangement,
+) -> Result<(), FormatError> {
+    let described = Described::of(&checkpoint.graph)?;
+    let Weights { root, .. } = match arrangement {
+        Arrangement::ByName => weights::by_name(checkpoint, &described),
+        Arrangement::ByClass(target) => {
+            let is_known = |compile| compile::compile(compile).is_ok();
+            let state = checkpoint.compile.as_ref().filter(|compile| is_known(compile));
+            let state = state.and_then(|_| state::variables(checkpoint, &described, target));
+            weights::by_class(checkpoint, &described, state)
+        }
+    };
+    write(fs, path, &root).map(drop)
+}
+
+fn write<F: Fs>(fs: &F, path: &Path, root: &Group<'_>) -> Result<Option<Stat>, FormatError> {
+    let pieces = hdf5::write(root).map_err(KerasError::from)?;
     let written = atomic::write_file_on(fs, path, |out| {
         pieces.iter().try_for_each(|piece| out.write_all(piece))
     });

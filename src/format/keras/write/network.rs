@@ -15,7 +15,7 @@ use crate::tensor::Shape;
 pub(super) type Call = (usize, usize);
 
 /// A model as layers of Keras.
-pub(super) struct Described {
+pub(in crate::format::keras) struct Described {
     pub(super) is_sequential: bool,
     layers: Vec<DescribedLayer>,
     /// The places of the layers in Keras' order.
@@ -37,7 +37,7 @@ pub(super) struct DescribedLayer {
 }
 
 impl Described {
-    pub(super) fn of(graph: &Graph) -> Result<Self, KerasError> {
+    pub(in crate::format::keras) fn of(graph: &Graph) -> Result<Self, KerasError> {
         let mut layers: Vec<DescribedLayer> = Vec::new();
         // What `.h5` files keep beside the layers.
         let mut names = BTreeSet::from(["top_level_model_weights".to_owned()]);
@@ -90,6 +90,13 @@ impl Described {
         let mut described = Self { is_sequential, layers, order, config: Value::Null, input_shape };
         described.config = described.settings(&plain(graph.name()), &inputs, &outputs);
         Ok(described)
+    }
+
+    /// Class and name of each layer in Keras' order, and the layer of the graph whose parameters it has.
+    pub(in crate::format::keras) fn classes(
+        &self,
+    ) -> impl Iterator<Item = (&str, &str, Option<usize>)> {
+        self.layers().map(|layer| (layer.class, layer.name.as_str(), layer.itself))
     }
 
     /// The layers in Keras' order.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::network::{Described, DescribedLayer};
+use super::state::{self, Variable};
 use super::{BACKEND, KERAS_2};
 use crate::format::keras::weights::snake_case;
-use crate::model::{Checkpoint, OptimizerRule, OptimizerState, Schedule};
+use crate::model::{Checkpoint, CompileSettings, Metric};
 use crate::tensor::{DType, Shape, Tensor};
 use crate::wire::hdf5::{Array, Dataset, Group, Node};
 
@@ -20,24 +21,21 @@ pub(super) struct Weights<'c> {
 const MAX_NAMES: usize = 4000;
 
 /// The tree of `model.weights.h5`: a group for each layer, named after its class and its place among
-/// those of its class. With the optimizer's state if Keras knows the optimizer.
+/// those of its class; with the variables of the optimizer.
 pub(super) fn by_class<'c>(
     checkpoint: &'c Checkpoint<'_>,
     described: &Described,
-    is_compiled: bool,
+    optimizer: Option<Vec<Variable<'c>>>,
 ) -> Weights<'c> {
     let mut layers = Group::default();
     let mut places = BTreeMap::new();
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut counts = Counts::default();
     for layer in described.layers() {
         // Keras leaves the input out of the layers of a Sequential.
         if described.is_sequential && layer.class == "InputLayer" {
             continue;
         }
-        let class = snake_case(layer.class);
-        let count = counts.entry(class.clone()).or_default();
-        let name = if *count == 0 { class } else { format!("{class}_{count}") };
-        *count += 1;
+        let name = counts.name(&snake_case(layer.class));
         let parameters = parameters(checkpoint, layer);
         for (number, (place, ..)) in parameters.iter().enumerate() {
             places.extend(place.map(|place| (place, format!("layers/{name}/vars/{number}"))));
@@ -48,18 +46,42 @@ pub(super) fn by_class<'c>(
     let mut root = Group::default();
     root.members.insert("vars".to_owned(), Node::Group(numbered(checkpoint.graph.name(), [])));
     root.members.insert("layers".to_owned(), Node::Group(layers));
-    if let Some(variables) = optimizer(checkpoint, described).filter(|_| is_compiled) {
-        for (number, (place, _)) in variables.iter().enumerate() {
-            places.extend(place.map(|place| (place, format!("optimizer/vars/{number}"))));
+    if let Some(settings) = &checkpoint.compile {
+        root.members.insert("metrics".to_owned(), Node::Group(metrics(settings)));
+    }
+    if let Some(variables) = optimizer {
+        for (number, variable) in variables.iter().enumerate() {
+            let place = |of| (of, format!("optimizer/vars/{number}"));
+            places.extend(variable.number.map(place));
         }
-        let variables = numbered("optimizer", variables.into_iter().map(|(_, tensor)| tensor));
+        let variables = numbered("optimizer", variables.into_iter().map(|it| it.tensor));
         root.members.insert("optimizer".to_owned(), Node::Group(within("vars", variables)));
     }
     Weights { root, places }
 }
 
-/// The tree of an `.h5` file: a group for each layer by its name, with the names of its weights. The
-/// optimizer's state has no place: Keras 3 cannot take it from there, and could not train then.
+/// The tree of an `.h5` file of a whole model; with the variables of the optimizer.
+pub(super) fn of_model<'c>(
+    checkpoint: &'c Checkpoint<'_>,
+    described: &Described,
+    optimizer: Option<Vec<Variable<'c>>>,
+) -> Weights<'c> {
+    const MODEL: &str = "model_weights";
+    const OPTIMIZER: &str = "optimizer_weights";
+    let Weights { root: weights, places } = by_name(checkpoint, described);
+    let mut root = within(MODEL, weights);
+    let places = places.into_iter().map(|(number, path)| (number, format!("{MODEL}/{path}")));
+    let mut places: BTreeMap<_, _> = places.collect();
+    if let Some(variables) = optimizer {
+        let (group, own) = state::by_name(variables);
+        root.members.insert(OPTIMIZER.to_owned(), Node::Group(group));
+        places
+            .extend(own.into_iter().map(|(number, path)| (number, format!("{OPTIMIZER}/{path}"))));
+    }
+    Weights { root, places }
+}
+
+/// The tree of weights by names: a group for each layer, with the names of its weights.
 pub(super) fn by_name<'c>(checkpoint: &'c Checkpoint<'_>, described: &Described) -> Weights<'c> {
     let mut weights = Group::default();
     let mut places = BTreeMap::new();
@@ -69,7 +91,7 @@ pub(super) fn by_name<'c>(checkpoint: &'c Checkpoint<'_>, described: &Described)
         let mut names = Vec::new();
         for (place, name, tensor) in parameters(checkpoint, layer) {
             let name = format!("{name}:0");
-            let path = format!("model_weights/{}/{}/{name}", layer.name, layer.name);
+            let path = format!("{}/{}/{name}", layer.name, layer.name);
             places.extend(place.map(|place| (place, path)));
             names.push(format!("{}/{name}", layer.name));
             variables.members.insert(name, Node::Dataset(Dataset::from(tensor)));
@@ -86,11 +108,11 @@ pub(super) fn by_name<'c>(checkpoint: &'c Checkpoint<'_>, described: &Described)
     for (name, text) in [("backend", BACKEND), ("keras_version", KERAS_2)] {
         weights.attributes.insert(name.to_owned(), Array::text(text));
     }
-    Weights { root: within("model_weights", weights), places }
+    Weights { root: weights, places }
 }
 
 /// Names in an attribute, or in several with numbers where they are many, as Keras does.
-fn list(group: &mut Group<'_>, name: &str, names: Vec<String>) {
+pub(super) fn list(group: &mut Group<'_>, name: &str, names: Vec<String>) {
     if names.len() <= MAX_NAMES {
         group.attributes.insert(name.to_owned(), Array::texts(names));
         return;
@@ -119,55 +141,37 @@ fn parameters<'c>(
     variables
 }
 
-/// A variable of the optimizer, and its number in the order of files if it is of a slot.
-type Variable<'c> = (Option<usize>, Tensor<'c>);
-
-/// What the optimizer remembers, in the order of Keras 3. `None` if it has not begun.
-#[allow(clippy::cast_possible_truncation, reason = "Keras keeps the learning rate as f32")]
-fn optimizer<'c>(
-    checkpoint: &'c Checkpoint<'_>,
-    described: &Described,
-) -> Option<Vec<Variable<'c>>> {
-    let settings = &checkpoint.compile.as_ref()?.optimizer;
-    let OptimizerState { step, slots } = checkpoint.optimizer.as_ref()?;
-    let mut variables = Vec::new();
-    let step = Tensor::new(DType::I64, Shape::default(), step.to_le_bytes().to_vec());
-    variables.extend(step.ok().map(|step| (None, step)));
-    if settings.schedule == Schedule::Constant {
-        let rate = (settings.learning_rate as f32).to_le_bytes().to_vec();
-        let rate = Tensor::new(DType::F32, Shape::default(), rate);
-        variables.extend(rate.ok().map(|rate| (None, rate)));
+/// Sums and counts of losses and metrics, at zero: tf-keras wants them where its model has been trained.
+fn metrics(settings: &CompileSettings) -> Group<'static> {
+    let outputs = settings.losses.len();
+    let mut classes = vec!["mean"; if outputs > 1 { 1 + outputs } else { 1 }];
+    for metric in &settings.metrics {
+        let class = match metric {
+            Metric::Accuracy => "mean_metric_wrapper",
+            Metric::TopKAccuracy { .. } => "sparse_top_k_categorical_accuracy",
+        };
+        classes.extend(std::iter::repeat_n(class, outputs));
     }
-    let trained = trained(checkpoint, described);
-    let parameters = checkpoint.tensors.len();
-    let variable = |(slot, place): (usize, usize)| {
-        let tensors = &slots.get(slot)?.tensors;
-        let number = parameters + slot * tensors.len() + place;
-        Some((Some(number), tensors.get(place)?.tensor.borrowed()))
-    };
-    let all = 0..slots.len();
-    if matches!(settings.rule, OptimizerRule::Adam(_)) {
-        // Both moments of a parameter stand side by side.
-        let pairs = trained.iter().flat_map(|&place| all.clone().map(move |slot| (slot, place)));
-        variables.extend(pairs.filter_map(variable));
-    } else {
-        let pairs = all.flat_map(|slot| trained.iter().map(move |&place| (slot, place)));
-        variables.extend(pairs.filter_map(variable));
+    let mut group = Group::default();
+    let mut counts = Counts::default();
+    for class in classes {
+        let zero = || Tensor::new(DType::F32, Shape::default(), vec![0; 4]).ok();
+        let vars = numbered(class, [zero(), zero()].into_iter().flatten());
+        group.members.insert(counts.name(class), Node::Group(within("vars", vars)));
     }
-    Some(variables)
+    group
 }
 
-/// The parameters that training changes, in Keras' order of layers: their numbers among them.
-fn trained(checkpoint: &Checkpoint<'_>, described: &Described) -> Vec<usize> {
-    let graph = &checkpoint.graph;
-    let trained = graph.parameters().iter().filter(|parameter| graph.is_trained(parameter));
-    let layers: Vec<usize> = trained.map(|parameter| parameter.layer).collect();
-    let places = |layer: &DescribedLayer| {
-        let itself = layer.itself;
-        let own = layers.iter().enumerate().filter(move |&(_, &of)| Some(of) == itself);
-        own.map(|(place, _)| place).collect::<Vec<_>>()
-    };
-    described.layers().flat_map(places).collect()
+/// How often a class was met: Keras numbers those of the same class.
+#[derive(Default)]
+struct Counts(BTreeMap<String, usize>);
+
+impl Counts {
+    fn name(&mut self, class: &str) -> String {
+        let count = self.0.entry(class.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 { class.to_owned() } else { format!("{class}_{}", *count - 1) }
+    }
 }
 
 /// Tensors under their numbers, in a group that says whose they are.

@@ -19,7 +19,7 @@ mod links;
 use std::collections::BTreeMap;
 
 use super::checksum::lookup3;
-use super::{Group, Hdf5Error, MAX_DEPTH, NOWHERE, Node, SIGNATURE};
+use super::{Group, Hdf5Error, MAX_DEPTH, NOWHERE, Node, SIGNATURE, start};
 use crate::bytes::{Budget, Reader};
 use global_heap::Collection;
 use header::Kind;
@@ -147,13 +147,13 @@ impl<'a> File<'a, '_> {
     }
 }
 
-/// The file up to the end that its superblock tells, and the address of the root group's header
+/// The file from its superblock up to the end that this tells, and the address of the root group's header
 /// (specification, II.A).
 fn superblock(bytes: &[u8]) -> Result<(&[u8], u64), Hdf5Error> {
+    let start = start(bytes).ok_or(Hdf5Error::NotHdf5)?;
+    let bytes = bytes.get(start..).unwrap_or_default();
     let mut reader = Reader::new(bytes, 0);
-    if reader.take_array(SUPERBLOCK) != Ok(SIGNATURE) {
-        return Err(Hdf5Error::NotHdf5);
-    }
+    reader.take(SIGNATURE.len() as u64, SUPERBLOCK)?;
     let version = version(&mut reader, &[0, 1, 2, 3], SUPERBLOCK)?;
     if version < 2 {
         // The versions of what it points at.
@@ -171,12 +171,21 @@ fn superblock(bytes: &[u8]) -> Result<(&[u8], u64), Hdf5Error> {
         },
         SUPERBLOCK,
     )?;
-    if reader.u64(SUPERBLOCK)? != 0 {
+    // Addresses count from here. A block that was put before a finished file is not counted in.
+    let base = reader.u64(SUPERBLOCK)?;
+    if base != 0 && base != start as u64 {
         return Err(Hdf5Error::Unsupported { what: "a file within a file (with a base address)" });
     }
     // Of free space or of an extension.
     reader.take(8, SUPERBLOCK)?;
+    let offset = reader.offset();
     let end = reader.u64(SUPERBLOCK)?;
+    let end = end.checked_sub(base).ok_or(Hdf5Error::Value {
+        what: "the end of the file",
+        offset,
+        expected: "behind its beginning",
+        found: end,
+    })?;
     if version < 2 {
         // The address of a driver's block; of the root's symbol table entry the name.
         reader.take(16, SUPERBLOCK)?;

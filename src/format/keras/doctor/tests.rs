@@ -19,13 +19,13 @@ fn found_in(
     let parts = Parts {
         container,
         texts: Vec::new(),
-        config,
+        config: Some(config),
         compile,
         version: Some(version),
         root: &root,
     };
     let name = if container == Hdf5 { "m.h5" } else { "m.keras" };
-    let findings = examine(&parts, name.as_ref()).findings;
+    let findings = examine(&parts, name.as_ref()).unwrap().findings;
     findings.into_iter().map(|finding| (finding.reader, finding.problem)).collect()
 }
 
@@ -235,13 +235,13 @@ fn the_state_of_the_optimizer_stays_behind() {
         let parts = Parts {
             container,
             texts: Vec::new(),
-            config,
+            config: Some(config),
             compile: None,
             version: Some(version),
             root: &root,
         };
         let name = if container == Hdf5 { "m.h5" } else { "m.keras" };
-        examine(&parts, name.as_ref()).findings
+        examine(&parts, name.as_ref()).unwrap().findings
     };
     let hdf5 = found(Hdf5, KERAS_3, "optimizer_weights", "adam");
     assert_eq!(hdf5[0].problem, Problem::OptimizerOfHdf5);
@@ -259,12 +259,12 @@ fn the_name_and_the_content_agree() {
         let parts = Parts {
             container,
             texts: Vec::new(),
-            config: &model,
+            config: Some(&model),
             compile: None,
             version: None,
             root: &root,
         };
-        let findings = examine(&parts, name.as_ref()).findings;
+        let findings = examine(&parts, name.as_ref()).unwrap().findings;
         findings.into_iter().map(|finding| finding.reader).collect::<Vec<_>>()
     };
     assert_eq!(found(Hdf5, "m.keras"), [Keras3]);

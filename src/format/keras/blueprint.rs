@@ -1,0 +1,97 @@
+//! An architecture, and the numbers of a file put into it.
+
+use serde_json::Value;
+
+use super::build::{self, Became, BuiltLayer};
+use super::error::KerasError;
+use super::layers::Dialect;
+use super::network::Network;
+use super::open::Parts;
+use super::report::{Notice, Report};
+use super::weights::{self, Weights};
+use super::write::Described;
+use super::{Loaded, compile, optimizer};
+use crate::bytes::Budget;
+use crate::format::LoadOptions;
+use crate::model::{Checkpoint, CompileSettings, Graph};
+
+/// A model short of its numbers.
+pub(super) struct Blueprint<'j> {
+    pub(super) graph: Graph,
+    /// The layers as Keras has them: by these it finds the numbers.
+    layers: Vec<BuiltLayer<'j>>,
+    compile: Option<CompileSettings>,
+    notices: Vec<Notice>,
+}
+
+impl<'j> Blueprint<'j> {
+    /// What Keras describes, with its own compile settings.
+    pub(super) fn new(
+        network: &Network<'j>,
+        dialect: Dialect,
+        compile: Option<&Value>,
+        options: &LoadOptions,
+    ) -> Result<Self, KerasError> {
+        let build::Built { graph, layers, mut notices } = build::build(network, dialect, options)?;
+        let compile = compile.and_then(|config| compile::compile(config, &graph, &mut notices));
+        Ok(Self { graph, layers, compile, notices })
+    }
+
+    /// A model of keepnet; `described` is how it is saved for Keras.
+    pub(super) fn of(checkpoint: &Checkpoint<'_>, described: &'j Described) -> Self {
+        let built = |(class, name, itself): (&'j str, &'j str, Option<usize>)| BuiltLayer {
+            class,
+            name,
+            is: Became::Layers(itself.into_iter().collect()),
+        };
+        Self {
+            graph: checkpoint.graph.clone(),
+            layers: described.classes().map(built).collect(),
+            compile: checkpoint.compile.clone(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// With the numbers of a file. Where they stand alone, there must be none that no layer takes.
+    pub(super) fn filled_from(
+        self,
+        parts: &Parts<'_>,
+        budget: &mut Budget,
+    ) -> Result<Loaded, KerasError> {
+        let Self { graph, layers, compile, notices } = self;
+        let mut weights = Weights { graph: &graph, budget, notices };
+        let named = weights::named(parts.root);
+        let tensors = match named {
+            Some(group) => weights.by_name(group, &layers)?,
+            None => weights.by_class(parts.root, &layers, parts.config.is_none())?,
+        };
+        let trained = weights.trained(&layers);
+        let variables = match named {
+            Some(_) => optimizer::by_name(parts.root),
+            None => optimizer::by_number(parts.root),
+        };
+        let is_told = |notice: &Notice| matches!(notice, Notice::NotCompiled { .. });
+        let state = match (&compile, variables) {
+            (Some(compile), Some(variables)) => {
+                optimizer::state(&variables, &compile.optimizer, &trained, &mut weights).map(Some)
+            }
+            (Some(_), None) => Err("the file holds none of its variables".to_owned()),
+            (None, Some(_)) if !weights.notices.iter().any(is_told) => {
+                Err("nothing tells which one its variables in the file are of".to_owned())
+            }
+            (None, _) => Ok(None),
+        };
+        let optimizer = state.unwrap_or_else(|reason| {
+            weights.notices.push(Notice::NoOptimizerState { reason });
+            None
+        });
+        let report = Report {
+            writer: parts.version.map(|version| format!("Keras {version}")),
+            optimizer_steps: optimizer.as_ref().map(|state| state.step),
+            notices: weights.notices,
+        };
+        let checkpoint =
+            Checkpoint { compile, optimizer, ..Checkpoint::new(graph.clone(), tensors) };
+        Ok(Loaded { checkpoint: checkpoint.into_owned(), report })
+    }
+}
