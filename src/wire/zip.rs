@@ -97,6 +97,11 @@ impl<'a> Archive<'a> {
         self.members.contains_key(name)
     }
 
+    /// How many bytes a member claims to have.
+    pub fn length(&self, name: &str) -> Option<u64> {
+        self.members.get(name).map(|member| member.claim.uncompressed_size)
+    }
+
     /// The content of a member, checked by its length and CRC-32. One that is stored is borrowed.
     pub fn get(&self, name: &str, budget: &mut Budget) -> Result<Option<Cow<'a, [u8]>>, ZipError> {
         let Some(member) = self.members.get(name) else { return Ok(None) };
