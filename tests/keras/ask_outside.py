@@ -11,12 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 
 def answers(keepnet, folder, about):
-    """What keepnet answers, or what it says instead."""
-    found = folder / "found.npy"
+    """What keepnet answers, one array for each output, or what it says instead."""
     model = folder / about["files"][0]
     if (weights := folder / "weights.h5").exists():
         model = folder / "converted.knet"
@@ -24,9 +24,21 @@ def answers(keepnet, folder, about):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             return done.stderr.strip().splitlines()[-1]
-    command = [keepnet, "predict", model, "--input", folder / "x.npy", "--output", found]
+    paths = [folder / f"found-{output}" for output in about["outputs"]]
+    named = paths if len(paths) == 1 else [
+        f"{name}={path}" for name, path in zip(outputs_of(model), paths, strict=True)
+    ]
+    command = [keepnet, "predict", model, "--input", folder / "x.npy"]
+    for path in named:
+        command += ["--output", path]
     done = subprocess.run(command, capture_output=True, text=True)
-    return np.load(found) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+    return done.stderr.strip().splitlines()[-1] if done.returncode else list(map(np.load, paths))
+
+
+def outputs_of(model):
+    with h5py.File(model) as file:
+        config = json.loads(file.attrs["model_config"])["config"]
+    return [name for name, *_ in config["output_layers"]]
 
 
 def main():
@@ -40,9 +52,9 @@ def main():
         readers = {names[reader] for said in opens for reader in said if said[reader] == "ok"}
         found = answers(keepnet, folder, about)
         if not isinstance(found, str):
-            expected = np.load(folder / about["outputs"][0])
-            same = (found.argmax(-1) == expected.argmax(-1)).all()
-            apart = np.abs(found - expected).max() / max(1, np.abs(expected).max())
+            pairs = [(a, np.load(folder / y)) for a, y in zip(found, about["outputs"], strict=True)]
+            same = all((a.argmax(-1) == b.argmax(-1)).all() for a, b in pairs)
+            apart = max(np.abs(a - b).max() / max(1, np.abs(b).max()) for a, b in pairs)
             found = f"{apart:.1e}" + ("" if same else ", another argmax")
         version = f"Keras {about['version']}" if about["version"] else "not told"
         print(
