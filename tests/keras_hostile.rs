@@ -70,7 +70,7 @@ const SAID: &[(&str, &str)] = &[
     ("not-hdf5", "not an HDF5 file"),
     ("no-superblock", "the superblock at byte 8 takes"),
     ("zip-bomb", "config.json takes 16777661 bytes, the limit is 8388608"),
-    ("zip-declares-4gib", "`config.json` claims 4294967280 bytes, more than its"),
+    ("zip-declares-4gib", "config.json takes 4294967280 bytes, the limit is 8388608"),
     ("zip-declares-too-little", "`config.json` is damaged: Invalid size"),
     ("zip-wrong-crc", "`config.json` is damaged: Invalid checksum"),
     ("zip-offset-outside", "the archive is damaged"),
@@ -150,13 +150,13 @@ fn as_the_manifest_says() {
     let manifest: Vec<Value> = serde_json::from_slice(&manifest).unwrap();
     let security = fs::read_to_string(hostile("../../../SECURITY.md")).unwrap();
     let (mut faults, mut refused) = (Vec::new(), 0);
-    let (mut slowest, mut largest, mut known) = (Duration::ZERO, 0, BTreeSet::new());
+    let (mut slowest, mut largest, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
     for entry in &manifest {
         let name = entry["file"].as_str().unwrap();
         let start = Instant::now();
         let (loaded, peak) = in_little_memory(name, || load(&hostile(name)));
-        slowest = slowest.max(start.elapsed());
-        largest = largest.max(peak);
+        slowest.push((start.elapsed(), name));
+        largest.push((peak, name));
         let cve = entry["cve"].as_str().unwrap_or("-");
         println!("{cve} {name}: {}", loaded.as_ref().err().map_or("loads", |error| error));
         known.extend(entry["cve"].as_str());
@@ -183,9 +183,13 @@ fn as_the_manifest_says() {
     assert!(faults.is_empty(), "of {} files:\n{}", manifest.len(), faults.join("\n"));
     assert!(manifest.len() >= 110);
     let attacks = manifest.len() - 2;
+    slowest.sort();
+    largest.sort();
     println!(
         "R8: {refused} of {attacks} hostile files refused by name, the others read as if what is \
-         wrong were not there; {slowest:?} and {largest} KiB at most"
+         wrong were not there; the slowest {:?}, those of most KiB {:?}",
+        &slowest[manifest.len() - 3..],
+        &largest[manifest.len() - 3..],
     );
     println!("R9: {} known holes, all closed", known.len());
 }

@@ -47,7 +47,7 @@ impl Values<'_> {
 
     fn reserve<E: Error>(&mut self, bytes: usize) -> Result<(), E> {
         self.budget.reserve(bytes as u64, self.what).map_err(|refused| {
-            let error = E::custom(&refused);
+            let error = E::custom(refused);
             *self.refused = Some(refused);
             error
         })
@@ -113,7 +113,7 @@ impl<'de> Visitor<'de> for Values<'_> {
                 let key = brief(&key.into());
                 return Err(A::Error::custom(format_args!("the key {key} stands twice")));
             }
-            let node = if map.len() % 6 == 0 { NODE } else { 0 };
+            let node = if map.len().is_multiple_of(6) { NODE } else { 0 };
             self.reserve(node + key.len())?;
             map.insert(key, members.next_value_seed(self.inner())?);
         }

@@ -194,11 +194,9 @@ impl Exam {
     }
 
     fn optimizer_state(&mut self, parts: &Parts<'_>) {
-        if self.is_hdf5() {
-            if parts.root.group("optimizer_weights").is_some_and(|group| !group.members.is_empty())
-            {
-                self.find(Keras3, Problem::OptimizerOfHdf5, None);
-            }
+        let stored = parts.root.group("optimizer_weights");
+        if self.is_hdf5() && stored.is_some_and(|group| !group.members.is_empty()) {
+            self.find(Keras3, Problem::OptimizerOfHdf5, None);
         }
         let Some(vars) = parts.root.group("optimizer/vars") else { return };
         let rate = vars.dataset("1").is_some_and(|second| second.array.shape().rank() == 0);
