@@ -1,10 +1,14 @@
-//! Saving, loading and verifying: W1 with its whole training state, and a model of 1 GiB beside
-//! what its bytes cost anyone: to copy, to read, to digest.
+//! Saving, loading and verifying: W1 with its whole training state, in keepnet's form and in those of
+//! Keras, and a model of 1 GiB beside what its bytes cost anyone: to copy, to read, to digest.
 //!
 //! ```text
 //! cargo bench --bench saving                 a table
 //! cargo bench --bench saving -- --json       one JSON object
+//! cargo bench --bench saving -- --w1         without the model of 1 GiB
 //! ```
+//!
+//! Where `KEEPNET_TF_PYTHON` names an interpreter that has Keras, it writes W1 too, and what it takes to
+//! save and to load it is printed beside.
 //!
 //! Every number is the median of several runs. What is compared runs in turn, so that whatever
 //! slows the machine for longer than a round slows both; a ratio is the median over the rounds. The
@@ -14,6 +18,8 @@
 
 #[path = "measure/figures.rs"]
 mod figures;
+#[path = "measure/keras_files.rs"]
+mod keras_files;
 #[path = "measure/median.rs"]
 mod median;
 #[path = "measure/memory.rs"]
@@ -51,6 +57,9 @@ struct Options {
     /// A small model in the place of the large one, once: only whether the benchmark works
     #[arg(long)]
     quick: bool,
+    /// W1 alone
+    #[arg(long)]
+    w1: bool,
     /// How often the large model is saved and loaded
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -70,8 +79,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut figures: Vec<Figure> = vec![("threads", json!(rayon::current_num_threads()), "")];
     figures.extend(of_w1(folder.path(), if options.quick { 1 } else { 101 })?);
-    let (units, rounds) = if options.quick { (512, 1) } else { (4096, options.rounds.max(1)) };
-    figures.extend(of_large(folder.path(), units, rounds)?);
+    if !options.w1 {
+        let (units, rounds) = if options.quick { (512, 1) } else { (4096, options.rounds.max(1)) };
+        figures.extend(of_large(folder.path(), units, rounds)?);
+    }
     if options.json {
         println!("{}", object(figures));
     } else {
@@ -81,7 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// W1 after a few steps, with what Adam remembers and the proof.
-fn of_w1(folder: &Path, runs: usize) -> Result<[Figure; 5], Box<dyn Error>> {
+fn of_w1(folder: &Path, runs: usize) -> Result<Vec<Figure>, Box<dyn Error>> {
     let [w1, ..] = &NETS;
     let mut model = w1.model()?;
     model.fit(&w1.data(512)?, &FitOptions { batch_size: w1.batch, ..Default::default() })?;
@@ -98,7 +109,7 @@ fn of_w1(folder: &Path, runs: usize) -> Result<[Figure; 5], Box<dyn Error>> {
     let load = median(runs, || Model::load(&path).map(|model| drop(black_box(model))))?;
     let verified = median(runs, || verify(&path).map(black_box))?;
     let bytes = fs::metadata(&path)?.len();
-    Ok([
+    let mut figures = vec![
         ("bytes", json!(bytes), "bytes: W1 with optimizer, history and proof"),
         ("save_ms", unflushed, "ms, to a file system in memory, where flushing costs nothing"),
         (
@@ -108,7 +119,9 @@ fn of_w1(folder: &Path, runs: usize) -> Result<[Figure; 5], Box<dyn Error>> {
         ),
         ("load_ms", round(load * 1e3, 2), "ms, every check included"),
         ("verify_ms", round(verified * 1e3, 2), "ms, loaded and the probe answered"),
-    ])
+    ];
+    figures.extend(keras_files::of_keras(&model, folder, runs)?);
+    Ok(figures)
 }
 
 /// Seconds of one round.

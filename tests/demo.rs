@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use keepnet::format::{self, Inspection};
 use keepnet::train::data::mnist;
 use keepnet::wire::png::read_png;
-use keepnet::{Dataset, Model};
+use keepnet::{Dataset, Model, SaveOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -92,15 +92,20 @@ fn the_embedded_images_need_no_option_but_patience() {
     let out = dir.path().join(out);
     let story = text(&output.stdout);
     assert!(!story.contains('\x1b') && output.stderr.is_empty(), "{story}");
-    assert_eq!(story.matches("2,000 of 2,000 predictions identical in every bit").count(), 2);
+    assert_eq!(story.matches("225,034 of 225,034 parameters identical in every bit").count(), 4);
+    assert_eq!(story.matches("2,000 of 2,000 predictions identical in every bit").count(), 4);
+    assert_eq!(story.matches("the probe in it is answered to the bit").count(), 4);
+    assert_eq!(story.matches("in Keras the optimizer starts anew").count(), 1);
     assert!(story.contains("8,000 images to train on"), "{story}");
     assert!(story.contains("225,034"), "{story}");
     let mut told = story.lines().filter(|line| !line.starts_with("  cargo run "));
     assert!(told.all(|line| line.chars().count() <= 80), "{story}");
 
-    for form in ["mnist.knet", "mnist_model"] {
+    let whole = fs::read(out.join("mnist.knet")).unwrap();
+    for form in ["mnist.knet", "mnist_model", "mnist.keras", "mnist.h5"] {
         let model = Model::load(out.join(form)).unwrap();
         assert_eq!((model.steps(), model.history().epochs.len()), (2, 1));
+        assert!(model.to_bytes(SaveOptions::default()).unwrap() == whole, "{form}");
     }
     for picture in ["predictions.png", "training.png"] {
         let picture = read_png(&fs::read(out.join(picture)).unwrap(), 1 << 24).unwrap();
@@ -137,8 +142,15 @@ fn json_is_alone_on_standard_output_and_as_the_help_says() {
     assert_eq!(counts.iter().map(|count| count.as_u64().unwrap()).sum::<u64>(), 120);
     assert_eq!(evaluation["classes"].as_array().unwrap().len(), 10);
 
-    let [file, directory] = object["saved"].as_array().unwrap().as_slice() else { panic!() };
-    for form in [file, directory] {
+    let saved = object["saved"].as_array().unwrap();
+    let [file, directory, keras, hdf5] = saved.as_slice() else { panic!() };
+    let forms: Vec<_> = saved.iter().map(|form| form["form"].as_str().unwrap()).collect();
+    assert_eq!(forms, ["file", "directory", "keras", "hdf5"]);
+    for form in saved {
+        assert_eq!(
+            (&form["parameters"], &form["identical_parameters"]),
+            (&225_034.into(), &225_034.into())
+        );
         assert_eq!((&form["predictions"], &form["identical"]), (&120.into(), &120.into()));
         assert_eq!(form["proof"], true);
         assert!(form["save_ms"].as_f64().unwrap() > 0.0 && form["load_ms"].as_f64().unwrap() > 0.0);
@@ -148,6 +160,8 @@ fn json_is_alone_on_standard_output_and_as_the_help_says() {
     assert_eq!(file["bytes"], fs::metadata(&knet).unwrap().len());
     let sha256sum = Command::new("sha256sum").arg(&knet).output().unwrap();
     assert!(text(&sha256sum.stdout).starts_with(file["sha256"].as_str().unwrap()));
+    assert_eq!(keras["hidden"], serde_json::json!([]));
+    assert!(hdf5["hidden"][0].as_str().unwrap().starts_with("in Keras the optimizer"));
     let manifest = fs::read_to_string(dir.path().join("mnist_model/manifest.json")).unwrap();
     assert!(manifest.contains(directory["sha256"].as_str().unwrap()));
 }

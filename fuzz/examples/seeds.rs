@@ -7,8 +7,10 @@ use std::io::Write;
 use std::path::Path;
 
 use flate2::{Compression, write::GzEncoder};
+use keepnet::bytes::Budget;
 use keepnet::format::{Format, Limits, load, save, to_bytes};
 use keepnet::wire::png::{Image, write_png};
+use keepnet::wire::{hdf5, zip};
 use keepnet_fuzz::{checkpoint, format_support::small, scratch};
 
 fn main() {
@@ -71,9 +73,53 @@ fn main() {
         }
     }
 
+    keras(&put);
+
     for (name, channels) in [("gray", 1), ("rgb", 3)] {
         let pixels: Vec<u8> = (0_u8..=255).step_by(13).cycle().take(5 * 4 * channels).collect();
         let image = Image::new(5, 4, channels, pixels).expect("a small picture");
         put(&["read_png"], name, &write_png(&image));
     }
+}
+
+/// Small files of Keras: as they are, and their configurations alone.
+fn keras(put: &dyn Fn(&[&str], &str, &[u8])) {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden_keras_files");
+    let files = |folder: &Path| {
+        let entries = fs::read_dir(folder).expect("files").flatten().map(|entry| entry.path());
+        let mut paths: Vec<_> = entries.collect();
+        paths.sort();
+        paths
+    };
+    for folder in files(&home).iter().filter(|path| path.is_dir()) {
+        for path in files(folder) {
+            let of = |path: &Path| path.file_stem()?.to_str().map(str::to_owned);
+            let (Some(folder), Some(file)) = (of(folder), of(&path)) else { continue };
+            let bytes = fs::read(&path).expect("a file");
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let name = match extension {
+                Some("h5") => format!("{folder}-{file}-h5"),
+                Some("keras") => format!("{folder}-{file}"),
+                _ => continue,
+            };
+            if bytes.len() <= 16_384 {
+                put(&["read_keras"], &name, &bytes);
+                if extension == Some("keras") && bytes.len() <= 4_096 {
+                    put(&["read_zip"], &name, &bytes);
+                }
+            }
+            if let Some(config) = config(&bytes).filter(|config| config.len() <= 16_384) {
+                put(&["read_keras_config"], &name, &config);
+            }
+        }
+    }
+}
+
+fn config(bytes: &[u8]) -> Option<Vec<u8>> {
+    let budget = &mut Budget::new(1 << 24);
+    if let Ok(archive) = zip::Archive::read(bytes) {
+        return Some(archive.get("config.json", budget).ok()??.into_owned());
+    }
+    let root = hdf5::read(bytes, budget).ok()?;
+    Some(root.attributes.get("model_config")?.as_text()?.as_bytes().to_vec())
 }

@@ -1,5 +1,7 @@
 //! What several targets share: models made of the fuzzer's bytes, and places to put files.
 
+pub mod json;
+
 #[path = "../../tests/format_support/mod.rs"]
 pub mod format_support;
 
@@ -7,8 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use keepnet::Checkpoint;
-use keepnet::format::{Format, Limits, from_bytes, save, to_bytes};
+use keepnet::bytes::Budget;
+use keepnet::format::{Format, Limits, from_bytes, load, save, to_bytes};
+use keepnet::model::NodeId;
+use keepnet::wire::{hdf5, zip};
+use keepnet::{Checkpoint, Model, Samples};
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
@@ -40,6 +45,73 @@ pub fn assert_kept(checkpoint: &Checkpoint<'_>) -> Vec<u8> {
     let again = from_bytes(&written, &Limits::default()).expect("what was written can be read");
     assert_same_bits(checkpoint, &again);
     written
+}
+
+/// Little enough for a network to be run at once.
+pub const NARROW: Limits = Limits {
+    memory: 32 << 20,
+    text: 1 << 20,
+    tensors: 1 << 10,
+    sections: 1 << 8,
+    nodes: 1 << 10,
+    tables: 1 << 20,
+    activations: 1 << 20,
+};
+
+/// The model runs. If Keras has words for it, it comes back from what is written for Keras: in every bit
+/// with what keepnet keeps there, and with the same answers without.
+pub fn assert_kept_for_keras(model: &Model) {
+    let answers = answers(model);
+    let checkpoint = model.to_checkpoint();
+    for (form, name) in [(Format::Keras, "again.keras"), (Format::Hdf5, "again.h5")] {
+        let path = scratch().join(name);
+        if save(&checkpoint, &path, form).is_err() {
+            continue;
+        }
+        let again = load(&path, &Limits::default()).expect("what was written can be read");
+        assert_same_bits(&checkpoint, &again);
+        let bytes = fs::read(&path).expect("just written");
+        let bare = if form == Format::Keras { bare_archive(&bytes) } else { bare_hdf5(&bytes) };
+        fs::write(&path, bare).expect("a file");
+        let again = Model::load(&path).expect("Keras' part of it can be read");
+        assert_eq!(answers, self::answers(&again), "as {form}");
+    }
+}
+
+/// The bits of what the model answers to numbers between −1 and 1. Every NaN has the same.
+fn answers(model: &Model) -> Vec<Vec<u32>> {
+    let numbers = |&node: &NodeId| {
+        let shape = model.graph().shape(node).clone();
+        let values = (0..shape.elements()).map(|index| (index * 97 % 251) as f32 / 125.0 - 1.0);
+        Samples::new(1, shape, values.collect::<Vec<_>>()).expect("as many as the shape says")
+    };
+    let inputs: Vec<Samples> = model.graph().inputs().iter().map(numbers).collect();
+    let outputs = model.predict_all(&inputs).expect("the inputs fit");
+    assert_eq!(outputs.len(), model.graph().outputs().len());
+    outputs.iter().map(|output| output.iter().map(|number| number.to_bits()).collect()).collect()
+}
+
+/// An `.h5` file without what keepnet keeps there.
+fn bare_hdf5(bytes: &[u8]) -> Vec<u8> {
+    let mut root = hdf5::read(bytes, &mut Budget::new(128 << 20)).expect("just read");
+    root.members.remove("keepnet").expect("keepnet has written it");
+    hdf5::write(&root).expect("it was written before").concat()
+}
+
+/// A `.keras` archive without what keepnet keeps there.
+fn bare_archive(bytes: &[u8]) -> Vec<u8> {
+    let archive = zip::Archive::read(bytes).expect("just read");
+    let get = |name| archive.get(name, &mut Budget::new(0)).expect("stored").expect("it is there");
+    let weights = bare_hdf5(&get("model.weights.h5"));
+    let (config, metadata) = (get("config.json"), get("metadata.json"));
+    let members: [(&str, &[&[u8]]); 3] = [
+        ("metadata.json", &[&*metadata]),
+        ("config.json", &[&*config]),
+        ("model.weights.h5", &[weights.as_slice()]),
+    ];
+    let mut bare = Vec::new();
+    zip::write(&members, &mut bare).expect("memory");
+    bare
 }
 
 /// A folder of this process.

@@ -75,7 +75,9 @@ pub(crate) enum Failure {
         named.as_deref().unwrap_or("an unknown place")
     )]
     UnknownSource { named: Option<String> },
-    #[error("{different} predictions of the loaded models did not come back bit for bit")]
+    #[error(
+        "{different} parameters or predictions of the loaded models did not come back bit for bit"
+    )]
     Different { different: usize },
 }
 

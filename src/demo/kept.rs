@@ -1,4 +1,4 @@
-//! The model on the disk, in both forms, and the proof that it comes back unchanged.
+//! The model on the disk, in all forms, and the proof that it comes back unchanged.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::bytes::{Digest, atomic};
-use crate::format::{self, Format};
+use crate::format::keras::Hidden;
+use crate::format::{self, Format, SaveOptions};
 use crate::nn::{Model, Verification};
 use crate::report::numbers::{bytes, duration, grouped};
 use crate::tensor::Samples;
@@ -20,6 +21,8 @@ use super::screen::Screen;
 pub(crate) struct Out {
     pub(crate) file: PathBuf,
     directory: PathBuf,
+    pub(crate) keras: PathBuf,
+    hdf5: PathBuf,
     pub(crate) predictions: PathBuf,
     pub(crate) training: PathBuf,
 }
@@ -38,14 +41,17 @@ impl Out {
         let out = Self {
             file: dir.join("mnist.knet"),
             directory: dir.join("mnist_model"),
+            keras: dir.join("mnist.keras"),
+            hdf5: dir.join("mnist.h5"),
             predictions: dir.join("predictions.png"),
             training: dir.join("training.png"),
         };
-        for path in [&out.file, &out.predictions, &out.training, &out.directory] {
+        let Self { file, directory, keras, hdf5, predictions, training } = &out;
+        for path in [file, keras, hdf5, predictions, training, directory] {
             let Ok(found) = fs::symlink_metadata(path) else { continue };
             let problem = if found.is_symlink() {
                 "it is a symbolic link"
-            } else if found.is_dir() && path != &out.directory {
+            } else if found.is_dir() && path != directory {
                 "it is a directory"
             } else if found.permissions().readonly() {
                 "it is read-only"
@@ -64,9 +70,15 @@ impl Out {
         Ok(out)
     }
 
-    /// Saves the model in both forms.
-    pub(crate) fn save(&self, model: &Model) -> Result<[Kept; 2], Failure> {
-        Ok([Kept::save(model, &self.file)?, Kept::save(model, &self.directory)?])
+    /// Saves the model in all forms: keepnet's own, then those of Keras.
+    pub(crate) fn save(&self, model: &Model) -> Result<[Kept; 4], Failure> {
+        let Self { file, directory, keras, hdf5, .. } = self;
+        Ok([
+            Kept::save(model, file)?,
+            Kept::save(model, directory)?,
+            Kept::save(model, keras)?,
+            Kept::save(model, hdf5)?,
+        ])
     }
 }
 
@@ -82,6 +94,9 @@ pub(crate) struct Kept {
     sha256: Digest,
     #[serde(rename = "save_ms", serialize_with = "milliseconds")]
     saved_in: Duration,
+    /// What Keras will not see of it.
+    #[serde(serialize_with = "texts")]
+    hidden: Vec<Hidden>,
     #[serde(flatten)]
     back: Option<Back>,
 }
@@ -91,6 +106,10 @@ pub(crate) struct Kept {
 pub(crate) struct Back {
     #[serde(rename = "load_ms", serialize_with = "milliseconds")]
     loaded_in: Duration,
+    /// Numbers of all parameters.
+    parameters: usize,
+    /// Of these, those of which every bit is as before.
+    identical_parameters: usize,
     predictions: usize,
     /// Predictions of which every bit is as before.
     identical: usize,
@@ -101,40 +120,60 @@ pub(crate) struct Back {
 impl Kept {
     fn save(model: &Model, path: &Path) -> Result<Self, Failure> {
         let started = Instant::now();
-        model.save(path)?;
+        let hidden = model.save_reported(path, SaveOptions::default())?;
         let saved_in = started.elapsed();
+        let form = Format::for_saving(path).map_err(crate::error::Error::from)?;
         let read = |source| Failure::ReadBack { path: path.to_owned(), source };
-        let (form, files, bytes, sha256) = if path.is_dir() {
+        let (files, bytes, sha256) = if form == Format::Directory {
             let (files, bytes) = extent(path).map_err(read)?;
             let inspection = format::inspect(path).map_err(crate::error::Error::from)?;
-            (Format::Directory, files, bytes, inspection.sha256)
+            (files, bytes, inspection.sha256)
         } else {
             let content = fs::read(path).map_err(read)?;
-            (Format::File, 1, content.len() as u64, Digest::of(&content))
+            (1, content.len() as u64, Digest::of(&content))
         };
-        Ok(Self { form, path: path.to_owned(), files, bytes, sha256, saved_in, back: None })
+        let path = path.to_owned();
+        Ok(Self { form, path, files, bytes, sha256, saved_in, hidden, back: None })
     }
 
-    /// Loads the model back and has it predict once more what `expected` was predicted from. Gives
-    /// how many predictions differ.
+    /// Loads the model back, compares its parameters with those of `model`, and has it predict once more
+    /// what `expected` was predicted from. Gives how many parameters and predictions differ.
     pub(crate) fn prove(
         &mut self,
+        model: &Model,
         images: &Samples,
         expected: &ArrayD<f32>,
     ) -> Result<usize, Failure> {
         let started = Instant::now();
-        let model = Model::load(&self.path)?;
+        let loaded = Model::load(&self.path)?;
         let loaded_in = started.elapsed();
-        let found = model.predict(images)?;
+        let found = loaded.predict(images)?;
         let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
         let pairs = expected.outer_iter().zip(found.outer_iter());
         let identical =
             pairs.filter(|(before, after)| before.iter().zip(after.iter()).all(same)).count();
         let predictions = expected.shape()[0];
+        let (mut parameters, mut identical_parameters) = (0, 0);
+        for parameter in model.graph().parameters() {
+            let name = model.graph().tensor_name(parameter);
+            let values = |model: &Model| model.parameter(&name).unwrap_or_default().to_vec();
+            let before = values(model);
+            parameters += before.len();
+            identical_parameters +=
+                before.iter().zip(&values(&loaded)).filter(|&pair| same(pair)).count();
+        }
         let proof =
             crate::saving::verify(&self.path)?.map(|found| found == Verification::Identical);
-        self.back = Some(Back { loaded_in, predictions, identical, proof });
-        Ok(predictions - identical + usize::from(proof == Some(false)))
+        self.back = Some(Back {
+            loaded_in,
+            parameters,
+            identical_parameters,
+            predictions,
+            identical,
+            proof,
+        });
+        let different = parameters - identical_parameters + predictions - identical;
+        Ok(different + usize::from(proof == Some(false)))
     }
 
     pub(crate) fn show(&self, screen: &mut Screen) -> io::Result<()> {
@@ -149,12 +188,19 @@ impl Kept {
         screen.line(format_args!("{}{slash} ({extent})", path.display()))?;
         screen.line(format_args!("  saved in {saved}{loaded}"))?;
         screen.line(format_args!("  {digest}  {sha256}"))?;
-        if let Some(Back { predictions, identical, proof, .. }) = back {
-            let all = identical == predictions;
-            let [identical, predictions] =
-                [identical, predictions].map(|&count| grouped(count as u64));
-            let text = format!("  {identical} of {predictions} predictions identical in every bit");
-            screen.verdict(all, &text)?;
+        for hidden in &self.hidden {
+            screen.paragraph(&hidden.to_string())?;
+        }
+        if let Some(back) = back {
+            let Back { parameters, identical_parameters, predictions, identical, proof, .. } = back;
+            for (identical, all, what) in [
+                (identical_parameters, parameters, "parameters"),
+                (identical, predictions, "predictions"),
+            ] {
+                let [some, count] = [identical, all].map(|&count| grouped(count as u64));
+                let text = format!("  {some} of {count} {what} identical in every bit");
+                screen.verdict(identical == all, &text)?;
+            }
             match proof {
                 Some(true) => screen.verdict(true, "  the probe in it is answered to the bit")?,
                 Some(false) => screen.verdict(false, "  the probe in it is answered otherwise")?,
@@ -179,6 +225,10 @@ fn extent(dir: &Path) -> io::Result<(u64, u64)> {
     Ok((files, bytes))
 }
 
+fn texts<S: Serializer>(hidden: &[Hidden], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(hidden.iter().map(Hidden::to_string))
+}
+
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
@@ -197,18 +247,27 @@ mod tests {
     #[test]
     fn one_flipped_bit_is_one_different_prediction() {
         let dir = tempfile::tempdir().unwrap();
-        let model = new_model(&Shape::image(10, 12, 1), 3, Schedule::Constant, 7).unwrap();
+        let mut model = new_model(&Shape::image(10, 12, 1), 3, Schedule::Constant, 7).unwrap();
         let images = Samples::new(5, [10, 12, 1], vec![0.5; 5 * 120]).unwrap();
         let mut expected = model.predict(&images).unwrap();
         for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
-            assert_eq!(kept.prove(&images, &expected).unwrap(), 0);
+            assert_eq!(kept.prove(&model, &images, &expected).unwrap(), 0);
             assert_eq!(kept.back.as_ref().unwrap().proof, Some(true));
         }
         let value = &mut expected[[3, 1]];
         *value = f32::from_bits(value.to_bits() ^ 1);
         for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
-            assert_eq!(kept.prove(&images, &expected).unwrap(), 1);
+            assert_eq!(kept.prove(&model, &images, &expected).unwrap(), 1);
             assert_eq!(kept.back.as_ref().unwrap().identical, 4);
+        }
+        let saved = &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap();
+        let weight = &mut model.parameter_mut("dense/bias").unwrap()[0];
+        *weight = f32::from_bits(weight.to_bits() ^ 1);
+        let now = model.predict(&images).unwrap();
+        for kept in saved {
+            assert!(kept.prove(&model, &images, &now).unwrap() > 0);
+            let Back { parameters, identical_parameters, .. } = kept.back.as_ref().unwrap();
+            assert_eq!(parameters - identical_parameters, 1);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The whole story of keepnet on MNIST in one command: train a network, keep it in both forms, and
-//! prove that what comes back is the same model, bit for bit.
+//! The whole story of keepnet on MNIST in one command: train a network, keep it in all forms, those of
+//! Keras too, and prove that what comes back is the same model, bit for bit.
 
 mod command;
 mod data;
@@ -98,7 +98,7 @@ fn run(
         let scores = Scores::of(&model, &data)?;
         screen.heading("Evaluation on images it was not trained on")?;
         scores.show(screen)?;
-        let different = prove(&mut kept, &scores, &data, screen)?;
+        let different = prove(&model, &mut kept, &scores, &data, screen)?;
         draw(&model, &scores.pictures(&data), &out, screen)?;
         show_what_next(&out, screen)?;
         (Ending::Done(scores), different)
@@ -128,8 +128,9 @@ fn show_network(model: &Model, screen: &mut Screen) -> io::Result<()> {
     screen.block(&summary(model.graph()).render(screen.charset))
 }
 
-/// Loads both forms back and compares their predictions; gives how many differ.
+/// Loads all forms back and compares parameters and predictions; gives how many differ.
 fn prove(
+    model: &Model,
     kept: &mut [Kept],
     scores: &Scores,
     data: &Data,
@@ -139,7 +140,7 @@ fn prove(
     let images = &data.validation.inputs()[0];
     let mut different = 0;
     for form in kept {
-        different += form.prove(images, &scores.predictions)?;
+        different += form.prove(model, images, &scores.predictions)?;
         form.show(screen)?;
     }
     Ok(different)
@@ -172,7 +173,9 @@ fn show_what_next(out: &Out, screen: &mut Screen) -> io::Result<()> {
     let file = command::quoted(&out.file.to_string_lossy());
     screen.line(format_args!("  {keepnet} verify {file}"))?;
     screen.line(format_args!("  {keepnet} inspect {file}"))?;
-    screen.line(format_args!("  {keepnet} predict {file} digit.png --invert"))
+    screen.line(format_args!("  {keepnet} predict {file} digit.png --invert"))?;
+    let keras = command::quoted(&out.keras.to_string_lossy());
+    screen.line(format_args!("  {keepnet} doctor {keras}"))
 }
 
 fn show_how_to_go_on(

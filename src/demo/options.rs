@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// Trains a convolutional network on MNIST, saves it in both forms, loads them back, and proves
-/// that every prediction comes back bit for bit.
+/// Trains a convolutional network on MNIST, saves it in keepnet's forms and in those of Keras, loads
+/// them back, and proves that every parameter and prediction comes back bit for bit.
 ///
 /// Without options it takes the 10,000 images of MNIST that are part of this program, so it needs
 /// neither a download nor a folder.
@@ -135,11 +135,13 @@ const AFTER_HELP: &str = "\
 What it writes:
   OUT/mnist.knet        the model as one file
   OUT/mnist_model/      the same model as a directory of NumPy arrays and a manifest
+  OUT/mnist.keras       the same model for Keras 3 and tf-keras
+  OUT/mnist.h5          the same model for Keras of any age, as HDF5
   OUT/training.png      loss and accuracy over the epochs
   OUT/predictions.png   test images with what the model says, and its most confident mistakes
   DIR/step-0000050.knet the model after 50 steps, and so on, with --checkpoint-dir DIR
 
-Stopping it: Ctrl-C (or SIGTERM) during training finishes the step, saves both forms and says how to
+Stopping it: Ctrl-C (or SIGTERM) during training finishes the step, saves the model and says how to
 go on; a second one leaves at once. What was saved before is never damaged.
 
 The object of --json has these members; sizes are in bytes, times in the unit that the name ends in:
@@ -155,14 +157,15 @@ The object of --json has these members; sizes are in bytes, times in the unit th
   evaluation   images, loss, accuracy, confusion (classes, counts row by row, one row per true
                class), classes (precision, recall, f1, support)
   saved        for each form: form, path, files, bytes, sha256 (of the file; of the directory, the
-               digest its manifest ends in), save_ms, and when loaded back: load_ms, predictions,
-               identical (predictions that agree in every bit), proof (whether the model answered
-               the probe in its file to the bit)
+               digest its manifest ends in), save_ms, hidden (what Keras will not see of the
+               model), and when loaded back: load_ms, parameters, identical_parameters (those that
+               agree in every bit), predictions, identical (predictions that do), proof (whether the
+               model answered the probe in its file to the bit)
   pictures     predictions, training
 
 Exit status:
   0    done
-  1    failed, or a prediction did not come back bit for bit
+  1    failed, or a parameter or prediction did not come back bit for bit
   2    the options are wrong, or not those of the model to resume
   3    the model to resume is damaged
   130  stopped by Ctrl-C or SIGTERM; the model is saved unless a second one followed

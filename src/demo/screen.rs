@@ -53,6 +53,20 @@ impl Screen {
         writeln!(self.out, "{}", plain(&text.to_string(), self.charset))
     }
 
+    /// Text on as many lines as it takes, a little to the right.
+    pub(crate) fn paragraph(&mut self, text: &str) -> io::Result<()> {
+        let mut line = " ".to_owned();
+        for word in text.split(' ') {
+            if line.chars().count() + 1 + word.chars().count() > self.columns {
+                self.line(&line)?;
+                line = " ".to_owned();
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        self.line(line)
+    }
+
     /// Begins a part of the story.
     pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
         let (bold, end) = if self.ink == Ink::Ascii { ("", "") } else { ("\x1b[1m", "\x1b[0m") };

@@ -204,6 +204,11 @@ impl FormatError {
         Self::At { path: path.to_owned(), source: Box::new(self) }
     }
 
+    /// Whether something that was looked for is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Damaged { fault, .. } if matches!(**fault, Fault::Missing))
+    }
+
     pub(super) fn damaged(part: impl Into<String>, offset: u64, fault: impl Into<Fault>) -> Self {
         Self::Damaged { part: part.into(), offset, fault: Box::new(fault.into()) }
     }

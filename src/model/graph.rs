@@ -198,7 +198,9 @@ fn check_name(what: &'static str, name: &str) -> Result<(), GraphError> {
     } else {
         return Ok(());
     };
-    Err(GraphError::Name { what, name: name.to_owned(), rule })
+    // A name that is too long is for no message.
+    let name = name.chars().take(Graph::MAX_NAME).collect();
+    Err(GraphError::Name { what, name, rule })
 }
 
 fn check_names<'a>(

@@ -17,4 +17,4 @@ pub mod hdf5;
 pub mod idx;
 pub mod npy;
 pub mod png;
-pub(crate) mod zip;
+pub mod zip;

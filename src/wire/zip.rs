@@ -10,10 +10,13 @@ use std::io::{self, Read, Write};
 use flate2::read::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipVerification};
 
-use crate::bytes::{Budget, BudgetError};
+use crate::bytes::{Budget, BudgetError, matches};
 
 /// The most members an archive may have: Keras writes three.
 const MAX_MEMBERS: usize = 1024;
+
+/// How many times a member's stored bytes deflate can give at most: 258 bytes of two bits.
+const MAX_INFLATION: u64 = 1032;
 
 /// What is wrong with an archive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +32,10 @@ pub enum ZipError {
     Encrypted { name: String },
     #[error("member `{name}` is compressed by method {method}; store or deflate it")]
     Method { name: String, method: u16 },
+    #[error("member `{name}` is a symbolic link, which is not followed: store the file itself")]
+    Link { name: String },
+    #[error("member `{name}` claims {claimed} bytes, more than its {stored} stored ones can hold")]
+    Claim { name: String, claimed: u64, stored: u64 },
     #[error("member `{name}` is damaged: {message}")]
     Member { name: String, message: String },
     #[error(transparent)]
@@ -36,10 +43,12 @@ pub enum ZipError {
 }
 
 /// An archive in memory, and where its members lie.
-pub(crate) struct Archive<'a> {
+#[derive(Debug)]
+pub struct Archive<'a> {
     members: BTreeMap<String, Member<'a>>,
 }
 
+#[derive(Debug)]
 struct Member<'a> {
     method: CompressionMethod,
     stored: &'a [u8],
@@ -48,7 +57,7 @@ struct Member<'a> {
 
 impl<'a> Archive<'a> {
     /// Reads the directory of the archive. Directories among its members are passed over.
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, ZipError> {
+    pub fn read(bytes: &'a [u8]) -> Result<Self, ZipError> {
         let damaged = |error: rawzip::Error| ZipError::Damaged { message: error.to_string() };
         let archive = ZipArchive::from_slice(bytes).map_err(damaged)?;
         let mut members = BTreeMap::new();
@@ -61,6 +70,9 @@ impl<'a> Archive<'a> {
             }
             if entry.flags().is_encrypted() {
                 return Err(ZipError::Encrypted { name });
+            }
+            if entry.mode().is_symlink() {
+                return Err(ZipError::Link { name });
             }
             let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
             if found.local_header().file_path().as_bytes() != path.as_bytes() {
@@ -81,16 +93,17 @@ impl<'a> Archive<'a> {
         Ok(Self { members })
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.members.contains_key(name)
     }
 
+    /// How many bytes a member claims to have.
+    pub fn length(&self, name: &str) -> Option<u64> {
+        self.members.get(name).map(|member| member.claim.uncompressed_size)
+    }
+
     /// The content of a member, checked by its length and CRC-32. One that is stored is borrowed.
-    pub(crate) fn get(
-        &self,
-        name: &str,
-        budget: &mut Budget,
-    ) -> Result<Option<Cow<'a, [u8]>>, ZipError> {
+    pub fn get(&self, name: &str, budget: &mut Budget) -> Result<Option<Cow<'a, [u8]>>, ZipError> {
         let Some(member) = self.members.get(name) else { return Ok(None) };
         let content = match member.method {
             CompressionMethod::STORE => Cow::Borrowed(member.stored),
@@ -99,18 +112,14 @@ impl<'a> Archive<'a> {
                 return Err(ZipError::Method { name: name.to_owned(), method: method.as_u16() });
             }
         };
-        let found = ZipVerification {
-            crc: rawzip::crc32(&content),
-            uncompressed_size: content.len() as u64,
-        };
-        member.claim.valid(found).map_err(|error| damaged_member(name, &error))?;
+        member.check(&content).map_err(|error| damaged_member(name, &error))?;
         Ok(Some(content))
     }
 }
 
 /// Writes an archive of members that are stored, in that order; the content of each is in pieces. The
 /// same members give the same bytes.
-pub(crate) fn write(members: &[(&str, &[&[u8]])], out: &mut dyn Write) -> io::Result<()> {
+pub fn write(members: &[(&str, &[&[u8]])], out: &mut dyn Write) -> io::Result<()> {
     let mut writer = rawzip::ZipArchiveWriter::new(out);
     for (name, pieces) in members {
         let (mut entry, config) = writer.new_file(*name).start().map_err(io::Error::other)?;
@@ -123,8 +132,18 @@ pub(crate) fn write(members: &[(&str, &[&[u8]])], out: &mut dyn Write) -> io::Re
 }
 
 impl Member<'_> {
+    fn check(&self, content: &[u8]) -> Result<(), rawzip::Error> {
+        let (uncompressed_size, computed) = (content.len() as u64, rawzip::crc32(content));
+        let crc = if matches(self.claim.crc, computed) { self.claim.crc } else { computed };
+        self.claim.valid(ZipVerification { crc, uncompressed_size })
+    }
+
     fn inflate(&self, name: &str, budget: &mut Budget) -> Result<Vec<u8>, ZipError> {
-        let length = self.claim.uncompressed_size;
+        let (length, stored) = (self.claim.uncompressed_size, self.stored.len() as u64);
+        if length > stored.saturating_mul(MAX_INFLATION) {
+            let name = name.to_owned();
+            return Err(ZipError::Claim { name, claimed: length, stored });
+        }
         let mut content = budget.vec(length, "a member of the archive")?;
         // One byte more shows that there is more than was claimed.
         let mut decoder = DeflateDecoder::new(self.stored).take(length.saturating_add(1));
@@ -190,6 +209,19 @@ mod tests {
     fn what_is_inflated_is_paid_for_before() {
         let bytes = archive(&[DEFLATED]);
         assert!(matches!(get(&bytes, "deflated", 9_999), Err(ZipError::Budget(_))));
+    }
+
+    /// 16 MiB of zeros are the most that deflate can make of so little.
+    #[test]
+    fn what_deflate_cannot_give_is_refused_before_memory_is_taken() {
+        let bytes = archive(&[("zeros", CompressionMethod::DEFLATE, &vec![0; 1 << 24])]);
+        assert_eq!(get(&bytes, "zeros", 1 << 24).unwrap().unwrap().len(), 1 << 24);
+        let mut archive = Archive::read(&bytes).unwrap();
+        let member = archive.members.get_mut("zeros").unwrap();
+        let stored = member.stored.len() as u64;
+        member.claim.uncompressed_size = stored * MAX_INFLATION + 1;
+        let refused = archive.get("zeros", &mut Budget::new(u64::MAX));
+        assert!(matches!(refused, Err(ZipError::Claim { stored: found, .. }) if found == stored));
     }
 
     #[test]

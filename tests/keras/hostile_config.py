@@ -276,7 +276,6 @@ def write(put):
         "json-duplicate-key.keras",
         zipped(b'{"class_name":"Sequential",' + json.dumps(PLAIN).encode()[1:]),
         "choose one of two",
-        None,
-        None,
+        "safetensors#401",
     )
     put("json-not-utf8.keras", zipped(b'{"class_name": "\xff\xfe"}'), "take any bytes for text")

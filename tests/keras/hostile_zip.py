@@ -71,6 +71,7 @@ def write(put):
         "zip-encrypted.keras",
         patched(zipped(), CENTRAL, 8, b"\x01\x00"),
         "take encrypted bytes for data",
+        "CVE-2025-1945",
     )
     put(
         "zip-unknown-method.keras",
@@ -82,14 +83,21 @@ def write(put):
         "zip-config-twice.keras",
         doubled("config.json", other),
         "choose one of two, as another reader may not",
+        "safetensors#401",
     )
-    put("zip-weights-twice.keras", doubled(MODEL_WEIGHTS, weights()), "choose one of two")
+    put(
+        "zip-weights-twice.keras",
+        doubled(MODEL_WEIGHTS, weights()),
+        "choose one of two",
+        "safetensors#401",
+    )
     put(
         "zip-local-name-differs.keras",
         zipped().replace(
             LOCAL + zipped()[4:30] + b"metadata", LOCAL + zipped()[4:30] + b"METADATA", 1
         ),
         "trust one of two names",
+        "CVE-2025-1944",
     )
     outside = {"../../../../tmp/keepnet-was-here": b"outside", "/tmp/keepnet-was-here": b"outside"}
     put(

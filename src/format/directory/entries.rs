@@ -11,7 +11,7 @@ use crate::format::error::Fault;
 
 /// An open directory. What is opened in it is opened by a single name, never through a link.
 /// Who saves leaves it whole while it is open.
-pub(super) struct Directory<'f, F: Fs> {
+pub(in crate::format) struct Directory<'f, F: Fs> {
     fs: &'f F,
     handle: F::File,
     /// As messages call it, with a final slash if it is not the root.
@@ -19,7 +19,7 @@ pub(super) struct Directory<'f, F: Fs> {
 }
 
 impl<'f, F: Fs> Directory<'f, F> {
-    pub(super) fn open(fs: &'f F, path: &Path) -> Result<Self, FormatError> {
+    pub(in crate::format) fn open(fs: &'f F, path: &Path) -> Result<Self, FormatError> {
         let handle = fs::open_directory(fs, || fs.open_path(path));
         let handle = handle.map_err(|error| io_error("open the directory", error))?;
         Ok(Self { fs, handle, prefix: "" })
@@ -51,7 +51,7 @@ impl<'f, F: Fs> Directory<'f, F> {
     }
 
     /// Opens a regular file that has no other name, and gives its length.
-    pub(super) fn file(&self, name: &str) -> Result<(F::File, u64), FormatError> {
+    pub(in crate::format) fn file(&self, name: &str) -> Result<(F::File, u64), FormatError> {
         let (file, stat) = self.open_inside(name)?;
         let rule = if stat.kind != Kind::File {
             "it is no regular file"

@@ -16,8 +16,7 @@ use super::inspection::Parsed;
 use super::{FormatError, Limits};
 use crate::bytes::Budget;
 use crate::bytes::fs::Fs;
-use entries::Directory;
-
+pub(super) use entries::Directory;
 pub(super) use manifest::MANIFEST;
 pub(super) use write::save;
 

@@ -1,17 +1,124 @@
 //! The JSON that Python writes, and settings in it by name.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::error::{KerasError, Owner};
+use crate::bytes::{Budget, BudgetError};
+
+/// How many times the longest text its values may take in memory: those of a network of 1,000 layers
+/// take 24 times theirs, of a megabyte.
+const MEMORY_PER_TEXT: u64 = 8;
 
 /// Parses JSON as Python's `json` writes it: `NaN`, `Infinity` and `-Infinity` stand for numbers.
-/// They become text.
-pub(super) fn parse(text: &[u8], part: &'static str) -> Result<Value, KerasError> {
+/// They become text. A key that stands twice in an object is refused: two readers could see two models.
+/// `longest` is how many bytes a text may have; a short one may stand for values that take much memory.
+pub(super) fn parse(text: &[u8], part: &'static str, longest: u64) -> Result<Value, KerasError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    serde_json::from_slice(&quote_non_finite(text))
-        .map_err(|error| KerasError::Json { part, message: error.to_string() })
+    let text = quote_non_finite(text);
+    let mut budget = Budget::new(longest.saturating_mul(MEMORY_PER_TEXT));
+    let mut refused = None;
+    let values = Values { what: part, budget: &mut budget, refused: &mut refused };
+    let mut deserializer = serde_json::Deserializer::from_slice(&text);
+    let value = values.deserialize(&mut deserializer);
+    let value = value.and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| match refused {
+        Some(refused) => refused.into(),
+        None => KerasError::Json { part, message: error.to_string() },
+    })
+}
+
+/// Values of which no object has a key twice, as far as memory goes.
+struct Values<'b> {
+    what: &'static str,
+    budget: &'b mut Budget,
+    /// Why there is no value, if not for its text.
+    refused: &'b mut Option<BudgetError>,
+}
+
+impl Values<'_> {
+    /// For one of the values inside.
+    fn inner(&mut self) -> Values<'_> {
+        Values { what: self.what, budget: self.budget, refused: self.refused }
+    }
+
+    fn reserve<E: Error>(&mut self, bytes: usize) -> Result<(), E> {
+        self.budget.reserve(bytes as u64, self.what).map_err(|refused| {
+            let error = E::custom(refused);
+            *self.refused = Some(refused);
+            error
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Values<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(mut self, value: &str) -> Result<Value, E> {
+        self.reserve(value.len())?;
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(value) = elements.next_element_seed(self.inner())? {
+            // It grows by doubling.
+            self.reserve(2 * size_of::<Value>())?;
+            array.push(value);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
+        // Members of a B-tree stand in nodes with room for eleven, at least half of them taken.
+        const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
+        let mut map = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if map.contains_key(&key) {
+                let key = brief(&key.into());
+                return Err(A::Error::custom(format_args!("the key {key} stands twice")));
+            }
+            let node = if map.len().is_multiple_of(6) { NODE } else { 0 };
+            self.reserve(node + key.len())?;
+            map.insert(key, members.next_value_seed(self.inner())?);
+        }
+        Ok(Value::Object(map))
+    }
 }
 
 fn quote_non_finite(text: &[u8]) -> Cow<'_, [u8]> {
@@ -260,7 +367,29 @@ mod tests {
         let text = br#"{"a": NaN, "b": [Infinity, -Infinity], "NaN": "\"NaN -Infinity"}"#;
         let expected =
             json!({"a": "NaN", "b": ["Infinity", "-Infinity"], "NaN": "\"NaN -Infinity"});
-        assert_eq!(parse(text, "config").unwrap(), expected);
+        assert_eq!(parse(text, "config", 1 << 20).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_text_is_read_as_serde_json_reads_it_but_for_keys_that_stand_twice() {
+        let text =
+            r#"{"a": [null, true, -1, 18446744073709551615, 0.1, 1e300, "é\n"], "b": {"a": {}}}"#;
+        assert_eq!(
+            parse(text.as_bytes(), "config", 1 << 20).unwrap(),
+            text.parse::<Value>().unwrap()
+        );
+        for twice in [r#"{"a": 1, "b": 2, "a": 1}"#, r#"[{"x": {"units": 3, "units": 4}}]"#] {
+            let error = parse(twice.as_bytes(), "config", 1 << 20).unwrap_err().to_string();
+            assert!(error.contains("stands twice"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_short_text_of_many_values_is_refused() {
+        let text = format!("[{}0]", r#"{"a":0},"#.repeat(10_000));
+        assert!(parse(text.as_bytes(), "config", 1 << 20).is_ok());
+        let refused = parse(text.as_bytes(), "config", 1 << 19).unwrap_err();
+        assert!(matches!(refused, KerasError::Budget(_)), "{refused}");
     }
 
     #[test]

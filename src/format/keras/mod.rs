@@ -33,6 +33,8 @@ use super::{Format, FormatError, LoadOptions};
 use crate::bytes::Budget;
 use crate::bytes::fs::Fs;
 use crate::model::Checkpoint;
+#[cfg(fuzzing)]
+use crate::model::{CompileSettings, Graph};
 use blueprint::Blueprint;
 use kept::Kept;
 use network::Network;
@@ -66,6 +68,26 @@ pub(super) fn load_on<F: Fs>(
 ) -> Result<Loaded, FormatError> {
     let limits = &options.limits;
     with_parts(fs, path, form, limits, |parts, budget| parts.load_kept_or(options, budget))
+}
+
+/// The network that a configuration describes, and how it was compiled: all but the numbers, which
+/// fuzzing could not guess.
+///
+/// # Errors
+/// If it is none, or none that keepnet runs.
+#[cfg(fuzzing)]
+pub fn read_config(
+    text: &[u8],
+    is_keras2: bool,
+    limits: &super::Limits,
+) -> Result<(Graph, Option<CompileSettings>), KerasError> {
+    let config = open::parse(text, CONFIG, limits)?;
+    let network = Network::parse(&config)?;
+    let dialect = open::dialect(Some(if is_keras2 { "2" } else { "3" }));
+    let graph = Blueprint::new(&network, dialect, None, &limits.into())?.graph;
+    let compile = config.get("compile_config").filter(|compile| !compile.is_null());
+    let compile = compile.and_then(|it| compile::compile(it, &graph, &mut Vec::new()));
+    Ok((graph, compile))
 }
 
 impl Parts<'_> {

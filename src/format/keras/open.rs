@@ -10,6 +10,7 @@ use super::layers::Dialect;
 use super::{COMPILE, CONFIG, Container, METADATA, MODEL, VERSION, WEIGHTS, json, weights};
 use crate::bytes::Budget;
 use crate::bytes::fs::{self, Fs};
+use crate::format::directory::Directory;
 use crate::format::{Format, FormatError, Kind, Limits};
 use crate::wire::hdf5::{self, Group};
 use crate::wire::zip::Archive;
@@ -29,13 +30,16 @@ pub(super) fn with_parts<F: Fs, T>(
     let io = |source| FormatError::Io { action: "read it", source };
     let opened = fs.open_path(path).map_err(io)?;
     if fs.stat(&opened).map_err(io)?.kind == fs::Kind::Directory {
-        let folder = fs::open_directory(fs, || fs.open_path(path)).map_err(io)?;
-        let [config, metadata, weights] = [CONFIG, METADATA, WEIGHTS].map(|name| {
-            fs.open(&folder, name.as_ref()).ok().map(|file| content(fs, file, budget)).transpose()
-        });
-        let config = config?.ok_or(KerasError::Missing { part: CONFIG })?;
-        let weights = weights?.ok_or(KerasError::Missing { part: WEIGHTS })?;
-        let metadata = metadata?;
+        let folder = Directory::open(fs, path)?;
+        let [config, metadata, weights] =
+            [CONFIG, METADATA, WEIGHTS].map(|name| match folder.file(name) {
+                Ok((file, _)) => content(fs, file, budget).map(Some),
+                Err(error) if error.is_missing() => Ok(None),
+                Err(error) => Err(error),
+            });
+        let (config, metadata, weights) = (config?, metadata?, weights?);
+        let config = config.ok_or(KerasError::Missing { part: CONFIG })?;
+        let weights = weights.ok_or(KerasError::Missing { part: WEIGHTS })?;
         let members = Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
         return members.open(Container::Folder, limits, budget, then);
     }
@@ -68,6 +72,9 @@ fn read_archive<T>(
     let archive = Archive::read(bytes).map_err(KerasError::from)?;
     if !archive.has(CONFIG) {
         return Err(FormatError::OtherKind { found: Kind::Zip });
+    }
+    for part in [CONFIG, METADATA] {
+        check_length(part, archive.length(part).unwrap_or(0), limits)?;
     }
     let [config, weights, metadata] =
         [CONFIG, WEIGHTS, METADATA].map(|name| archive.get(name, budget).map_err(KerasError::from));
@@ -130,11 +137,16 @@ fn read_hdf5<T>(
 }
 
 pub(super) fn parse(text: &[u8], part: &'static str, limits: &Limits) -> Result<Value, KerasError> {
-    let (length, limit) = (text.len() as u64, limits.text);
-    if length > limit {
-        return Err(KerasError::TooLong { part, length, limit });
+    check_length(part, text.len() as u64, limits)?;
+    json::parse(text, part, limits.text)
+}
+
+fn check_length(part: &'static str, length: u64, limits: &Limits) -> Result<(), KerasError> {
+    let limit = limits.text;
+    match length > limit {
+        true => Err(KerasError::TooLong { part, length, limit }),
+        false => Ok(()),
     }
-    json::parse(text, part)
 }
 
 /// What both kinds of files hold.

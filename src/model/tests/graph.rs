@@ -93,11 +93,12 @@ fn refuses_names() {
         ("a\0", "it holds a control character"),
     ];
     for (name, rule) in cases {
+        let told: String = name.chars().take(Graph::MAX_NAME).collect();
         let refused = |what, change: fn(&mut Parts, String)| {
             assert_refused(
                 |parts| change(parts, name.to_owned()),
-                GraphError::Name { what, name: name.to_owned(), rule },
-                &format!("{what} name {name:?} cannot be used: {rule}"),
+                GraphError::Name { what, name: told.clone(), rule },
+                &format!("{what} name {told:?} cannot be used: {rule}"),
             );
         };
         refused("layer", |parts, name| parts.layers[1].name = name);
