@@ -361,7 +361,7 @@ fn save_again(case: &Case, folders: &[PathBuf; 2], asked: &Asked) -> Result<(), 
     let options = SaveOptions { target: asked.reader, ..SaveOptions::default() };
     for (folder, form) in folders.iter().zip(["keras", "h5"]) {
         let path = folder.join(format!("{name}.{form}"));
-        model.save_with(&path, options).map_err(|error| error.to_string())?;
+        model.save_with(&path, options).map_err(|error| format!("{name}: {error}"))?;
         let (saved, again) = (model.to_checkpoint(), case.load(&path).unwrap().0);
         assert_eq!(numbers(&saved), numbers(&again.to_checkpoint()), "{name}.{form}");
     }
