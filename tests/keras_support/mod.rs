@@ -16,8 +16,6 @@ use serde_json::Value;
 pub(crate) const PENDING: &[&str] = &[
     "(GroupNormalization)",
     "(RMSNormalization)",
-    "(TFOpLambda)",
-    "layer `reshape` (Reshape)",
     "is \"bilinear\"",
     "is \"sparsemax\"",
     "`rms_scaling`",

@@ -43,7 +43,10 @@ impl Lowering {
 }
 
 /// Keras' name of an elementwise function, or of softmax over the last axis.
-fn named_activation(name: &str, dialect: Dialect) -> Option<Activation> {
+pub(in crate::format::keras) fn named_activation(
+    name: &str,
+    dialect: Dialect,
+) -> Option<Activation> {
     Some(match name {
         "linear" => Activation::Linear,
         "relu" | "ReLU" => Activation::Relu,

@@ -31,7 +31,9 @@ pub(super) struct Lowering {
     pub(super) notices: Vec<Notice>,
 }
 
-type Specs = Vec<LayerSpec>;
+pub(super) type Specs = Vec<LayerSpec>;
+
+pub(super) use activation::named_activation;
 
 impl Lowering {
     /// A layer as layers of keepnet, one behind the other; none if it changes nothing. `input` is the
@@ -242,6 +244,12 @@ fn permutations(axis: usize, rank: usize) -> [LayerSpec; 2] {
     let to_last = (1..axis).chain(axis + 1..=rank).chain([axis]).collect();
     let back = (1..axis).chain([rank]).chain(axis..rank).collect();
     [to_last, back].map(|dims| Arrange::Permute { dims }.into())
+}
+
+/// What makes an axis, counted from 1, the last one.
+pub(super) fn permuted(axis: usize, rank: usize) -> LayerSpec {
+    let [to_last, _] = permutations(axis, rank);
+    to_last
 }
 
 /// A layer that works along the last axis, made to work along another, counted from 1.
