@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::GraphError;
 use super::infer::{self, Parameter};
 use super::{
-    Activation, Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose,
-    Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, LayerNormalization, LayerSpec,
-    Merge, Noise, Normalization, PRelu, Pool1d, Pool2d, Rescaling, SeparableConv2d, Softmax,
+    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, ChannelRescaling, Conv1d,
+    Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d,
+    GroupNormalization, LayerNormalization, LayerSpec, Merge, Noise, Normalization, PRelu, Pool1d,
+    Pool2d, Rescaling, SeparableConv2d, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -385,6 +386,7 @@ layer_spec_from!(
     Activation,
     Arrange,
     BatchNormalization,
+    BilinearUpSampling2d,
     ChannelRescaling,
     Conv1d,
     Conv2d,
@@ -394,6 +396,7 @@ layer_spec_from!(
     Dropout,
     GlobalPool1d,
     GlobalPool2d,
+    GroupNormalization,
     LayerNormalization,
     Merge,
     Noise,

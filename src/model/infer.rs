@@ -3,8 +3,8 @@
 
 use super::error::Shapes;
 use super::{
-    Activation, BatchNormalization, Conv2d, GraphError, Initializer, Layer, LayerSpec, Merge,
-    Noise, NormalizationStatistics, PRelu, Padding, Pool2d,
+    Activation, BatchNormalization, BilinearUpSampling2d, Conv2d, GraphError, Initializer, Layer,
+    LayerSpec, Merge, Noise, NormalizationStatistics, PRelu, Padding, Pool2d,
 };
 use crate::tensor::Shape;
 
@@ -305,6 +305,13 @@ pub(super) fn single(spec: &LayerSpec, input: &Shape) -> Result<Shape, Rule> {
             _ => Ok(input.clone()),
         },
         LayerSpec::LayerNormalization(norm) => norm.row(input).map(|_| input.clone()),
+        LayerSpec::GroupNormalization(norm) => norm.grouping(input).map(|_| input.clone()),
+        LayerSpec::BilinearUpSampling2d(BilinearUpSampling2d { size: [down, across] }) => {
+            let (height, width, channels) = image(input)?;
+            let sides = height.checked_mul(*down).zip(width.checked_mul(*across));
+            let (height, width) = sides.ok_or("the result is too large")?;
+            Ok(Shape::image(height, width, channels))
+        }
         LayerSpec::Normalization(norm) => norm.shape(input).map(|_| input.clone()),
         LayerSpec::ChannelRescaling(rescaling) => {
             let (channels, scales) = (last(input)?, rescaling.scale.len());
@@ -480,6 +487,11 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
             let beta = norm.center.then(|| parameter("beta", row, Zeros));
             [gamma, beta].into_iter().flatten().collect()
         }
+        LayerSpec::GroupNormalization(norm) => {
+            let gamma = norm.scale.then(|| parameter("gamma", Shape::vector(channels), Ones));
+            let beta = norm.center.then(|| parameter("beta", Shape::vector(channels), Zeros));
+            [gamma, beta].into_iter().flatten().collect()
+        }
         LayerSpec::Normalization(norm) if norm.statistics == NormalizationStatistics::Stored => {
             let shape = norm.shape(input).expect("no fault was found");
             vec![average("mean", shape.clone(), Zeros), average("variance", shape, Ones)]
@@ -494,6 +506,7 @@ pub(super) fn parameters(index: usize, layer: &Layer, input: &Shape) -> Vec<Para
         | LayerSpec::Dropout(_)
         | LayerSpec::Activation(_)
         | LayerSpec::Arrange(_)
+        | LayerSpec::BilinearUpSampling2d(_)
         | LayerSpec::Rescaling(_)
         | LayerSpec::Identity
         | LayerSpec::Softmax(_)
@@ -593,6 +606,8 @@ pub(super) fn check_settings(spec: &LayerSpec) -> Result<(), Rule> {
             Ok(())
         }
         LayerSpec::LayerNormalization(norm) => norm.check(),
+        LayerSpec::GroupNormalization(norm) => norm.check(),
+        LayerSpec::BilinearUpSampling2d(BilinearUpSampling2d { size }) => counts(size, "the size"),
         LayerSpec::Normalization(norm) => norm.check(),
         LayerSpec::ChannelRescaling(rescaling) => rescaling.check(),
         LayerSpec::Noise(noise) => noise.check(),

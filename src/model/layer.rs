@@ -1,7 +1,8 @@
 //! The layers: each a plain value with its hyper-parameters.
 
 use super::{
-    Activation, Arrange, ChannelRescaling, Initializer, LayerNormalization, Noise, Normalization,
+    Activation, Arrange, ChannelRescaling, GroupNormalization, Initializer, LayerNormalization,
+    Noise, Normalization,
 };
 use crate::tensor::Shape;
 
@@ -34,12 +35,14 @@ pub enum LayerSpec {
     Activation(Activation),
     /// Layers that only move values.
     Arrange(Arrange),
+    BilinearUpSampling2d(BilinearUpSampling2d),
     Rescaling(Rescaling),
     /// x
     Identity,
     Softmax(Softmax),
     PRelu(PRelu),
     LayerNormalization(LayerNormalization),
+    GroupNormalization(GroupNormalization),
     Normalization(Normalization),
     ChannelRescaling(ChannelRescaling),
     /// SpatialDropout, GaussianNoise, GaussianDropout, AlphaDropout.
@@ -77,11 +80,13 @@ impl LayerSpec {
             Self::BatchNormalization(_) => "batch_normalization",
             Self::Activation(_) => "activation",
             Self::Arrange(arrange) => arrange.kind(),
+            Self::BilinearUpSampling2d(_) => "bilinear_up_sampling2d",
             Self::Rescaling(_) => "rescaling",
             Self::Identity => "identity",
             Self::Softmax(_) => "softmax",
             Self::PRelu(_) => "prelu",
-            Self::LayerNormalization(_) => "layer_normalization",
+            Self::LayerNormalization(norm) => norm.kind(),
+            Self::GroupNormalization(_) => "group_normalization",
             Self::Normalization(_) => "normalization",
             Self::ChannelRescaling(_) => "channel_rescaling",
             Self::Noise(noise) => noise.kind(),
@@ -109,11 +114,13 @@ impl LayerSpec {
             | Self::Dropout(_)
             | Self::BatchNormalization(_)
             | Self::Arrange(_)
+            | Self::BilinearUpSampling2d(_)
             | Self::Rescaling(_)
             | Self::Identity
             | Self::Softmax(_)
             | Self::PRelu(_)
             | Self::LayerNormalization(_)
+            | Self::GroupNormalization(_)
             | Self::Normalization(_)
             | Self::ChannelRescaling(_)
             | Self::Noise(_)
@@ -473,6 +480,15 @@ impl Default for BatchNormalization {
     fn default() -> Self {
         Self { momentum: 0.99, epsilon: 0.001, center: true, scale: true }
     }
+}
+
+/// An image, each pixel of which becomes so many rows by so many columns: means of the four pixels around
+/// them, weighted by nearness, centres over centres (Keras: `UpSampling2D(interpolation="bilinear")`). The
+/// nearest pixel alone: [`Arrange::UpSampling2d`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BilinearUpSampling2d {
+    /// Height, width.
+    pub size: [usize; 2],
 }
 
 /// x·`scale` + `offset`

@@ -34,13 +34,14 @@ pub use infer::{Parameter, Window2d};
 pub(crate) use infer::{axis_of_sample, output_shape};
 pub use initializer::Initializer;
 pub use layer::{
-    BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout,
-    GlobalPool1d, GlobalPool2d, LayerSpec, Merge, PRelu, Padding, Padding1d, Pool1d, Pool2d,
-    PoolKind, Rescaling, SeparableConv2d, Softmax,
+    BatchNormalization, BilinearUpSampling2d, Conv1d, Conv2d, Conv2dTranspose, Dense,
+    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, LayerSpec, Merge, PRelu, Padding,
+    Padding1d, Pool1d, Pool2d, PoolKind, Rescaling, SeparableConv2d, Softmax,
 };
 pub use noise::Noise;
 pub use normalization::{
-    ChannelRescaling, LayerNormalization, Normalization, NormalizationStatistics,
+    ChannelRescaling, GroupNormalization, LayerNormalization, Normalization,
+    NormalizationStatistics, RowMethod,
 };
 pub use sequential::Sequential;
 pub use settings::SettingsError;

@@ -9,12 +9,14 @@ use super::layout::Layout;
 use super::numbers::Numbers;
 use crate::model::{
     Activation, ChannelRescaling, GlobalPool2d, Graph, LayerSpec, Loss, Merge, NodeId, Noise,
-    Normalization, NormalizationStatistics, PoolKind, Rescaling, axis_of_sample,
+    Normalization, NormalizationStatistics, PoolKind, Rescaling, RowMethod, axis_of_sample,
 };
 use crate::ops::arrange::{Arrangement, Slot};
 use crate::ops::broadcast::Broadcast;
 use crate::ops::merge::Extreme;
-use crate::ops::{activation, conv2d, dense, global_pool2d, pool2d, softmax};
+use crate::ops::{
+    activation, conv2d, dense, global_pool2d, group_normalization, pool2d, softmax, up_sampling,
+};
 use crate::tensor::Shape;
 
 /// The steps of a graph in topological order.
@@ -130,6 +132,8 @@ pub(super) enum Op {
         alpha: Weights,
     },
     LayerNormalization(LayerNorm),
+    GroupNormalization(GroupNorm),
+    UpSampling(up_sampling::Geometry),
     /// (x − shift) / factor, or the inverse x·factor + shift.
     Standardize {
         broadcast: Broadcast,
@@ -154,11 +158,20 @@ pub(super) enum Op {
 pub(super) struct LayerNorm {
     pub(super) gamma: Option<Weights>,
     pub(super) beta: Option<Weights>,
+    pub(super) method: RowMethod,
     pub(super) epsilon: f64,
     /// Values of a row.
     pub(super) width: usize,
     /// Rows of a sample.
     pub(super) rows: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct GroupNorm {
+    pub(super) gamma: Option<Weights>,
+    pub(super) beta: Option<Weights>,
+    pub(super) epsilon: f64,
+    pub(super) geometry: group_normalization::Geometry,
 }
 
 /// A parameter: its place, and whether training changes it.
@@ -325,6 +338,7 @@ impl Op {
             | Self::Dense { kernel, bias, .. } => (Some(kernel), bias.as_ref()),
             Self::BatchNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
             Self::LayerNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
+            Self::GroupNormalization(norm) => (norm.gamma.as_ref(), norm.beta.as_ref()),
             Self::PRelu { alpha, .. } => (Some(alpha), None),
             Self::Pool2d(_)
             | Self::GlobalPool2d { .. }
@@ -334,6 +348,7 @@ impl Op {
             | Self::Rescaling(_)
             | Self::Softmax(_)
             | Self::Standardize { .. }
+            | Self::UpSampling(_)
             | Self::Noise { .. }
             | Self::Add
             | Self::Subtract
@@ -475,10 +490,31 @@ fn operation(spec: &LayerSpec, input: &Shape, applied: &Applied<'_>, trainable: 
             Op::LayerNormalization(LayerNorm {
                 gamma: weights.find("gamma"),
                 beta: weights.find("beta"),
+                method: norm.method,
                 epsilon: norm.epsilon,
                 width,
                 rows: input.elements() / width,
             })
+        }
+        LayerSpec::GroupNormalization(norm) => {
+            let (order, axes) = norm.grouping(input).expect("checked with the graph");
+            let order = order.axes(&axes).expect("checked with the graph");
+            let channels = input.dims().last().copied().expect("checked with the graph");
+            Op::GroupNormalization(GroupNorm {
+                gamma: weights.find("gamma"),
+                beta: weights.find("beta"),
+                epsilon: norm.epsilon,
+                geometry: group_normalization::Geometry {
+                    arrangement: Arrangement::new(&order),
+                    groups: norm.groups,
+                    width: input.elements() / norm.groups,
+                    channels,
+                },
+            })
+        }
+        LayerSpec::BilinearUpSampling2d(settings) => {
+            let (height, width, channels) = image();
+            Op::UpSampling(up_sampling::Geometry::new(*settings, [height, width, channels]))
         }
         LayerSpec::Normalization(norm) => normalization(norm, input, weights),
         LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset }) => {

@@ -288,6 +288,7 @@ def moving_operators(k):
     a = ops.squeeze(ops.expand_dims(a, -1), -1)
     b = ops.squeeze(ops.expand_dims(b, 1))
     c = ops.mean(ops.reshape(x, (-1, 108, 3)), axis=1)
+    x = ops.image.resize(ops.image.resize(x, (24, 18)), (24, 36), interpolation="nearest")
     d = ops.max(ops.transpose(x, (0, 3, 1, 2)), axis=[2, 3])
     return k.Model(entry, ops.concatenate([a, b, c, d], axis=-1), name="moving")
 
@@ -303,6 +304,7 @@ def moving_operators_legacy(k):
     a = tf.squeeze(tf.expand_dims(a, -1), -1)
     b = tf.squeeze(tf.expand_dims(b, 1), axis=[1, 2, 3])
     c = tf.reduce_mean(tf.reshape(x, (-1, 108, 3)), axis=1)
+    x = tf.image.resize(tf.image.resize(x, (24, 18)), [24, 36], method="nearest")
     d = tf.reduce_max(tf.transpose(x, (0, 3, 1, 2)), axis=[2, 3])
     return k.Model(entry, tf.concat([a, b, c, d], -1), name="moving")
 

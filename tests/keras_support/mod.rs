@@ -14,11 +14,6 @@ use serde_json::Value;
 /// What keepnet cannot load yet, in the words of its errors. An entry goes when what it names loads:
 /// the tests fail until it does.
 pub(crate) const PENDING: &[&str] = &[
-    "(GroupNormalization)",
-    "(RMSNormalization)",
-    "is \"bilinear\"",
-    "is \"sparsemax\"",
-    "`rms_scaling`",
     // A block of the user's before the HDF5 file.
     "a file of a kind unknown to keepnet",
     "not an HDF5 file",

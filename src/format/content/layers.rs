@@ -11,9 +11,10 @@ use super::json::Real;
 use super::tensors::MAX_RANK;
 use crate::format::error::Fault;
 use crate::model::{
-    Arrange, BatchNormalization, ChannelRescaling, Conv2d, Dense, Dropout, GlobalPool1d,
-    GlobalPool2d, Initializer, LayerNormalization, LayerSpec, Merge, Noise, Normalization,
-    NormalizationStatistics, PRelu, Padding, Pool1d, Pool2d, PoolKind, Rescaling, Softmax,
+    Arrange, BatchNormalization, BilinearUpSampling2d, ChannelRescaling, Conv2d, Dense, Dropout,
+    GlobalPool1d, GlobalPool2d, GroupNormalization, Initializer, LayerNormalization, LayerSpec,
+    Merge, Noise, Normalization, NormalizationStatistics, PRelu, Padding, Pool1d, Pool2d, PoolKind,
+    Rescaling, RowMethod, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -103,6 +104,13 @@ pub(super) enum SpecJson {
     },
     LayerNormalization {
         trailing_axes: usize,
+        method: RowMethodJson,
+        epsilon: Real,
+        center: bool,
+        scale: bool,
+    },
+    GroupNormalization {
+        groups: usize,
         epsilon: Real,
         center: bool,
         scale: bool,
@@ -161,6 +169,10 @@ pub(super) enum SpecJson {
     UpSampling2d {
         size: [usize; 2],
     },
+    #[serde(rename = "bilinear_up_sampling2d")]
+    BilinearUpSampling2d {
+        size: [usize; 2],
+    },
     RepeatVector {
         n: usize,
     },
@@ -191,6 +203,14 @@ pub(super) enum SpecJson {
 pub(super) enum StatisticsJson {
     Stored,
     Given { mean: Vec<Real>, variance: Vec<Real> },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RowMethodJson {
+    Standard,
+    RootMeanSquare,
+    Deviation,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -309,10 +329,26 @@ impl From<&LayerSpec> for SpecJson {
             },
             &LayerSpec::LayerNormalization(LayerNormalization {
                 trailing_axes,
+                method,
                 epsilon,
                 center,
                 scale,
-            }) => Self::LayerNormalization { trailing_axes, epsilon: Real(epsilon), center, scale },
+            }) => Self::LayerNormalization {
+                trailing_axes,
+                method: method.into(),
+                epsilon: Real(epsilon),
+                center,
+                scale,
+            },
+            &LayerSpec::GroupNormalization(GroupNormalization {
+                groups,
+                epsilon,
+                center,
+                scale,
+            }) => Self::GroupNormalization { groups, epsilon: Real(epsilon), center, scale },
+            &LayerSpec::BilinearUpSampling2d(BilinearUpSampling2d { size }) => {
+                Self::BilinearUpSampling2d { size }
+            }
             LayerSpec::Normalization(Normalization { axes, statistics, invert }) => {
                 Self::Normalization {
                     axes: axes.clone(),
@@ -409,6 +445,8 @@ impl SpecJson {
             | Self::Softmax { .. }
             | Self::PRelu { .. }
             | Self::LayerNormalization { .. }
+            | Self::GroupNormalization { .. }
+            | Self::BilinearUpSampling2d { .. }
             | Self::Normalization { .. }
             | Self::ChannelRescaling { .. }
             | Self::SpatialDropout { .. }
@@ -508,13 +546,24 @@ impl SpecJson {
                 let alpha_initializer = alpha_initializer.into();
                 LayerSpec::PRelu(PRelu { alpha_initializer, shared_axes })
             }
-            Self::LayerNormalization { trailing_axes, epsilon: Real(epsilon), center, scale } => {
-                LayerSpec::LayerNormalization(LayerNormalization {
-                    trailing_axes,
-                    epsilon,
-                    center,
-                    scale,
-                })
+            Self::LayerNormalization {
+                trailing_axes,
+                method,
+                epsilon: Real(epsilon),
+                center,
+                scale,
+            } => LayerSpec::LayerNormalization(LayerNormalization {
+                trailing_axes,
+                method: method.into(),
+                epsilon,
+                center,
+                scale,
+            }),
+            Self::GroupNormalization { groups, epsilon: Real(epsilon), center, scale } => {
+                LayerSpec::GroupNormalization(GroupNormalization { groups, epsilon, center, scale })
+            }
+            Self::BilinearUpSampling2d { size } => {
+                LayerSpec::BilinearUpSampling2d(BilinearUpSampling2d { size })
             }
             Self::Normalization { axes, statistics, invert } => {
                 let statistics = statistics.into();
@@ -650,6 +699,7 @@ macro_rules! twins {
 
 twins! {
     Padding = PaddingJson { Valid, Same, Explicit { top, bottom, left, right } }
+    RowMethod = RowMethodJson { Standard, RootMeanSquare, Deviation }
     Initializer = InitializerJson { GlorotUniform, GlorotNormal, HeUniform, HeNormal, Zeros, Ones }
 }
 

@@ -8,8 +8,8 @@ use super::json::{Settings, real};
 use super::layers::{Dialect, Specs, named_activation, permuted};
 use super::network::{Argument, Call, Layer};
 use crate::model::{
-    Activation, Arrange, ChannelRescaling, GlobalPool1d, GlobalPool2d, LayerSpec, Merge, PoolKind,
-    Rescaling, Softmax,
+    Activation, Arrange, BilinearUpSampling2d, ChannelRescaling, GlobalPool1d, GlobalPool2d,
+    LayerSpec, Merge, PoolKind, Rescaling, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -36,6 +36,7 @@ const CLASSES: [&str; 38] = [
     "Pad",
     "Relu",
     "Relu6",
+    "Resize",
     "Selu",
     "Sigmoid",
     "Silu",
@@ -44,7 +45,6 @@ const CLASSES: [&str; 38] = [
     "Softsign",
     "SparsePlus",
     "SparseSigmoid",
-    "Sparsemax",
     "Squareplus",
     "Squeeze",
     "TFOpLambda",
@@ -112,8 +112,9 @@ struct Operator<'a> {
 }
 
 /// What is read of the arguments that have names.
-const ARGUMENTS: [&str; 21] = [
+const ARGUMENTS: [&str; 25] = [
     "alpha",
+    "antialias",
     "approximate",
     "axes",
     "axis",
@@ -124,12 +125,15 @@ const ARGUMENTS: [&str; 21] = [
     "dtype",
     "inputs",
     "keepdims",
+    "method",
     "mode",
     "name",
     "negative_slope",
     "paddings",
     "perm",
+    "preserve_aspect_ratio",
     "shape",
+    "size",
     "values",
     "x",
     "x2",
@@ -223,7 +227,7 @@ impl Operator<'_> {
             "softmax" if axis.is_some() => {
                 return Some(vec![Softmax { axis: i32::try_from(axis?).ok()? }.into()]);
             }
-            "logsoftmax" | "sparsemax" if axis.is_some() => return None,
+            "logsoftmax" if axis.is_some() => return None,
             "leakyrelu" => Activation::LeakyRelu { negative_slope: slope.unwrap_or(0.2) },
             "elu" => Activation::Elu { alpha: slope.unwrap_or(1.0) },
             "celu" => Activation::Celu { alpha: slope.unwrap_or(1.0) },
@@ -292,6 +296,7 @@ impl Operator<'_> {
                 reshaped(rest.map(|(_, &dim)| dim).collect())
             }
             "pad" => self.padded(),
+            "resize" => self.resized(),
             "mean" | "reducemean" => self.pooled(PoolKind::Average),
             "max" | "amax" | "reducemax" => self.pooled(PoolKind::Max),
             _ => None,
@@ -332,6 +337,32 @@ impl Operator<'_> {
             _ => return None,
         };
         Some(vec![padding.into()])
+    }
+
+    /// To so many times the height and the width.
+    fn resized(&self) -> Option<Specs> {
+        let off = |name| self.argument(&[name]).is_none_or(|value| *value == false);
+        let is_last = self.argument(&["data_format"]).is_none_or(|it| it == "channels_last");
+        if !(["antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "preserve_aspect_ratio"]
+            .into_iter()
+            .all(off)
+            && is_last)
+        {
+            return None;
+        }
+        let (height, width, _) = self.input.as_image()?;
+        let wanted = counts(self.argument(&["size"])?)?;
+        let &[down, across] = wanted.as_slice() else { return None };
+        if !(down.is_multiple_of(height) && across.is_multiple_of(width)) {
+            return None;
+        }
+        let size = [down / height, across / width];
+        let method = self.argument(&["interpolation", "method"]);
+        match method.map_or(Some("bilinear"), Value::as_str)? {
+            "bilinear" => Some(vec![BilinearUpSampling2d { size }.into()]),
+            "nearest" => Some(vec![Arrange::UpSampling2d { size }.into()]),
+            _ => None,
+        }
     }
 
     /// Over all places of sequences or images whose channels come last, or first.

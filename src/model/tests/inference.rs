@@ -278,6 +278,15 @@ fn layers_that_normalize() {
     let too_few = "layer `it` (layer_normalization) cannot take an input of shape 3: it normalises \
                    over 2 axes, but there are 1";
     assert_refuses(norm(2), [3], too_few);
+    let groups = GroupNormalization::new(3);
+    assert_gives(groups, [4, 5, 6], [4, 5, 6]);
+    assert_gives(groups, [6], [6]);
+    assert_needs(groups, [4, 5, 6], &[("gamma", &[6]), ("beta", &[6])]);
+    let split = "layer `it` (group_normalization) cannot take an input of shape 4×5: 5 channels cannot \
+                 be split into 3 groups";
+    assert_refuses(groups, [4, 5], split);
+    let no_groups = "layer `it` (group_normalization): there must be 1 group or more";
+    assert_refuses(GroupNormalization::new(0), [4, 5], no_groups);
     let none = "layer `it` (layer_normalization): it must normalise over 1 axis or more";
     assert_refuses(norm(0), [3], none);
 
@@ -367,6 +376,10 @@ fn arranges() {
     assert_gives(Arrange::Permute { dims: vec![3, 1, 2] }, [5, 6, 7], [7, 5, 6]);
     assert_gives(Arrange::UpSampling1d { size: 3 }, [5, 6], [15, 6]);
     assert_gives(Arrange::UpSampling2d { size: [2, 3] }, [5, 6, 7], [10, 18, 7]);
+    assert_gives(BilinearUpSampling2d { size: [2, 3] }, [5, 6, 7], [10, 18, 7]);
+    let images = "layer `it` (bilinear_up_sampling2d) cannot take an input of shape 5×6: it takes \
+                  images: height, width, channels";
+    assert_refuses(BilinearUpSampling2d { size: [2, 3] }, [5, 6], images);
     assert_gives(Arrange::RepeatVector { n: 3 }, [5], [3, 5]);
     let cannot = |kind, input, rule| {
         format!("layer `it` ({kind}) cannot take an input of shape {input}: {rule}")

@@ -6,11 +6,11 @@ use proptest::sample::{Index, select};
 
 use super::{Case, Mode, Problem};
 use crate::model::{
-    Activation, Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose,
-    Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Graph, GraphBuilder,
-    LayerNormalization, LayerSpec, Loss, Merge, NodeId, Noise, Normalization,
-    NormalizationStatistics, PRelu, Padding, Padding1d, Pool1d, Pool2d, PoolKind, Rescaling,
-    SeparableConv2d, Sequential, Softmax,
+    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, ChannelRescaling, Conv1d,
+    Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, Graph,
+    GraphBuilder, GroupNormalization, LayerNormalization, LayerSpec, Loss, Merge, NodeId, Noise,
+    Normalization, NormalizationStatistics, PRelu, Padding, Padding1d, Pool1d, Pool2d, PoolKind,
+    Rescaling, RowMethod, SeparableConv2d, Sequential, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -322,9 +322,15 @@ fn normalizing() -> impl Strategy<Value = LayerSpec> {
     prop_oneof![
         Just(LayerSpec::Identity),
         noise().prop_map(LayerSpec::from),
-        (1..3_usize, any::<bool>(), any::<bool>()).prop_map(|(trailing_axes, center, scale)| {
-            LayerNormalization { trailing_axes, epsilon: 0.1, center, scale }.into()
+        (1..3_usize, row_method(), any::<bool>(), any::<bool>()).prop_map(
+            |(trailing_axes, method, center, scale)| {
+                LayerNormalization { trailing_axes, method, epsilon: 0.1, center, scale }.into()
+            }
+        ),
+        (1..4_usize, any::<bool>(), any::<bool>()).prop_map(|(groups, center, scale)| {
+            GroupNormalization { groups, epsilon: 0.1, center, scale }.into()
         }),
+        [1..4_usize, 1..4_usize].prop_map(|size| BilinearUpSampling2d { size }.into()),
         select(vec![-1, 1, 2]).prop_map(|axis| Softmax { axis }.into()),
         normalization().prop_map(LayerSpec::from),
         select(vec![vec![], vec![1], vec![2], vec![1, 2]]).prop_map(|shared_axes| PRelu {
@@ -333,6 +339,10 @@ fn normalizing() -> impl Strategy<Value = LayerSpec> {
         }
         .into()),
     ]
+}
+
+fn row_method() -> impl Strategy<Value = RowMethod> {
+    select(vec![RowMethod::Standard, RowMethod::RootMeanSquare, RowMethod::Deviation])
 }
 
 /// A layer that moves values of samples of this rank.

@@ -6,9 +6,10 @@ use ndarray::{Array4, ArrayD, ArrayViewD, Axis, Ix2, Ix4, concatenate};
 
 use super::activations::activate;
 use crate::model::{
-    Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose,
-    DepthwiseConv2d, LayerNormalization, LayerSpec, Merge, Normalization, NormalizationStatistics,
-    Padding, Padding1d, Pool1d, Pool2d, PoolKind, Softmax,
+    Arrange, BatchNormalization, BilinearUpSampling2d, ChannelRescaling, Conv1d, Conv2d,
+    Conv2dTranspose, DepthwiseConv2d, GroupNormalization, LayerNormalization, LayerSpec, Merge,
+    Normalization, NormalizationStatistics, Padding, Padding1d, Pool1d, Pool2d, PoolKind,
+    RowMethod, Softmax,
 };
 
 /// A layer's parameters, by name.
@@ -78,6 +79,10 @@ pub(super) fn stateless(spec: &LayerSpec, inputs: &[&ArrayD<f64>], own: &Own) ->
                 .map_collect(|&x, alpha| slope(x, alpha))
         }
         LayerSpec::LayerNormalization(norm) => layer_normalization(norm, x, own),
+        LayerSpec::GroupNormalization(norm) => group_normalization(norm, x, own),
+        LayerSpec::BilinearUpSampling2d(BilinearUpSampling2d { size }) => {
+            interpolated(&interpolated(x, 1, size[0]), 2, size[1])
+        }
         LayerSpec::Normalization(norm) => normalization(norm, x, own),
         LayerSpec::ChannelRescaling(ChannelRescaling { scale, offset }) => {
             let (scale, offset) =
@@ -115,12 +120,36 @@ fn layer_normalization(norm: &LayerNormalization, x: &ArrayD<f64>, own: &Own) ->
     let values: Vec<f64> = x.iter().copied().collect();
     let rows = values.chunks_exact(width).flat_map(|row| {
         let mean = row.iter().sum::<f64>() / width as f64;
-        let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
+        let (shift, middle) = match norm.method {
+            RowMethod::Standard => (mean, mean),
+            RowMethod::RootMeanSquare => (0.0, 0.0),
+            RowMethod::Deviation => (0.0, mean),
+        };
+        let variance = row.iter().map(|x| (x - middle).powi(2)).sum::<f64>() / width as f64;
         let deviation = (variance + norm.epsilon).sqrt();
-        row.iter().enumerate().map(move |(index, x)| (index, (x - mean) / deviation))
+        row.iter().enumerate().map(move |(index, x)| (index, (x - shift) / deviation))
     });
     let y =
         rows.map(|(index, n)| n * parameter("gamma", index, 1.0) + parameter("beta", index, 0.0));
+    ArrayD::from_shape_vec(x.shape(), y.collect()).expect("as many")
+}
+
+fn group_normalization(norm: &GroupNormalization, x: &ArrayD<f64>, own: &Own) -> ArrayD<f64> {
+    let channels = x.shape()[x.ndim() - 1];
+    let sample = x.len() / x.shape()[0];
+    let group = |index: usize| (index / sample, index % channels / (channels / norm.groups));
+    let mut groups: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+    for (index, &x) in x.iter().enumerate() {
+        groups.entry(group(index)).or_default().push(x);
+    }
+    let y = x.iter().enumerate().map(|(index, x)| {
+        let (values, channel) = (&groups[&group(index)], index % channels);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        let gamma = own.get("gamma").map_or(1.0, |gamma| gamma[[channel]]);
+        let beta = own.get("beta").map_or(0.0, |beta| beta[[channel]]);
+        (x - mean) / (variance + norm.epsilon).sqrt() * gamma + beta
+    });
     ArrayD::from_shape_vec(x.shape(), y.collect()).expect("as many")
 }
 
@@ -510,6 +539,25 @@ fn zero_padded(x: &ArrayD<f64>, axis: usize, sides: [usize; 2]) -> ArrayD<f64> {
 fn repeated(x: &ArrayD<f64>, axis: usize, times: usize) -> ArrayD<f64> {
     let places: Vec<usize> = (0..x.shape()[axis] * times).map(|place| place / times).collect();
     x.select(Axis(axis), &places)
+}
+
+/// What stands at the centres of `times` as many places along `axis`, on straight lines between the
+/// centres of those that there are.
+fn interpolated(x: &ArrayD<f64>, axis: usize, times: usize) -> ArrayD<f64> {
+    let size = x.shape()[axis];
+    let mut shape = x.shape().to_vec();
+    shape[axis] *= times;
+    ArrayD::from_shape_fn(shape, |at| {
+        let center = (at[axis] as f64 + 0.5) / times as f64 - 0.5;
+        let center = center.clamp(0.0, (size - 1) as f64);
+        let value = |place: f64| {
+            let mut at = at.clone();
+            at[axis] = place as usize;
+            x[at]
+        };
+        let (low, high) = (center.floor(), center.ceil());
+        value(low) + (value(high) - value(low)) * (center - low)
+    })
 }
 
 /// The first input joined with each further one in turn, element by element.

@@ -38,6 +38,12 @@ impl Lowering {
                 }
             }
         };
+        if name == "sparsemax" {
+            // Its threshold is a sum of partial sums, where it should be one of them (3.15).
+            let remedy = "what Keras computes by that name is no sparsemax, its values do not sum to 1; \
+                          take `softmax`, and train it anew";
+            return Err(settings.unsupported(setting, remedy));
+        }
         named_activation(name, self.dialect).ok_or_else(unknown)
     }
 }
