@@ -312,8 +312,8 @@ impl Operator<'_> {
             return None;
         }
         let known = |dim: &i64| usize::try_from(*dim).ok();
-        let known_ones = dims.iter().filter(|&&dim| dim != -1).map(known);
-        let product = known_ones.fold(Some(1_usize), |product, dim| product?.checked_mul(dim?))?;
+        let mut known_ones = dims.iter().filter(|&&dim| dim != -1).map(known);
+        let product = known_ones.try_fold(1_usize, |product, dim| product.checked_mul(dim?))?;
         let left = self.input.checked_elements()?.checked_div(product)?;
         let dims = dims.iter().map(|dim| if *dim == -1 { Some(left) } else { known(dim) });
         Some(vec![LayerSpec::Reshape(Shape::new(dims.collect::<Option<Vec<_>>>()?))])

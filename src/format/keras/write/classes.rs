@@ -215,7 +215,7 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
         LayerSpec::LayerNormalization(norm) => {
             let first = (rank + 1).saturating_sub(norm.trailing_axes);
             let axes: Vec<usize> = (first..=rank).collect();
-            let settings = json!({
+            let mut settings = json!({
                 "axis": axes, "epsilon": norm.epsilon, "center": norm.center, "scale": norm.scale,
                 "beta_initializer": initializer(Initializer::Zeros),
                 "gamma_initializer": initializer(Initializer::Ones),
@@ -226,8 +226,10 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
                     ("RMSNormalization", json!({"axis": axes, "epsilon": norm.epsilon}))
                 }
                 (RowMethod::Deviation, true) => {
-                    let mut settings = settings;
-                    settings["rms_scaling"] = true.into();
+                    // Keras 2 knows no such setting.
+                    if let Some(settings) = settings.as_object_mut() {
+                        settings.insert("rms_scaling".to_owned(), true.into());
+                    }
                     ("LayerNormalization", settings)
                 }
                 (_, false) => {
