@@ -190,12 +190,13 @@ fn every_file_answers_as_in_keras() {
     assert!(cases.len() >= 590 && loaded >= 1000);
 }
 
-/// What keepnet cannot save for Keras: Keras 3 has no such layer.
-const UNWRITTEN: &[&str] = &["k2-thresholded-relu"];
-
-/// What Keras 3 does not load of what keepnet saves: it takes no `trainable` of a `SpatialDropout1D`, and
-/// no list for the mean of a `Normalization` without axes.
-const UNTAKEN: &[&str] = &["k3-net-audio", "k3-normalization-one-number", "k3-spatial-dropout1d"];
+/// What keepnet cannot save for Keras, which has no layer for it: gelu by tanh, the larger of x and a number.
+const UNWRITTEN: &[&str] = &[
+    "k2-net-functions-legacy",
+    "k2-net-joining-operators-legacy",
+    "k3-net-functions",
+    "k3-net-joining-operators",
+];
 
 /// What both Kerases say of files that keepnet saved.
 #[test]
@@ -238,10 +239,9 @@ fn both_kerases_take_what_is_saved() {
         let files = fs::read_dir(out.join(writer)).unwrap().map(|entry| entry.unwrap().path());
         let files = files.filter(|path| path.extension() == Some(OsStr::new("keras"))).count();
         assert_eq!(answers.len(), files, "{writer} did not come to the end");
-        // Those of `UNTAKEN` are as they must be when they are not well: the list must hold no others.
         let (well, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| {
             let name = answer["file"].as_str().unwrap().trim_end_matches(".keras");
-            is_well(name, answer, &out.join(writer)) != UNTAKEN.contains(&name)
+            is_well(name, answer, &out.join(writer))
         });
         let restored = well.iter().filter(|answer| answer["slots_ok"] == true).count();
         println!(
