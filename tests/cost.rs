@@ -160,6 +160,8 @@ fn heavy() -> Vec<Graph> {
         chain([50, 60, 7], Arrange::Permute { dims: vec![3, 2, 1] }.into()),
         chain([90, 80, 1], Arrange::Cropping2d([3, 0, 1, 2]).into()),
         chain([60, 50, 1], Arrange::UpSampling2d { size: [2, 3] }.into()),
+        chain([60, 50, 1], BilinearUpSampling2d { size: [2, 3] }.into()),
+        chain([60, 50, 1], GroupNormalization::new(1).into()),
         chain(
             [96, 80, 2],
             SeparableConv2d { depth_multiplier: 9, ..SeparableConv2d::new(1, 3) }.into(),

@@ -23,7 +23,7 @@ use keepnet::{
     Checkpoint, Dataset, FitOptions, Layer, LayerSpec, Model, NodeId, Samples, SaveOptions, Shape,
     Targets,
 };
-use keras_support::{Case, PENDING, larger, named, pending, variable};
+use keras_support::{Case, larger, named, variable};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -107,7 +107,7 @@ fn every_file_answers_as_in_keras() {
         return;
     }
     let (mut classes, mut optimizers) = (BTreeMap::<&str, Row>::new(), BTreeMap::new());
-    let (mut faults, mut met) = (Vec::new(), BTreeSet::new());
+    let mut faults = Vec::new();
     let (mut files, mut loaded, mut refused) = (0, 0, 0);
     let cases = Case::all(matrix());
     for case in &cases {
@@ -134,10 +134,7 @@ fn every_file_answers_as_in_keras() {
             let (model, report) = match answer {
                 Ok(loaded) => loaded,
                 Err(error) => {
-                    match pending(&error) {
-                        Some(words) => drop(met.insert(words)),
-                        None => faults.push(format!("{name}: {error}")),
-                    }
+                    faults.push(format!("{name}: {error}"));
                     continue;
                 }
             };
@@ -179,10 +176,16 @@ fn every_file_answers_as_in_keras() {
     fs::write(target("keras-matrix.md"), &table).unwrap();
     println!("{table}{} models: {files} files, {loaded} loaded, {refused} refused", cases.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
-    let stale: Vec<_> = PENDING.iter().filter(|words| !met.contains(*words)).collect();
-    assert!(stale.is_empty(), "this loads now, take it from `PENDING`: {stale:?}");
     assert!(cases.len() >= 590 && loaded >= 1000);
 }
+
+/// What keepnet cannot save for Keras, which has no layer for it: gelu by tanh, the larger of x and a number.
+const UNWRITTEN: &[&str] = &[
+    "k2-net-functions-legacy",
+    "k2-net-joining-operators-legacy",
+    "k3-net-functions",
+    "k3-net-joining-operators",
+];
 
 /// Weights alone give the model that the whole file gives: put into the architecture of that file and of its
 /// text, and into a model that is there already.
@@ -361,7 +364,12 @@ fn save_again(case: &Case, folders: &[PathBuf; 2], asked: &Asked) -> Result<(), 
     let options = SaveOptions { target: asked.reader, ..SaveOptions::default() };
     for (folder, form) in folders.iter().zip(["keras", "h5"]) {
         let path = folder.join(format!("{name}.{form}"));
-        model.save_with(&path, options).map_err(|error| format!("{name}: {error}"))?;
+        match (model.save_with(&path, options), UNWRITTEN.contains(&name.as_str())) {
+            (Ok(()), false) => {}
+            (Ok(()), true) => return Err(format!("{name} is saved: take it from `UNWRITTEN`")),
+            (Err(_), true) => return Ok(()),
+            (Err(error), false) => return Err(format!("{name}: {error}")),
+        }
         let (saved, again) = (model.to_checkpoint(), case.load(&path).unwrap().0);
         assert_eq!(numbers(&saved), numbers(&again.to_checkpoint()), "{name}.{form}");
     }

@@ -5,7 +5,7 @@ mod keras_support;
 
 use std::path::Path;
 
-use keras_support::{Case, pending};
+use keras_support::Case;
 
 fn golden() -> Vec<Case> {
     Case::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden_keras_files"))
@@ -15,16 +15,10 @@ fn golden() -> Vec<Case> {
 fn golden_files_answer_as_keras_does() {
     let mut compared = 0;
     for case in golden().iter().filter(|case| case.refuse().is_none()) {
-        let pending_class =
-            case.classes().into_iter().find(|class| pending(&format!("({class})")).is_some());
         for file in case.files() {
             let name = file.display();
-            let (model, report) = match (case.load(&file), pending_class) {
-                (Ok(loaded), None) => loaded,
-                (Ok(_), Some(class)) => panic!("{name} loads: take {class} from `PENDING`"),
-                (Err(error), _) if pending(&error).is_some() => continue,
-                (Err(error), _) => panic!("{name}: {error}"),
-            };
+            let loaded = case.load(&file);
+            let (model, report) = loaded.unwrap_or_else(|error| panic!("{name}: {error}"));
             let apart = case.compare(&model).unwrap_or_else(|error| panic!("{name}: {error}"));
             if let Some((optimizer, iterations)) = case.compiled() {
                 assert_eq!(report.optimizer_steps, Some(iterations), "{name}: {optimizer}");

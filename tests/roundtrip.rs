@@ -1,11 +1,12 @@
 //! Models of any graph through bytes and back; weights from one model into another; frozen layers.
 
 use keepnet::{
-    Activation, Arrange, BatchNormalization, ChannelRescaling, Conv2d, Conv2dTranspose, Dataset,
-    Dense, DepthwiseConv2d, Dropout, FitOptions, GlobalPool2d, Graph, GraphBuilder,
-    LayerNormalization, LayerSpec, Loss, Merge, Mismatch, Model, ModelError, NodeId, Noise,
-    Normalization, NormalizationStatistics, Optimizer, PRelu, Padding, Pool2d, PoolKind, Rescaling,
-    Samples, SaveOptions, SeparableConv2d, Sequential, Shape, Softmax, Targets,
+    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, ChannelRescaling, Conv2d,
+    Conv2dTranspose, Dataset, Dense, DepthwiseConv2d, Dropout, FitOptions, GlobalPool2d, Graph,
+    GraphBuilder, GroupNormalization, LayerNormalization, LayerSpec, Loss, Merge, Mismatch, Model,
+    ModelError, NodeId, Noise, Normalization, NormalizationStatistics, Optimizer, PRelu, Padding,
+    Pool2d, PoolKind, Rescaling, Samples, SaveOptions, SeparableConv2d, Sequential, Shape, Softmax,
+    Targets,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -98,6 +99,10 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
         1 => (any::<bool>(), any::<bool>()).prop_map(|(center, scale)| {
             LayerNormalization { center, scale, ..LayerNormalization::default() }.into()
         }),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(center, scale)| {
+            GroupNormalization { center, scale, ..GroupNormalization::new(1) }.into()
+        }),
+        1 => Just(BilinearUpSampling2d { size: [2, 1] }.into()),
         1 => any::<bool>().prop_map(normalization),
         1 => select(vec![
             Noise::SpatialDropout { rate: 0.25 },

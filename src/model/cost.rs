@@ -67,6 +67,15 @@ impl Graph {
                 }
                 // The deviation of each row.
                 LayerSpec::LayerNormalization(_) => (0, product(&[VALUE, values])),
+                // And the values group by group, twice on the way back.
+                LayerSpec::GroupNormalization(norm) => {
+                    let tables = norm.grouping(input).map(|(order, axes)| arranging(&order, &axes));
+                    (tables.unwrap_or(0), product(&[2, VALUE, values]))
+                }
+                LayerSpec::BilinearUpSampling2d(_) => {
+                    let sides = self.shape(node).dims().iter().take(2);
+                    (product(&[RUN, sides.fold(0, |sum, &side| sum + side as u64)]), 0)
+                }
                 _ => (0, 0),
             };
             // What one part hands on to the next.

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::GraphError;
-use super::infer::{self, Parameter};
+use super::infer;
+use super::parameters::{self, Parameter};
 use super::{
-    Activation, Arrange, BatchNormalization, ChannelRescaling, Conv1d, Conv2d, Conv2dTranspose,
-    Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, LayerNormalization, LayerSpec,
-    Merge, Noise, Normalization, PRelu, Pool1d, Pool2d, Rescaling, SeparableConv2d, Softmax,
+    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, ChannelRescaling, Conv1d,
+    Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d,
+    GroupNormalization, LayerNormalization, LayerSpec, Merge, Noise, Normalization, PRelu, Pool1d,
+    Pool2d, Rescaling, SeparableConv2d, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -95,7 +97,7 @@ impl Graph {
                     input: super::error::Shapes(vec![input.clone()]),
                     rule: rule.to_owned(),
                 };
-                let needed = infer::parameters(node.layer, layer, input);
+                let needed = parameters::parameters(node.layer, layer, input);
                 match parameters.get(&node.layer) {
                     Some(known) if *known != needed => {
                         return Err(fault(
@@ -105,12 +107,13 @@ impl Graph {
                     }
                     Some(_) => {}
                     None => {
-                        elements = infer::count_elements(elements, &needed).ok_or_else(|| {
-                            fault(
-                                "with its parameters the graph is larger than this machine can \
+                        elements =
+                            parameters::count_elements(elements, &needed).ok_or_else(|| {
+                                fault(
+                                    "with its parameters the graph is larger than this machine can \
                                  address",
-                            )
-                        })?;
+                                )
+                            })?;
                         parameters.insert(node.layer, needed);
                     }
                 }
@@ -387,6 +390,7 @@ layer_spec_from!(
     Activation,
     Arrange,
     BatchNormalization,
+    BilinearUpSampling2d,
     ChannelRescaling,
     Conv1d,
     Conv2d,
@@ -396,6 +400,7 @@ layer_spec_from!(
     Dropout,
     GlobalPool1d,
     GlobalPool2d,
+    GroupNormalization,
     LayerNormalization,
     Merge,
     Noise,

@@ -5,6 +5,7 @@ mod activation;
 mod arrange;
 mod checkpoint;
 mod compile;
+mod convolution;
 mod cost;
 mod error;
 mod graph;
@@ -14,10 +15,13 @@ mod layer;
 mod noise;
 mod normalization;
 mod optimizer;
+mod parameters;
 mod parts;
+mod pooling;
 mod sequential;
 pub(crate) mod settings;
 pub(crate) mod training;
+mod window;
 
 pub use activation::Activation;
 pub use arrange::{Arrange, ArrangedAxis};
@@ -25,31 +29,37 @@ pub use checkpoint::{
     Checkpoint, EpochRecord, History, NamedTensor, OptimizerState, ProbeRange, Proof, Slot,
 };
 pub use compile::{CompileSettings, Loss, Metric, OutputLoss};
+pub use convolution::{
+    Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, Padding, Padding1d, SeparableConv2d,
+};
 pub use cost::Cost;
 pub use error::{GraphError, Shapes};
 pub use graph::{Graph, GraphBuilder, Layer, Node, NodeId, Output};
-pub use infer::{Parameter, Window2d};
 pub(crate) use infer::{axis_of_sample, output_shape};
 pub use initializer::Initializer;
 pub use layer::{
-    BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout,
-    GlobalPool1d, GlobalPool2d, LayerSpec, Merge, PRelu, Padding, Padding1d, Pool1d, Pool2d,
-    PoolKind, Rescaling, SeparableConv2d, Softmax,
+    BatchNormalization, BilinearUpSampling2d, Dense, Dropout, LayerSpec, Merge, PRelu, Rescaling,
+    Softmax,
 };
 pub use noise::Noise;
 pub use normalization::{
-    ChannelRescaling, LayerNormalization, Normalization, NormalizationStatistics,
+    ChannelRescaling, GroupNormalization, LayerNormalization, Normalization,
+    NormalizationStatistics, RowMethod,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, Adamax, Clipping, Nadam, Optimizer, OptimizerRule, RmsProp, Schedule,
     Sgd,
 };
+pub use parameters::Parameter;
+pub use pooling::{GlobalPool1d, GlobalPool2d, Pool1d, Pool2d, PoolKind};
 pub use sequential::Sequential;
 pub use settings::SettingsError;
 pub use training::{
     CallbackState, DataRecord, FitState, Scores, StateValue, TrainingState, TrainingStateError,
     ValidationRecord,
 };
+
+pub use window::Window2d;
 
 #[cfg(test)]
 mod tests;

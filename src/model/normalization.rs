@@ -1,6 +1,7 @@
 //! Normalisation inside a sample, and by numbers that are known: their settings, and what follows from
 //! these.
 
+use super::Arrange;
 use super::infer::{Rule, axis_of_sample, finite, not_negative};
 use crate::tensor::Shape;
 
@@ -10,6 +11,7 @@ use crate::tensor::Shape;
 pub struct LayerNormalization {
     /// How many axes from the last one on make a row.
     pub trailing_axes: usize,
+    pub method: RowMethod,
     pub epsilon: f64,
     /// Whether β is added.
     pub center: bool,
@@ -19,11 +21,31 @@ pub struct LayerNormalization {
 
 impl Default for LayerNormalization {
     fn default() -> Self {
-        Self { trailing_axes: 1, epsilon: 0.001, center: true, scale: true }
+        let method = RowMethod::Standard;
+        Self { trailing_axes: 1, method, epsilon: 0.001, center: true, scale: true }
     }
 }
 
+/// How a row is normalised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowMethod {
+    /// (x − mean) / √(variance + ε)
+    #[default]
+    Standard,
+    /// x / √(mean of x² + ε) (Keras: `RMSNormalization`).
+    RootMeanSquare,
+    /// x / √(variance + ε) (Keras: `LayerNormalization(rms_scaling=True)`, which is not what it says).
+    Deviation,
+}
+
 impl LayerNormalization {
+    pub(super) const fn kind(&self) -> &'static str {
+        match self.method {
+            RowMethod::Standard | RowMethod::Deviation => "layer_normalization",
+            RowMethod::RootMeanSquare => "rms_normalization",
+        }
+    }
+
     /// The shape of a row of samples of shape `input`.
     pub(super) fn row(&self, input: &Shape) -> Result<Shape, Rule> {
         let (axes, rank) = (self.trailing_axes, input.rank());
@@ -36,6 +58,51 @@ impl LayerNormalization {
     pub(super) fn check(&self) -> Result<(), Rule> {
         if self.trailing_axes == 0 {
             return Err("it must normalise over 1 axis or more".to_owned());
+        }
+        if self.epsilon <= 0.0 || !self.epsilon.is_finite() {
+            return Err(format!("epsilon must be above 0, not {}", self.epsilon));
+        }
+        Ok(())
+    }
+}
+
+/// Normalisation of each group of channels (last axis) of a sample by its own mean and biased variance, over
+/// all cells, with ε added to the variance (Wu and He, 2018). As many groups as channels: instance
+/// normalisation. γ and β have a value for each channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupNormalization {
+    /// Neighbouring channels make a group.
+    pub groups: usize,
+    pub epsilon: f64,
+    /// Whether β is added.
+    pub center: bool,
+    /// Whether γ is multiplied.
+    pub scale: bool,
+}
+
+impl GroupNormalization {
+    /// With γ and β.
+    pub fn new(groups: usize) -> Self {
+        Self { groups, epsilon: 0.001, center: true, scale: true }
+    }
+
+    /// What brings the values of samples of shape `input` together group by group: an order of axes, and the
+    /// axes, which are the cells, the groups and the channels of a group.
+    pub(crate) fn grouping(&self, input: &Shape) -> Result<(Arrange, Shape), Rule> {
+        let (&channels, cells) = input.dims().split_last().ok_or("it takes one axis or more")?;
+        let groups = self.groups;
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            return Err(format!("{channels} channels cannot be split into {groups} groups"));
+        }
+        let cells = cells.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+        let cells = cells.ok_or("the input is too large")?;
+        let axes = Shape::new(vec![cells, groups, channels / groups]);
+        Ok((Arrange::Permute { dims: vec![2, 1, 3] }, axes))
+    }
+
+    pub(super) fn check(&self) -> Result<(), Rule> {
+        if self.groups == 0 {
+            return Err("there must be 1 group or more".to_owned());
         }
         if self.epsilon <= 0.0 || !self.epsilon.is_finite() {
             return Err(format!("epsilon must be above 0, not {}", self.epsilon));

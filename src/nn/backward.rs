@@ -4,15 +4,15 @@ use std::mem::take;
 use std::ops::Range;
 
 use super::forward::Shard;
-use super::plan::{LayerNorm, Norm, Op, Step, Weights};
+use super::plan::{GroupNorm, LayerNorm, Norm, Op, Step, Weights};
 use super::workspace::SHARD;
 use crate::kernels::reduce::{Plain, column_sums};
 use crate::kernels::{Isa, LANES, Operands};
 use crate::model::PoolKind;
 use crate::ops::batch_normalization::{self, BatchSums};
 use crate::ops::{
-    activation, add, arrange, conv2d, dense, dropout, global_pool2d, layer_normalization, merge,
-    noise, pool2d, prelu, rescaling, softmax, standardize,
+    activation, add, arrange, conv2d, dense, dropout, global_pool2d, group_normalization,
+    layer_normalization, merge, noise, pool2d, prelu, rescaling, softmax, standardize, up_sampling,
 };
 use crate::tensor::Aligned;
 
@@ -174,6 +174,16 @@ impl Shard<'_> {
                 });
             }
             Op::LayerNormalization(norm) => self.row_norm_gradient(index, norm, dy, gradient),
+            Op::GroupNormalization(norm) => self.group_norm_gradient(index, norm, dy, gradient),
+            Op::UpSampling(geometry) => {
+                let lengths = (plan.lengths[step.inputs[0].value], plan.lengths[step.output]);
+                self.input_gradient(step, 0, |_, dx| {
+                    let dy = dy.chunks_exact(lengths.1);
+                    for (dx, dy) in dx.chunks_exact_mut(lengths.0).zip(dy) {
+                        up_sampling::gradient(dx, dy, geometry);
+                    }
+                });
+            }
             Op::Standardize { invert, .. } => {
                 let [_, factor] = &self.prepared.numbers[index];
                 self.input_gradient(step, 0, |_, dx| {
@@ -294,9 +304,46 @@ impl Shard<'_> {
             layer_normalization::beta_gradient(isa, dbeta, dy, extents);
         });
         let gamma = norm.gamma.as_ref().map(|gamma| &self.parameters[gamma.range.clone()]);
-        let normalized = layer_normalization::Normalized { n, inverses, width: norm.width };
+        let (width, method) = (norm.width, norm.method);
+        let normalized = layer_normalization::Normalized { n, inverses, width, method };
         self.input_gradient(step, 0, |_, dx| {
             layer_normalization::input_gradient(isa, dx, dy, normalized, gamma);
+        });
+        self.workspace.kept[index] = kept;
+    }
+
+    fn group_norm_gradient(
+        &mut self,
+        index: usize,
+        norm: &GroupNorm,
+        dy: &[f32],
+        gradient: &mut ParameterGradient<'_>,
+    ) {
+        let step = &self.plan.steps[index];
+        let (isa, first, samples) = (self.isa, step.first_for_parameters, self.samples());
+        let geometry = &norm.geometry;
+        let extents = [samples, dy.len() / (samples * geometry.channels)];
+        let mut kept = take(&mut self.workspace.kept[index]);
+        let (n, rest) = kept.split_at_mut(dy.len());
+        let (inverses, work) = rest.split_at_mut(samples * geometry.groups);
+        let work = &mut work[..dy.len()];
+        gradient.of_bias(norm.gamma.as_ref(), first, |dgamma| {
+            geometry.ungroup(work, n);
+            layer_normalization::gamma_gradient(isa, dgamma, dy, work, extents);
+        });
+        gradient.of_bias(norm.beta.as_ref(), first, |dbeta| {
+            layer_normalization::beta_gradient(isa, dbeta, dy, extents);
+        });
+        let gamma = norm.gamma.as_ref().map(|gamma| &self.parameters[gamma.range.clone()]);
+        self.input_gradient(step, 0, |_, dx| {
+            group_normalization::input_gradient(
+                isa,
+                [dx, work],
+                dy,
+                [n, inverses],
+                gamma,
+                geometry,
+            );
         });
         self.workspace.kept[index] = kept;
     }

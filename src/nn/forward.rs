@@ -3,7 +3,7 @@
 use std::mem::take;
 use std::ops::Range;
 
-use super::plan::{LayerNorm, Norm, Op, Plan, Step, Weights};
+use super::plan::{GroupNorm, LayerNorm, Norm, Op, Plan, Step, Weights};
 use super::workspace::{Prepared, Workspace};
 use crate::kernels::{Isa, Normalization};
 use crate::model::{Noise, PoolKind};
@@ -11,7 +11,8 @@ use crate::ops::batch_normalization::Scaling;
 use crate::ops::random::{Purpose, Stream};
 use crate::ops::{
     activation, add, arrange, batch_normalization, conv2d, dense, dropout, global_pool2d,
-    layer_normalization, merge, noise, pool2d, prelu, rescaling, softmax, standardize,
+    group_normalization, layer_normalization, merge, noise, pool2d, prelu, rescaling, softmax,
+    standardize, up_sampling,
 };
 
 /// Whether layers act as while training.
@@ -165,6 +166,14 @@ impl Shard<'_> {
                 prelu::forward(isa, y, self.value(step.inputs[0].value), alpha);
             }
             Op::LayerNormalization(norm) => self.normalize_rows(index, step, y, norm),
+            Op::GroupNormalization(norm) => self.normalize_groups(index, step, y, norm),
+            Op::UpSampling(geometry) => {
+                let (x_length, y_length) = (lengths[step.inputs[0].value], lengths[step.output]);
+                let x = self.value(step.inputs[0].value).chunks_exact(x_length);
+                for (y, x) in y.chunks_exact_mut(y_length).zip(x) {
+                    up_sampling::forward(y, x, geometry);
+                }
+            }
             Op::Standardize { invert, .. } => {
                 let [shift, factor] = &self.prepared.numbers[index];
                 let x = self.value(step.inputs[0].value);
@@ -239,19 +248,34 @@ impl Shard<'_> {
     /// On the way to a way back, what is normalised is kept, and the inverse deviation of each row.
     fn normalize_rows(&mut self, index: usize, step: &Step, y: &mut [f32], norm: &LayerNorm) {
         let (isa, parameters) = (self.isa, self.parameters);
-        let LayerNorm { width, epsilon, .. } = *norm;
+        let LayerNorm { width, method, epsilon, .. } = *norm;
         y.copy_from_slice(self.value(step.inputs[0].value));
         if self.mode == Mode::Inference {
-            layer_normalization::normalize(isa, y, &mut [], width, epsilon);
+            layer_normalization::normalize(isa, y, &mut [], width, method, epsilon);
         } else {
             let (n, inverses) = self.workspace.kept[index].split_at_mut(y.len());
-            layer_normalization::normalize(isa, y, inverses, width, epsilon);
+            layer_normalization::normalize(isa, y, inverses, width, method, epsilon);
             n.copy_from_slice(y);
         }
         let part = |weights: &Weights| &parameters[weights.range.clone()];
         let (gamma, beta) = (norm.gamma.as_ref().map(part), norm.beta.as_ref().map(part));
         let affine = layer_normalization::Affine { gamma, beta };
         layer_normalization::scale_and_shift(isa, y, affine, width);
+    }
+
+    /// What is normalised is kept group by group, and the inverse deviation of each group.
+    fn normalize_groups(&mut self, index: usize, step: &Step, y: &mut [f32], norm: &GroupNorm) {
+        let (isa, parameters, geometry) = (self.isa, self.parameters, &norm.geometry);
+        let mut kept = take(&mut self.workspace.kept[index]);
+        let (n, inverses) = kept.split_at_mut(y.len());
+        let x = self.value(step.inputs[0].value);
+        group_normalization::normalize(isa, [&mut *n, inverses], x, norm.epsilon, geometry);
+        geometry.ungroup(y, n);
+        let part = |weights: &Weights| &parameters[weights.range.clone()];
+        let (gamma, beta) = (norm.gamma.as_ref().map(part), norm.beta.as_ref().map(part));
+        let affine = layer_normalization::Affine { gamma, beta };
+        layer_normalization::scale_and_shift(isa, y, affine, geometry.channels);
+        self.workspace.kept[index] = kept;
     }
 
     fn normalize(&mut self, index: usize, step: &Step, y: &mut [f32], norm: &Norm) {

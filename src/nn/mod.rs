@@ -11,6 +11,7 @@ mod initialize;
 mod layout;
 mod model;
 mod numbers;
+mod operation;
 mod plan;
 mod predict;
 mod proof;

@@ -25,7 +25,8 @@ pub(crate) struct Workspace {
     /// Per step: which cells won the windows of max pooling, fused with a convolution or not.
     pub(super) winners: Vec<Vec<u16>>,
     /// Per step: the factors of dropout and what other noise was drawn, a sample's shares of average
-    /// pooling, or normalised rows and then the inverse deviation of each.
+    /// pooling, or normalised rows and then the inverse deviation of each (of groups: and room for what is
+    /// on its way back).
     pub(super) kept: Vec<Aligned>,
     /// Per step: what adds up to the gradient of learned slopes.
     pub(super) slopes: Vec<prelu::Scratch>,
@@ -90,6 +91,11 @@ impl Workspace {
                     }
                     Op::LayerNormalization(norm) => {
                         room(plan.lengths[step.output] + norm.rows, training)
+                    }
+                    Op::GroupNormalization(norm) => {
+                        let length = plan.lengths[step.output];
+                        let work = if training { length } else { 0 };
+                        room(length + norm.geometry.groups + work, true)
                     }
                     Op::Pool2d(geometry) if training && geometry.kind == PoolKind::Average => {
                         Aligned::zeros(plan.lengths[step.output])

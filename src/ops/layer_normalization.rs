@@ -1,8 +1,10 @@
 //! Normalisation of each row by its own mean and variance: n = (x − mean)·inverse, inverse =
-//! 1 / √(variance + ε); y = n·gamma + beta.
+//! 1 / √(variance + ε); y = n·gamma + beta. By another [`RowMethod`] the mean is not taken off, and the
+//! variance may be about 0.
 
 use crate::kernels::reduce::{Plain, Products, column_sums, sum_in};
 use crate::kernels::{Isa, Kernel, LANES, Simd};
+use crate::model::RowMethod;
 
 /// Turns rows of `width` values into n, in place; `inverses` gets that of each row, as far as it
 /// reaches.
@@ -11,15 +13,17 @@ pub(crate) fn normalize(
     values: &mut [f32],
     inverses: &mut [f32],
     width: usize,
+    method: RowMethod,
     epsilon: f64,
 ) {
-    isa.run(Normalize { values, inverses, width, epsilon });
+    isa.run(Normalize { values, inverses, width, method, epsilon });
 }
 
 struct Normalize<'a> {
     values: &'a mut [f32],
     inverses: &'a mut [f32],
     width: usize,
+    method: RowMethod,
     epsilon: f64,
 }
 
@@ -28,15 +32,29 @@ impl Kernel for Normalize<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { values, inverses, width, epsilon } = self;
+        let Self { values, inverses, width, method, epsilon } = self;
         let (count, epsilon) = (width as f32, epsilon as f32);
         for (number, row) in values.chunks_exact_mut(width).enumerate() {
-            let mean = s.splat(sum_in(s, row) / count);
             let mut squares = s.splat(0.0);
-            for part in row.chunks_mut(LANES) {
-                s.store_partial(s.sub(s.load_partial(part), mean), part);
-                let deviation = s.load_partial(part); // +0.0 beyond the row
-                squares = s.mul_add(deviation, deviation, squares);
+            if method == RowMethod::Standard {
+                let mean = s.splat(sum_in(s, row) / count);
+                for part in row.chunks_mut(LANES) {
+                    s.store_partial(s.sub(s.load_partial(part), mean), part);
+                    let deviation = s.load_partial(part); // +0.0 beyond the row
+                    squares = s.mul_add(deviation, deviation, squares);
+                }
+            } else {
+                let mean = match method {
+                    RowMethod::RootMeanSquare => 0.0,
+                    RowMethod::Standard | RowMethod::Deviation => sum_in(s, row) / count,
+                };
+                for part in row.chunks(LANES) {
+                    let mut deviations = [0.0; LANES];
+                    let deviations = &mut deviations[..part.len()];
+                    s.store_partial(s.sub(s.load_partial(part), s.splat(mean)), deviations);
+                    let deviation = s.load_partial(deviations);
+                    squares = s.mul_add(deviation, deviation, squares);
+                }
             }
             let variance = s.sum_lanes(squares) / count;
             let inverse = 1.0 / (variance + epsilon).sqrt();
@@ -109,9 +127,11 @@ pub(crate) struct Normalized<'a> {
     pub(crate) n: &'a [f32],
     pub(crate) inverses: &'a [f32],
     pub(crate) width: usize,
+    pub(crate) method: RowMethod,
 }
 
-/// `dx` = inverse·(g − mean(g) − n·mean(g·n)) per row, g = dy·gamma.
+/// `dx` = inverse·(g − mean(g) − n·mean(g·n)) per row, g = dy·gamma; without mean(g) where the mean was
+/// not taken off, and with n less its mean in the place of n where the variance is about it all the same.
 pub(crate) fn input_gradient(
     isa: Isa,
     dx: &mut [f32],
@@ -134,7 +154,7 @@ impl Kernel for InputGradient<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { dx, dy, normalized: Normalized { n, inverses, width }, gamma } = self;
+        let Self { dx, dy, normalized: Normalized { n, inverses, width, method }, gamma } = self;
         let count = s.splat(width as f32);
         let rows = dx.chunks_exact_mut(width).zip(dy.chunks_exact(width));
         for (((dx, dy), n), &inverse) in rows.zip(n.chunks_exact(width)).zip(inverses) {
@@ -150,9 +170,15 @@ impl Kernel for InputGradient<'_> {
                 s.store_partial(gradient, &mut dx[first..]);
             }
             let means = sums.map(|sum| s.div(s.splat(s.sum_lanes(sum)), count));
+            let [mean, mean_of_n] = match method {
+                RowMethod::Standard => [means[0], s.splat(0.0)],
+                RowMethod::RootMeanSquare => [s.splat(0.0); 2],
+                RowMethod::Deviation => [s.splat(0.0), s.div(s.splat(sum_in(s, n)), count)],
+            };
             for (dx, n) in dx.chunks_mut(LANES).zip(n.chunks(LANES)) {
-                let centered = s.sub(s.load_partial(dx), means[0]);
-                let gradient = s.mul_add(s.neg(s.load_partial(n)), means[1], centered);
+                let centered = s.sub(s.load_partial(dx), mean);
+                let n = s.sub(s.load_partial(n), mean_of_n);
+                let gradient = s.mul_add(s.neg(n), means[1], centered);
                 s.store_partial(s.mul(gradient, s.splat(inverse)), dx);
             }
         }

@@ -12,6 +12,7 @@ pub(crate) mod conv2d;
 pub(crate) mod dense;
 pub(crate) mod dropout;
 pub(crate) mod global_pool2d;
+pub(crate) mod group_normalization;
 pub(crate) mod layer_normalization;
 pub(crate) mod loss;
 pub(crate) mod merge;
@@ -24,6 +25,7 @@ pub(crate) mod random;
 pub(crate) mod rescaling;
 pub(crate) mod softmax;
 pub(crate) mod standardize;
+pub(crate) mod up_sampling;
 
 #[cfg(test)]
 mod tests;

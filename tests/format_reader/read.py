@@ -67,7 +67,7 @@ def parameters(layer):
     """Names of the parameters of a layer, and whether they are trained."""
     kind, settings = (layer["spec"], {}) if isinstance(layer["spec"], str) else next(iter(layer["spec"].items()))
     names = {"batch_normalization": ["gamma", "beta", "moving_mean", "moving_variance"], **dict.fromkeys(KERNELS, ["kernel", "bias"]),
-             "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"], "layer_normalization": ["gamma", "beta"],
+             "separable_conv2d": ["depthwise_kernel", "pointwise_kernel", "bias"], **dict.fromkeys(("layer_normalization", "group_normalization"), ["gamma", "beta"]),
              "prelu": ["alpha"], "normalization": ["mean", "variance"][:2 * (settings.get("statistics") == "stored")]}.get(kind, [])
     switch = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
     return [(f"{layer['name']}/{name}", layer["trainable"] and not name.startswith(("moving", "mean", "variance")))

@@ -212,13 +212,24 @@ fn normalizing() -> impl Strategy<Value = LayerSpec> {
         rate().prop_map(|rate| Noise::GaussianDropout { rate }),
         rate().prop_map(|rate| Noise::AlphaDropout { rate }),
     ];
-    let rows = (1..3_usize, 1e-300..1.0, any::<bool>(), any::<bool>()).prop_map(
-        |(trailing_axes, epsilon, center, scale)| LayerNormalization {
+    // What Keras has a word for; the others come in fewer cases.
+    let method = prop_oneof![
+        6 => (any::<bool>(), any::<bool>()).prop_map(|(center, scale)| (RowMethod::Standard, center, scale)),
+        2 => select(vec![RowMethod::RootMeanSquare, RowMethod::Deviation])
+            .prop_map(|method| (method, false, true)),
+        1 => Just((RowMethod::RootMeanSquare, true, true)),
+    ];
+    let rows = (1..3_usize, 1e-300..1.0, method).prop_map(
+        |(trailing_axes, epsilon, (method, center, scale))| LayerNormalization {
             trailing_axes,
+            method,
             epsilon,
             center,
             scale,
         },
+    );
+    let groups = (1..4_usize, 1e-300..1.0, any::<bool>(), any::<bool>()).prop_map(
+        |(groups, epsilon, center, scale)| GroupNormalization { groups, epsilon, center, scale },
     );
     let statistics = prop_oneof![
         Just(NormalizationStatistics::Stored),
@@ -241,6 +252,8 @@ fn normalizing() -> impl Strategy<Value = LayerSpec> {
         (-3..4).prop_map(|axis| Softmax { axis }.into()),
         noise.prop_map(LayerSpec::from),
         rows.prop_map(LayerSpec::from),
+        groups.prop_map(LayerSpec::from),
+        [1..4_usize, 1..4_usize].prop_map(|size| BilinearUpSampling2d { size }.into()),
         known.prop_map(LayerSpec::from),
         rescaling.prop_map(LayerSpec::from),
         slopes.prop_map(LayerSpec::from),

@@ -148,6 +148,7 @@ fn spec(layer: &Value) -> LayerSpec {
             epsilon: layer.get("epsilon").map_or(0.001, number),
             center: flag("center"),
             scale: flag("scale"),
+            ..LayerNormalization::default()
         }
         .into(),
         "Normalization" => normalization(layer).into(),

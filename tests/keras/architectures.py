@@ -278,6 +278,129 @@ def operators_legacy(k):
     return k.Model(entry, tf.nn.softmax(L.Dense(3)(x)), name="operators")
 
 
+def moving_operators(k):
+    ops = k.ops
+    entry = k.Input((4, 6, 3))
+    x = ops.transpose(ops.transpose(entry, (0, 3, 1, 2)), (0, 2, 3, 1))
+    x = ops.pad(x, [[0, 0], [1, 1], [1, 2], [0, 0]])
+    x = ops.concatenate([x, ops.cast(x, "float32")], axis=1)
+    a, b = ops.mean(x, axis=[1, 2]), ops.max(x, axis=(1, 2), keepdims=True)
+    a = ops.squeeze(ops.expand_dims(a, -1), -1)
+    b = ops.squeeze(ops.expand_dims(b, 1))
+    c = ops.mean(ops.reshape(x, (-1, 108, 3)), axis=1)
+    x = ops.image.resize(ops.image.resize(x, (24, 18)), (24, 36), interpolation="nearest")
+    d = ops.max(ops.transpose(x, (0, 3, 1, 2)), axis=[2, 3])
+    return k.Model(entry, ops.concatenate([a, b, c, d], axis=-1), name="moving")
+
+
+def moving_operators_legacy(k):
+    import tensorflow as tf
+
+    entry = k.Input((4, 6, 3))
+    x = tf.transpose(tf.transpose(entry, [0, 3, 1, 2]), perm=(0, 2, 3, 1))
+    x = tf.pad(x, [[0, 0], [1, 1], [1, 2], [0, 0]])
+    x = tf.concat([x, tf.cast(x, tf.float32)], axis=1)
+    a, b = tf.reduce_mean(x, [1, 2]), tf.reduce_max(x, axis=(1, 2), keepdims=True)
+    a = tf.squeeze(tf.expand_dims(a, -1), -1)
+    b = tf.squeeze(tf.expand_dims(b, 1), axis=[1, 2, 3])
+    c = tf.reduce_mean(tf.reshape(x, (-1, 108, 3)), axis=1)
+    x = tf.image.resize(tf.image.resize(x, (24, 18)), [24, 36], method="nearest")
+    d = tf.reduce_max(tf.transpose(x, (0, 3, 1, 2)), axis=[2, 3])
+    return k.Model(entry, tf.concat([a, b, c, d], -1), name="moving")
+
+
+def joining_operators(k):
+    import numpy as np
+
+    ops = k.ops
+    entry = k.Input((4, 3))
+    x = (entry - np.array([0.1, 0.2, 0.3], "float32")) / np.array([1.0, 2.0, 3.0], "float32")
+    y = ops.maximum(x, 0.0) + ops.maximum(-x, 0.1)
+    y = ops.multiply(y, ops.minimum(x, entry)) - ops.maximum(x, entry)
+    return k.Model(entry, k.layers.Dense(3)(ops.add(x, y)), name="joining")
+
+
+def joining_operators_legacy(k):
+    import tensorflow as tf
+
+    entry = k.Input((4, 3))
+    x = (entry - [0.1, 0.2, 0.3]) / tf.constant([1.0, 2.0, 3.0])
+    y = tf.maximum(x, 0.0) + tf.maximum(-x, 0.1)
+    y = tf.multiply(y, tf.minimum(x, entry)) - tf.maximum(x, entry)
+    return k.Model(entry, k.layers.Dense(3)(tf.add_n([x, y, 2.0 * y])), name="joining")
+
+
+def functions(k):
+    ops, entry = k.ops, k.Input((4, 3))
+    results = [
+        ops.relu6(3 * entry),
+        ops.sigmoid(entry),
+        ops.tanh(entry),
+        ops.log_softmax(entry),
+        ops.softmax(entry, axis=1),
+        ops.silu(entry),
+        ops.gelu(entry),
+        ops.gelu(entry, approximate=False),
+        ops.elu(entry, 0.5),
+        ops.selu(entry),
+        ops.celu(entry, 0.7),
+        ops.softplus(entry),
+        ops.softsign(entry),
+        ops.leaky_relu(entry, 0.1),
+        ops.hard_sigmoid(4 * entry),
+        ops.hard_silu(4 * entry),
+        ops.hard_tanh(2 * entry),
+        ops.log_sigmoid(entry),
+        ops.soft_shrink(entry, 0.2),
+        ops.hard_shrink(entry, 0.3),
+        ops.tanh_shrink(entry),
+        ops.squareplus(entry, 3),
+        ops.sparse_plus(entry),
+        ops.sparse_sigmoid(entry),
+        ops.threshold(entry, 0.1, -0.5),
+        ops.exp(entry),
+        ops.clip(entry, 0.0, 0.5),
+        k.activations.relu(entry, 0.1, max_value=0.5),
+    ]
+    return k.Model(entry, ops.concatenate(results, axis=-1), name="functions")
+
+
+def functions_legacy(k):
+    import tensorflow as tf
+
+    entry = k.Input((4, 3))
+    results = [
+        tf.nn.relu6(3 * entry),
+        tf.sigmoid(entry),
+        tf.tanh(entry),
+        tf.nn.log_softmax(entry),
+        tf.nn.softmax(entry, axis=1),
+        tf.nn.silu(entry),
+        tf.nn.gelu(entry),
+        tf.nn.gelu(entry, approximate=True),
+        tf.nn.elu(entry),
+        tf.nn.selu(entry),
+        tf.nn.softplus(entry),
+        tf.nn.softsign(entry),
+        tf.nn.leaky_relu(entry),
+        tf.nn.leaky_relu(entry, alpha=0.1),
+        tf.math.log_sigmoid(entry),
+        tf.exp(entry),
+        tf.clip_by_value(entry, 0.0, 0.5),
+        k.activations.hard_sigmoid(entry),
+        k.activations.relu(entry, 0.1, max_value=0.5),
+    ]
+    return k.Model(entry, tf.concat(results, axis=-1), name="functions")
+
+
+def inputs_crosswise(k):
+    """The inputs are listed in another order than they are used."""
+    L = k.layers
+    a, b = k.Input((3,), name="a"), k.Input((4,), name="b")
+    x = L.Concatenate()([L.Dense(2)(L.Dense(2)(b)), a])
+    return k.Model([b, a], [x, L.Dense(2)(x)], name="crosswise")
+
+
 def without_input_layer(k):
     """Nobody says the shape: it is that of the first batch."""
     import numpy as np
@@ -387,6 +510,7 @@ ALL = [
     nested_deep,
     several_ends,
     named_ends,
+    inputs_crosswise,
     input_shape_in_layer,
     fixed_batch,
     dotted_names,
@@ -404,6 +528,12 @@ def cases():
     yield Case("net-arithmetic", arithmetic)
     yield Case("net-operators", operators, K3)
     yield Case("net-operators-legacy", operators_legacy, K2)
+    yield Case("net-moving-operators", moving_operators, K3)
+    yield Case("net-moving-operators-legacy", moving_operators_legacy, K2)
+    yield Case("net-joining-operators", joining_operators, K3)
+    yield Case("net-joining-operators-legacy", joining_operators_legacy, K2)
+    yield Case("net-functions", functions, K3)
+    yield Case("net-functions-legacy", functions_legacy, K2)
     yield Case("net-strange-names", strange_names, K3)
     yield Case("net-without-input-layer", without_input_layer)
     yield Case("net-any-size", any_size, tags=("any-size",))

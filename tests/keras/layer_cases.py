@@ -111,6 +111,14 @@ SHAPES = {
     "up-sampling1d": ((5, 3), lambda L: [L.UpSampling1D(3)]),
     "up-sampling2d": (IMAGE, lambda L: [L.UpSampling2D((2, 3))]),
     "up-sampling2d-bilinear": (IMAGE, lambda L: [L.UpSampling2D(2, interpolation="bilinear")]),
+    "up-sampling2d-bilinear-uneven": (
+        (4, 5, 2),
+        lambda L: [L.UpSampling2D((3, 2), interpolation="bilinear"), L.Conv2D(2, 3)],
+    ),
+    "up-sampling2d-bilinear-channels-first": (
+        (3, 4, 5),
+        lambda L: [L.UpSampling2D((1, 4), data_format=FIRST, interpolation="bilinear")],
+    ),
     "up-sampling2d-channels-first": ((3, 4, 5), lambda L: [L.UpSampling2D(2, data_format=FIRST)]),
     "repeat-vector": ((5,), lambda L: [L.RepeatVector(3), L.Dense(2)]),
 }
@@ -157,6 +165,13 @@ NORMALIZATIONS = {
         (5,),
         lambda L: [L.LayerNormalization(center=False, epsilon=1e-6)],
     ),
+    "group-normalization": ((4, 4, 6), lambda L: [L.GroupNormalization(3)]),
+    "group-normalization-instance": (
+        (4, 4, 6),
+        lambda L: [L.GroupNormalization(-1, epsilon=1e-5, scale=False)],
+    ),
+    "group-normalization-dense": ((6,), lambda L: [L.GroupNormalization(2, center=False)]),
+    "group-normalization-axis1": ((6, 4, 5), lambda L: [L.GroupNormalization(2, axis=1)]),
     "rescaling": ((6, 6, 3), lambda L: [L.Rescaling(1 / 127.5, offset=-1), L.Conv2D(2, 3)]),
     "rescaling-per-channel": (
         (4, 4, 3),
@@ -227,6 +242,8 @@ RANDOM = {
     ],
 }
 RANDOM_3 = {
+    "rand-augment": lambda L: [L.RandAugment()],
+    "aug-mix": lambda L: [L.AugMix()],
     "random-shear": lambda L: [L.RandomShear(0.1, 0.1)],
     "random-hue": lambda L: [L.RandomHue(0.1)],
     "random-saturation": lambda L: [L.RandomSaturation(0.1)],
@@ -271,7 +288,6 @@ ACTIVATIONS_3 = [
     "soft_shrink",
     "sparse_plus",
     "sparse_sigmoid",
-    "sparsemax",
     "squareplus",
     "tanh_shrink",
 ]
@@ -289,14 +305,14 @@ def one(name, shape, layers, **said):
     return Case(name, lambda k: sequential(k, shape, *layers(k.layers)), **said)
 
 
-def activation(name, writers):
+def activation(name, writers, **said):
     """The name as a setting of a layer and as a layer."""
 
     def build(k):
         L = k.layers
         return sequential(k, (5,), L.Dense(6, activation=name), L.Dense(4), L.Activation(name))
 
-    return Case(f"activation-{name.replace('_', '-')}", build, writers, weights_alone=False)
+    return Case(f"activation-{name.replace('_', '-')}", build, writers, weights_alone=False, **said)
 
 
 def policy(name, tolerance):
@@ -361,6 +377,8 @@ def cases():
         yield activation(name, ("keras3", "tfkeras"))
     for name in ACTIVATIONS_3:
         yield activation(name, K3)
+    # τ is a sum of partial sums, where it should be one of them.
+    yield activation("sparsemax", K3, refuse="sparsemax of Keras 3.15 is none")
     for name, tolerance in POLICIES.items():
         yield policy(name, tolerance)
     yield Case("normalization-adapted", adapted, low=0.0, high=255.0)
@@ -371,7 +389,12 @@ def cases():
         writers=K3,
     )
     yield one("rms-normalization", (5,), lambda L: [L.RMSNormalization()], writers=K3)
-    yield one("group-normalization", (4, 4, 6), lambda L: [L.GroupNormalization(3)])
+    yield one(
+        "rms-normalization-axes",
+        (4, 3, 2),
+        lambda L: [L.RMSNormalization(axis=[2, 3], epsilon=0.1)],
+        writers=K3,
+    )
     yield one("identity", (5,), lambda L: [L.Identity(), L.Dense(3)])
     yield one("thresholded-relu", (5,), lambda L: [L.Dense(6), L.ThresholdedReLU(0.3)], writers=K2)
     yield merge("add", lambda L: L.Add())

@@ -55,6 +55,10 @@ def with_embedding(k):
     return sequential(k, (5,), k.layers.Embedding(8, 3), k.layers.Flatten(), k.layers.Dense(3))
 
 
+def with_random_crop(k):
+    return sequential(k, (6, 6, 1), k.layers.RandomCrop(4, 4), k.layers.Flatten())
+
+
 def with_operator(k):
     entry = k.Input((4,))
     return k.Model(entry, k.ops.erf(k.layers.Dense(3)(entry)), name="erf")
@@ -76,6 +80,12 @@ def cases():
     yield Case("refuse-lstm", with_lstm, refuse="LSTM is no layer of keepnet")
     yield Case(
         "refuse-attention", with_attention, refuse="MultiHeadAttention is no layer of keepnet"
+    )
+    yield Case(
+        "refuse-random-crop",
+        with_random_crop,
+        ("tfkeras",),
+        refuse="RandomCrop is no layer of keepnet",
     )
     yield Case("refuse-conv3d", with_conv3d, refuse="Conv3D is no layer of keepnet")
     yield Case(

@@ -11,18 +11,6 @@ use keepnet::{Checkpoint, Model, Samples};
 use ndarray::ArrayD;
 use serde_json::Value;
 
-/// What keepnet cannot load yet, in the words of its errors. An entry goes when what it names loads:
-/// the tests fail until it does.
-pub(crate) const PENDING: &[&str] = &[
-    "(GroupNormalization)",
-    "(RMSNormalization)",
-    "(TFOpLambda)",
-    "layer `reshape` (Reshape)",
-    "is \"bilinear\"",
-    "is \"sparsemax\"",
-    "`rms_scaling`",
-];
-
 /// A model, and what Keras says of it.
 pub(crate) struct Case {
     pub(crate) folder: PathBuf,
@@ -257,11 +245,6 @@ fn slot_names(slot: &str) -> &'static [&'static str] {
         "accumulated_delta_var" => &["accumulated_delta_var", "accum_var"],
         _ => panic!("a slot {slot}"),
     }
-}
-
-/// The entry of [`PENDING`] that an error speaks of.
-pub(crate) fn pending(error: &str) -> Option<&'static str> {
-    PENDING.iter().copied().find(|words| error.contains(words))
 }
 
 /// The larger one; NaN is larger than all.

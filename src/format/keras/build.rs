@@ -182,7 +182,7 @@ impl Builder<'_> {
         let first = first.ok_or_else(fault)?;
         if own.is_empty() {
             let shape = self.shapes.get(first.0).cloned().ok_or_else(fault)?;
-            let specs = match operators::lower(layer, call)? {
+            let specs = match operators::lower(layer, call, &shape)? {
                 Some(specs) => specs,
                 None => self.lowering.lower(layer.settings, &shape)?,
             };

@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::error::{KerasError, Owner};
-use super::json::{Object, Settings, brief, real};
-
-/// Operators that are no layers; in `.h5` files nothing else tells them.
-const OPERATIONS: [&str; 9] =
-    ["TFOpLambda", "TrueDivide", "Divide", "Negative", "Relu", "Relu6", "Sigmoid", "Tanh", "Silu"];
+use super::json::{Object, Settings, brief};
+use super::operators;
 
 /// Models inside models.
 const MAX_NESTING: usize = 16;
@@ -55,9 +52,8 @@ pub(super) struct Call {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Argument {
     Result(Reference),
-    Number(f64),
-    /// Text, lists of numbers and the like.
-    Other(Value),
+    /// A number, text, a list of numbers and the like.
+    Value(Value),
 }
 
 /// One of the results of a call.
@@ -196,7 +192,7 @@ impl<'j> Layer<'j> {
         };
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let module = whole.get("module").and_then(Value::as_str).unwrap_or_default();
-        let is_operation = module.starts_with("keras.src.ops") || OPERATIONS.contains(&class);
+        let is_operation = operators::is_operator(module, class, config);
         Ok(Self { settings: Settings::new(class, name, config), trainable, is_operation, body })
     }
 
@@ -312,13 +308,16 @@ impl<'j> Names<'j> {
         match parts {
             // A number in the place of a tensor.
             [Value::String(name), _, value, ..] if name == "_CONSTANT_VALUE" => {
-                call.arguments.push(argument(value));
+                call.arguments.push(Argument::Value(value.clone()));
             }
             _ => call.arguments.push(Argument::Result(self.found(reference, owner)?)),
         }
         for (name, value) in parts.get(3).and_then(Value::as_object).into_iter().flatten() {
             if !value.is_null() {
-                let found = self.reference(value).map_or_else(|| argument(value), Argument::Result);
+                let found = match self.reference(value) {
+                    Some(reference) => Argument::Result(reference),
+                    None => Argument::Value(value.clone()),
+                };
                 call.named.insert(name.clone(), found);
             }
         }
@@ -346,12 +345,12 @@ impl<'j> Names<'j> {
             }
             Value::Object(_) => {
                 let inner = value.pointer("/config/value").unwrap_or(value);
-                arguments.push(argument(inner));
+                arguments.push(Argument::Value(inner.clone()));
                 Ok(())
             }
             Value::Null => Ok(()),
             value => {
-                arguments.push(argument(value));
+                arguments.push(Argument::Value(value.clone()));
                 Ok(())
             }
         }
@@ -396,8 +395,4 @@ fn collect_triples<'v>(value: &'v Value, triples: &mut Vec<&'v Value>) {
         Value::Object(values) => values.values().for_each(|value| collect_triples(value, triples)),
         _ => triples.push(value),
     }
-}
-
-fn argument(value: &Value) -> Argument {
-    real(value).map_or_else(|| Argument::Other(value.clone()), Argument::Number)
 }

@@ -1,7 +1,5 @@
 //! What each layer gives and needs, and what it refuses.
 
-use proptest::prelude::*;
-
 use crate::model::*;
 use crate::tensor::Shape;
 
@@ -278,6 +276,15 @@ fn layers_that_normalize() {
     let too_few = "layer `it` (layer_normalization) cannot take an input of shape 3: it normalises \
                    over 2 axes, but there are 1";
     assert_refuses(norm(2), [3], too_few);
+    let groups = GroupNormalization::new(3);
+    assert_gives(groups, [4, 5, 6], [4, 5, 6]);
+    assert_gives(groups, [6], [6]);
+    assert_needs(groups, [4, 5, 6], &[("gamma", &[6]), ("beta", &[6])]);
+    let split = "layer `it` (group_normalization) cannot take an input of shape 4×5: 5 channels cannot \
+                 be split into 3 groups";
+    assert_refuses(groups, [4, 5], split);
+    let no_groups = "layer `it` (group_normalization): there must be 1 group or more";
+    assert_refuses(GroupNormalization::new(0), [4, 5], no_groups);
     let none = "layer `it` (layer_normalization): it must normalise over 1 axis or more";
     assert_refuses(norm(0), [3], none);
 
@@ -367,6 +374,10 @@ fn arranges() {
     assert_gives(Arrange::Permute { dims: vec![3, 1, 2] }, [5, 6, 7], [7, 5, 6]);
     assert_gives(Arrange::UpSampling1d { size: 3 }, [5, 6], [15, 6]);
     assert_gives(Arrange::UpSampling2d { size: [2, 3] }, [5, 6, 7], [10, 18, 7]);
+    assert_gives(BilinearUpSampling2d { size: [2, 3] }, [5, 6, 7], [10, 18, 7]);
+    let images = "layer `it` (bilinear_up_sampling2d) cannot take an input of shape 5×6: it takes \
+                  images: height, width, channels";
+    assert_refuses(BilinearUpSampling2d { size: [2, 3] }, [5, 6], images);
     assert_gives(Arrange::RepeatVector { n: 3 }, [5], [3, 5]);
     let cannot = |kind, input, rule| {
         format!("layer `it` ({kind}) cannot take an input of shape {input}: {rule}")
@@ -432,73 +443,6 @@ fn derived_convolutions() {
     );
 }
 
-/// What a merge gives for inputs of `shapes`.
-fn merged(merge: Merge, shapes: &[&[usize]]) -> Result<Shape, GraphError> {
-    let mut builder = GraphBuilder::new();
-    let inputs: Vec<NodeId> = (shapes.iter().enumerate())
-        .map(|(index, &shape)| builder.input(&format!("input_{index}"), shape))
-        .collect();
-    let node = builder.named("it", merge, &inputs);
-    builder.output("it", node);
-    builder.build("merge").map(|graph| graph.shape(node).clone())
-}
-
-#[track_caller]
-fn assert_not_merged(merge: Merge, shapes: &[&[usize]], message: &str) {
-    let error = merged(merge, shapes).expect_err("shapes that do not fit");
-    assert_eq!(error.to_string(), message);
-}
-
-#[test]
-fn merges() {
-    assert_eq!(merged(Merge::Add, &[&[2, 3], &[2, 3], &[2, 3]]), Ok([2, 3].into()));
-    assert_eq!(merged(Merge::Add, &[&[2, 3]]), Ok([2, 3].into()));
-    let join = |axis, shapes| merged(Merge::Concatenate { axis }, shapes);
-    assert_eq!(join(1, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
-    assert_eq!(join(-2, &[&[2, 3], &[5, 3]]), Ok([7, 3].into()));
-    assert_eq!(join(2, &[&[2, 3], &[2, 1], &[2, 4]]), Ok([2, 8].into()));
-    assert_eq!(join(-1, &[&[2, 3], &[2, 1]]), Ok([2, 4].into()));
-}
-
-#[test]
-fn merges_refuse() {
-    assert_not_merged(
-        Merge::Add,
-        &[&[2, 3], &[3, 2]],
-        "layer `it` (add) cannot take inputs of shapes 2×3, 3×2: all inputs must have one shape",
-    );
-    let kind = "layer `it` (concatenate) cannot take inputs of shapes";
-    let join = |axis, shapes: &[&[usize]], rule: &str| {
-        assert_not_merged(Merge::Concatenate { axis }, shapes, &format!("{kind} {rule}"));
-    };
-    let differ = "the inputs may differ only along the axis joined";
-    join(1, &[&[2, 3], &[2, 4]], &format!("2×3, 2×4: {differ}"));
-    join(1, &[&[2, 3], &[2]], &format!("2×3, 2: {differ}"));
-    join(1, &[&[2], &[2, 3]], &format!("2, 2×3: {differ}"));
-    let huge: &[usize] = &[1, 1 << 31];
-    let large = "the result 1×4294967296 is larger than 2³² − 1 elements";
-    assert_not_merged(
-        Merge::Concatenate { axis: 2 },
-        &[huge, huge],
-        &format!(
-            "layer `it` (concatenate) is too large for this keepnet on inputs of shapes \
-             1×2147483648, 1×2147483648: {large}"
-        ),
-    );
-    for axis in [0, -3] {
-        join(axis, &[&[2, 3], &[2, 3]], "2×3, 2×3: the batch axis cannot be taken");
-    }
-    for axis in [3, -4, i32::MIN, i32::MAX] {
-        join(axis, &[&[2, 3], &[2, 3]], &format!("2×3, 2×3: there is no axis {axis}"));
-    }
-    let message = "layer `it` (concatenate) cannot take no input: it takes one input or more";
-    let mut builder = GraphBuilder::new();
-    let input = builder.input("input", [1]);
-    let node = builder.named("it", Merge::Concatenate { axis: 1 }, &[]);
-    builder.output("it", node).output("input", input);
-    assert_eq!(builder.build("none").expect_err("no input").to_string(), message);
-}
-
 #[test]
 fn layers_of_one_input_refuse_two() {
     let mut builder = GraphBuilder::new();
@@ -507,93 +451,6 @@ fn layers_of_one_input_refuse_two() {
     builder.output("it", node);
     let message = "layer `it` (dense) cannot take inputs of shapes 2, 2: it takes one input, not 2";
     assert_eq!(builder.build("two").expect_err("two inputs").to_string(), message);
-}
-
-fn window(size: usize, kernel: usize, stride: usize, padding: Padding) -> (usize, usize) {
-    let both = [size; 2];
-    let window = Window2d::new(both, [kernel; 2], [stride; 2], padding, [1; 2]).expect("it fits");
-    assert_eq!((window.before[0], window.output[0]), (window.before[1], window.output[1]));
-    (window.before[0], window.output[0])
-}
-
-/// The examples of "Notes on padding" in TensorFlow's `tf.nn` page and of its picture at
-/// <https://stackoverflow.com/a/37675359>: (padding before, cells of the output).
-#[test]
-fn same_padding_as_tensorflow() {
-    assert_eq!(window(13, 6, 5, Padding::Same), (1, 3)); // 1 before, 2 after
-    assert_eq!(window(13, 6, 5, Padding::Valid), (0, 2)); // the last 2 are dropped
-    assert_eq!(window(8, 6, 1, Padding::Same), (2, 8)); // 5 in all: 2 before, 3 after
-    assert_eq!(window(28, 3, 1, Padding::Same), (1, 28));
-    assert_eq!(window(28, 3, 2, Padding::Same), (0, 14)); // 1 in all: it goes after
-    assert_eq!(window(5, 1, 3, Padding::Same), (0, 2)); // stride above kernel: none
-    assert_eq!(window(1, 5, 1, Padding::Same), (2, 1));
-}
-
-#[test]
-fn sources_of_a_window() {
-    let window = Window2d::new([5, 5], [3, 3], [2, 1], Padding::Same, [1, 2]).expect("it fits");
-    assert_eq!((window.before, window.output), ([1, 2], [3, 5]));
-    let row: Vec<_> = (0..3).map(|tap| window.source(0, 2, tap)).collect();
-    assert_eq!(row, [Some(3), Some(4), None]);
-    let column: Vec<_> = (0..3).map(|tap| window.source(1, 1, tap)).collect();
-    assert_eq!(column, [None, Some(1), Some(3)]);
-}
-
-proptest! {
-    /// TensorFlow states the padding by the remainder of size / stride ("Notes on padding").
-    #[test]
-    fn same_padding_by_the_remainder(
-        size in 1..40_usize, kernel in 1..9_usize, stride in 1..9_usize, dilation in 1..4_usize,
-    ) {
-        let padding = Padding::Same;
-        let window =
-            Window2d::new([size, 1], [kernel, 1], [stride, 1], padding, [dilation, 1]).expect("it fits");
-        let extent = (kernel - 1) * dilation + 1;
-        let taken = if size % stride == 0 { stride } else { size % stride };
-        prop_assert_eq!(window.before[0], extent.saturating_sub(taken) / 2);
-        prop_assert_eq!(window.output[0], size.div_ceil(stride));
-    }
-
-    /// All that [`Window2d::source`] gives for the taps in turn.
-    #[test]
-    fn sources_are_those_of_the_taps(
-        size in 1..12_usize, kernel in 1..9_usize, stride in 1..9_usize, dilation in 1..4_usize,
-        padding in prop_oneof![
-            Just(Padding::Valid),
-            Just(Padding::Same),
-            (0..9_usize, 0..9_usize).prop_map(|(top, bottom)| {
-                Padding::Explicit { top, bottom, left: 0, right: 0 }
-            }),
-        ],
-    ) {
-        let window = Window2d::new([size, 1], [kernel, 1], [stride, 1], padding, [dilation, 1]);
-        if let Ok(window) = window {
-            for output in 0..window.output[0] {
-                let all = (0..kernel).filter_map(|tap| window.source(0, output, tap));
-                prop_assert!(window.sources(0, output).eq(all), "{:?} at {}", window, output);
-            }
-        }
-    }
-
-    /// A window with explicit or no padding starts inside and its last tap ends inside; one more
-    /// would not.
-    #[test]
-    fn windows_fill_the_padded_image(
-        size in 1..40_usize, kernel in 1..9_usize, stride in 1..9_usize, dilation in 1..4_usize,
-        before in 0..5_usize, after in 0..5_usize,
-    ) {
-        let padding = Padding::Explicit { top: before, bottom: after, left: 0, right: 0 };
-        let window = Window2d::new([size, 1], [kernel, 1], [stride, 1], padding, [dilation, 1]);
-        let (padded, extent) = (size + before + after, (kernel - 1) * dilation + 1);
-        match window {
-            Ok(window) => {
-                let last = (window.output[0] - 1) * stride + extent;
-                prop_assert!(last <= padded && last + stride > padded);
-                prop_assert_eq!(window.before[0], before);
-            }
-            Err(_) => prop_assert!(extent > padded),
-        }
-    }
 }
 
 #[test]

@@ -3,3 +3,5 @@
 mod graph;
 mod hostile;
 mod inference;
+mod merges;
+mod window;

@@ -7,9 +7,10 @@ use super::activations::{activate, erf};
 use super::losses::{Target, loss, penalty};
 use super::*;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Conv1d, Conv2d, Conv2dTranspose, Dense,
-    DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, GraphBuilder, Loss, Merge, Padding,
-    Padding1d, Pool1d, Pool2d, PoolKind, Rescaling, SeparableConv2d, Sequential,
+    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, Conv1d, Conv2d, Conv2dTranspose,
+    Dense, DepthwiseConv2d, Dropout, GlobalPool1d, GlobalPool2d, GraphBuilder, GroupNormalization,
+    LayerNormalization, Loss, Merge, Padding, Padding1d, Pool1d, Pool2d, PoolKind, Rescaling,
+    RowMethod, SeparableConv2d, Sequential,
 };
 use crate::tensor::Shape;
 
@@ -118,6 +119,37 @@ fn softmax_is_over_the_last_axis() {
     let ln = f64::ln;
     let x = [0.0, ln(3.0), ln(2.0), ln(2.0)];
     assert_close(&layer(Activation::Softmax, [2, 2], &[], &x), &[0.25, 0.75, 0.5, 0.5]);
+}
+
+#[test]
+fn rows_and_groups_are_normalized() {
+    let norm = |method| LayerNormalization {
+        method,
+        epsilon: 1.0,
+        center: false,
+        scale: false,
+        ..Default::default()
+    };
+    // Mean 3, variance 8, mean square 17.
+    let x = [1.0, 1.0, 7.0];
+    assert_close(&layer(norm(RowMethod::Standard), [3], &[], &x), &[-2. / 3., -2. / 3., 4. / 3.]);
+    let root = 18.0_f64.sqrt();
+    let squares = layer(norm(RowMethod::RootMeanSquare), [3], &[], &x);
+    assert_close(&squares, &[1. / root, 1. / root, 7. / root]);
+    assert_close(&layer(norm(RowMethod::Deviation), [3], &[], &x), &[1. / 3., 1. / 3., 7. / 3.]);
+    // Two cells, the channels of which are in two groups: 1, 1, 7, 3 and 0, 0, 0, 0.
+    let x = [1.0, 1.0, 0.0, 0.0, 7.0, 3.0, 0.0, 0.0];
+    let groups = GroupNormalization { epsilon: 3.0, ..GroupNormalization::new(2) };
+    let y = layer(groups, [2, 4], &[&[3., 6., 1., 1.], &[0., 0., 5., 6.]], &x);
+    assert_close(&y, &[-2., -4., 5., 6., 4., 0., 5., 6.]);
+}
+
+#[test]
+fn bilinear_up_sampling() {
+    let down = BilinearUpSampling2d { size: [2, 1] };
+    assert_close(&layer(down, [2, 1, 1], &[], &[0., 4.]), &[0., 1., 3., 4.]);
+    let across = BilinearUpSampling2d { size: [1, 3] };
+    assert_close(&layer(across, [1, 2, 1], &[], &[0., 3.]), &[0., 0., 1., 2., 3., 3.]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) mod graphs;
 mod layer_tests;
 mod layers;
 mod losses;
+mod windows;
 
 use std::collections::BTreeMap;
 

@@ -38,12 +38,21 @@ impl Lowering {
                 }
             }
         };
+        if name == "sparsemax" {
+            // Its threshold is a sum of partial sums, where it should be one of them (3.15).
+            let remedy = "what Keras computes by that name is no sparsemax, its values do not sum to 1; \
+                          take `softmax`, and train it anew";
+            return Err(settings.unsupported(setting, remedy));
+        }
         named_activation(name, self.dialect).ok_or_else(unknown)
     }
 }
 
 /// Keras' name of an elementwise function, or of softmax over the last axis.
-fn named_activation(name: &str, dialect: Dialect) -> Option<Activation> {
+pub(in crate::format::keras) fn named_activation(
+    name: &str,
+    dialect: Dialect,
+) -> Option<Activation> {
     Some(match name {
         "linear" => Activation::Linear,
         "relu" | "ReLU" => Activation::Relu,

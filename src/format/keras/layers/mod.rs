@@ -12,8 +12,8 @@ use super::error::KerasError;
 use super::json::{Settings, count};
 use super::report::Notice;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, Dense, Dropout, LayerSpec, Merge, Noise, PRelu,
-    PoolKind, Softmax,
+    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, Dense, Dropout, LayerSpec,
+    Merge, Noise, PRelu, PoolKind, Softmax,
 };
 use crate::tensor::Shape;
 
@@ -31,7 +31,9 @@ pub(super) struct Lowering {
     pub(super) notices: Vec<Notice>,
 }
 
-type Specs = Vec<LayerSpec>;
+pub(super) type Specs = Vec<LayerSpec>;
+
+pub(super) use activation::named_activation;
 
 impl Lowering {
     /// A layer as layers of keepnet, one behind the other; none if it changes nothing. `input` is the
@@ -80,7 +82,11 @@ impl Lowering {
                 settings.only("noise_shape", &Value::Null, "leave it out")?;
                 one(Dropout { rate: settings.real("rate", 0.5)? }.into())
             }
-            "BatchNormalization" => self.batch_normalization(settings, input),
+            // TensorFlow 1 and its successors had several of them.
+            "BatchNormalization"
+            | "BatchNormalizationV1"
+            | "BatchNormalizationV2"
+            | "SyncBatchNormalization" => self.batch_normalization(settings, input),
             "Activation" => one(self.activation(settings, "activation")?.into()),
             "ReLU" => one(relu(settings)?.into()),
             "ThresholdedReLU" => {
@@ -123,11 +129,27 @@ impl Lowering {
             }
             "UpSampling2D" => {
                 let size = settings.counts("size", Some([2, 2]))?;
-                settings.only("interpolation", &json!("nearest"), "take `nearest`")?;
-                one(Arrange::UpSampling2d { size }.into())
+                match settings.text("interpolation")? {
+                    None | Some("nearest") => one(Arrange::UpSampling2d { size }.into()),
+                    Some("bilinear") => one(BilinearUpSampling2d { size }.into()),
+                    Some(_) => {
+                        Err(settings.unsupported("interpolation", "take `nearest` or `bilinear`"))
+                    }
+                }
             }
             "RepeatVector" => one(Arrange::RepeatVector { n: settings.count("n")? }.into()),
-            "LayerNormalization" => one(normalization::layer_normalization(settings, input)?),
+            "LayerNormalization" => {
+                self.parameters_as_given(settings);
+                one(normalization::layer_normalization(settings, input)?)
+            }
+            "RMSNormalization" => one(normalization::rms_normalization(settings, input)?),
+            "GroupNormalization" => {
+                self.parameters_as_given(settings);
+                let axis = channel_axis(settings, input)?;
+                let channels = input.dims().get(axis - 1).copied().unwrap_or(1);
+                let spec = normalization::group_normalization(settings, channels)?;
+                Ok(along(axis, input.rank(), spec))
+            }
             "Normalization" => one(normalization::normalization(settings, input)?),
             "Rescaling" => one(normalization::rescaling(settings, input)?),
             "SpatialDropout1D" | "SpatialDropout2D" => {
@@ -157,7 +179,9 @@ impl Lowering {
                 ["l1", "l2"].into_iter().for_each(|setting| self.not_carried(settings, setting));
                 Ok(Vec::new())
             }
-            class if class.starts_with("Random") => {
+            // What it gives when it is not trained differs from one Keras to the next.
+            "RandomCrop" => Err(refused()),
+            class if class.starts_with("Random") || ["AugMix", "RandAugment"].contains(&class) => {
                 self.notices.push(Notice::PassesThrough { owner: settings.owner() });
                 Ok(Vec::new())
             }
@@ -201,27 +225,37 @@ impl Lowering {
         settings: Settings<'_>,
         input: &Shape,
     ) -> Result<Specs, KerasError> {
-        let rank = input.rank();
-        let &[axis] = settings.axes("axis", -1)?.as_slice() else {
-            return Err(settings.unsupported("axis", "normalise along one axis"));
-        };
-        let axis = if axis < 0 { rank as i64 + 1 + axis } else { axis };
-        let axis = usize::try_from(axis).ok().filter(|axis| (1..=rank).contains(axis));
-        let axis = axis.ok_or_else(|| settings.fault("axis", "one of the input's axes"))?;
+        let axis = channel_axis(settings, input)?;
         settings.only("renorm", &json!(false), "train without it")?;
-        for setting in
-            ["gamma_regularizer", "beta_regularizer", "gamma_constraint", "beta_constraint"]
-        {
-            self.not_carried(settings, setting);
-        }
+        self.parameters_as_given(settings);
         let spec = BatchNormalization {
             momentum: settings.real("momentum", 0.99)?,
             epsilon: settings.real("epsilon", 0.001)?,
             center: settings.flag("center", true)?,
             scale: settings.flag("scale", true)?,
         };
-        Ok(along(axis, rank, spec.into()))
+        Ok(along(axis, input.rank(), spec.into()))
     }
+
+    /// Nothing bounds γ and β in training.
+    fn parameters_as_given(&mut self, settings: Settings<'_>) {
+        for setting in
+            ["gamma_regularizer", "beta_regularizer", "gamma_constraint", "beta_constraint"]
+        {
+            self.not_carried(settings, setting);
+        }
+    }
+}
+
+/// The axis whose places are normalised by numbers of their own; 1 is the first of a sample.
+fn channel_axis(settings: Settings<'_>, input: &Shape) -> Result<usize, KerasError> {
+    let rank = input.rank();
+    let &[axis] = settings.axes("axis", -1)?.as_slice() else {
+        return Err(settings.unsupported("axis", "normalise along one axis"));
+    };
+    let axis = if axis < 0 { rank as i64 + 1 + axis } else { axis };
+    let axis = usize::try_from(axis).ok().filter(|axis| (1..=rank).contains(axis));
+    axis.ok_or_else(|| settings.fault("axis", "one of the input's axes"))
 }
 
 /// Layers for channels that come first, made of those for channels that come last.
@@ -242,6 +276,12 @@ fn permutations(axis: usize, rank: usize) -> [LayerSpec; 2] {
     let to_last = (1..axis).chain(axis + 1..=rank).chain([axis]).collect();
     let back = (1..axis).chain([rank]).chain(axis..rank).collect();
     [to_last, back].map(|dims| Arrange::Permute { dims }.into())
+}
+
+/// What makes an axis, counted from 1, the last one.
+pub(super) fn permuted(axis: usize, rank: usize) -> LayerSpec {
+    let [to_last, _] = permutations(axis, rank);
+    to_last
 }
 
 /// A layer that works along the last axis, made to work along another, counted from 1.

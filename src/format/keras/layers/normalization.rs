@@ -1,12 +1,12 @@
 //! Normalisation inside a sample and by numbers that are known, and rescaling.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::format::keras::error::KerasError;
 use crate::format::keras::json::{Settings, real};
 use crate::model::{
-    ChannelRescaling, LayerNormalization, LayerSpec, Normalization, NormalizationStatistics,
-    Rescaling,
+    ChannelRescaling, GroupNormalization, LayerNormalization, LayerSpec, Normalization,
+    NormalizationStatistics, Rescaling, RowMethod,
 };
 use crate::tensor::Shape;
 
@@ -14,7 +14,56 @@ pub(super) fn layer_normalization(
     settings: Settings<'_>,
     input: &Shape,
 ) -> Result<LayerSpec, KerasError> {
-    settings.only("rms_scaling", &json!(false), "normalise by mean and variance")?;
+    let method = match settings.flag("rms_scaling", false)? {
+        true => RowMethod::Deviation,
+        false => RowMethod::Standard,
+    };
+    let standard = method == RowMethod::Standard;
+    let spec = LayerNormalization {
+        trailing_axes: trailing_axes(settings, input)?,
+        method,
+        epsilon: settings.real("epsilon", 0.001)?,
+        // By the other method Keras has γ in any case, and β in none.
+        center: settings.flag("center", true)? && standard,
+        scale: settings.flag("scale", true)? || !standard,
+    };
+    Ok(spec.into())
+}
+
+pub(super) fn rms_normalization(
+    settings: Settings<'_>,
+    input: &Shape,
+) -> Result<LayerSpec, KerasError> {
+    let spec = LayerNormalization {
+        trailing_axes: trailing_axes(settings, input)?,
+        method: RowMethod::RootMeanSquare,
+        epsilon: settings.real("epsilon", 1e-6)?,
+        center: false,
+        scale: true,
+    };
+    Ok(spec.into())
+}
+
+/// Over channels that come last.
+pub(super) fn group_normalization(
+    settings: Settings<'_>,
+    channels: usize,
+) -> Result<LayerSpec, KerasError> {
+    let groups = match settings.get("groups") {
+        Some(groups) if groups.as_i64() == Some(-1) => channels,
+        _ => settings.count_or("groups", 32)?,
+    };
+    let spec = GroupNormalization {
+        groups,
+        epsilon: settings.real("epsilon", 0.001)?,
+        center: settings.flag("center", true)?,
+        scale: settings.flag("scale", true)?,
+    };
+    Ok(spec.into())
+}
+
+/// How many of the last axes `axis` names.
+fn trailing_axes(settings: Settings<'_>, input: &Shape) -> Result<usize, KerasError> {
     let rank = input.rank() as i64;
     let mut axes = settings.axes("axis", -1)?;
     axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += rank + 1);
@@ -23,13 +72,7 @@ pub(super) fn layer_normalization(
     if axes.is_empty() || !axes.iter().copied().eq(first..=rank) {
         return Err(settings.unsupported("axis", "normalise over the last axes"));
     }
-    let spec = LayerNormalization {
-        trailing_axes: axes.len(),
-        epsilon: settings.real("epsilon", 0.001)?,
-        center: settings.flag("center", true)?,
-        scale: settings.flag("scale", true)?,
-    };
-    Ok(spec.into())
+    Ok(axes.len())
 }
 
 pub(super) fn normalization(

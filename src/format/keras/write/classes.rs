@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::format::keras::error::KerasError;
 use crate::model::{
-    Activation, Arrange, Initializer, Layer, LayerSpec, Merge, Noise, NormalizationStatistics,
-    Padding, Padding1d, PoolKind,
+    Activation, Arrange, BilinearUpSampling2d, Initializer, Layer, LayerSpec, Merge, Noise,
+    NormalizationStatistics, Padding, Padding1d, PoolKind, RowMethod,
 };
 
 /// A layer as Keras calls it. `config` lacks what all layers have: name, type, trainable.
@@ -215,15 +215,45 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
         LayerSpec::LayerNormalization(norm) => {
             let first = (rank + 1).saturating_sub(norm.trailing_axes);
             let axes: Vec<usize> = (first..=rank).collect();
-            (
-                "LayerNormalization",
-                json!({
-                    "axis": axes, "epsilon": norm.epsilon, "center": norm.center,
-                    "scale": norm.scale, "beta_initializer": initializer(Initializer::Zeros),
-                    "gamma_initializer": initializer(Initializer::Ones),
-                }),
-            )
+            let mut settings = json!({
+                "axis": axes, "epsilon": norm.epsilon, "center": norm.center, "scale": norm.scale,
+                "beta_initializer": initializer(Initializer::Zeros),
+                "gamma_initializer": initializer(Initializer::Ones),
+            });
+            match (norm.method, norm.scale && !norm.center) {
+                (RowMethod::Standard, _) => ("LayerNormalization", settings),
+                (RowMethod::RootMeanSquare, true) => {
+                    ("RMSNormalization", json!({"axis": axes, "epsilon": norm.epsilon}))
+                }
+                (RowMethod::Deviation, true) => {
+                    // Keras 2 knows no such setting.
+                    if let Some(settings) = settings.as_object_mut() {
+                        settings.insert("rms_scaling".to_owned(), true.into());
+                    }
+                    ("LayerNormalization", settings)
+                }
+                (_, false) => {
+                    return Err(KerasError::NoWords {
+                        layer: layer.name.clone(),
+                        what: "this method of normalisation without gamma, or with beta",
+                        remedy: "take it with gamma alone",
+                    });
+                }
+            }
         }
+        LayerSpec::GroupNormalization(norm) => (
+            "GroupNormalization",
+            json!({
+                "groups": norm.groups, "axis": -1, "epsilon": norm.epsilon,
+                "center": norm.center, "scale": norm.scale,
+                "beta_initializer": initializer(Initializer::Zeros),
+                "gamma_initializer": initializer(Initializer::Ones),
+            }),
+        ),
+        LayerSpec::BilinearUpSampling2d(BilinearUpSampling2d { size }) => (
+            "UpSampling2D",
+            json!({"size": size, "data_format": "channels_last", "interpolation": "bilinear"}),
+        ),
         LayerSpec::Normalization(norm) => {
             let axes = (!norm.axes.is_empty()).then_some(&norm.axes);
             let (mean, variance) = match &norm.statistics {
