@@ -238,7 +238,6 @@ def refused(home):
     make("committed", lambda file: file.__setitem__("type", np.dtype("<f4")))
     make("growing", lambda file: file.create_dataset(
         "x", data=np.zeros(9), chunks=(2,), maxshape=(None,)), libver="latest")
-    make("user_block", lambda file: file.create_group("x"), userblock_size=512)
 
 
 def main():
@@ -256,6 +255,8 @@ def main():
             sound(home, np.random.default_rng(1), 1100, 70_000, version)
             with h5py.File(home / f"small-{version}.h5", "w", libver=version) as file:
                 small(file)
+        with h5py.File(home / "small-behind-block.h5", "w", userblock_size=1024) as file:
+            small(file)
         (home / "refused").mkdir(exist_ok=True)
         refused(home / "refused")
         for path in sorted(home.glob("*.h5")):

@@ -35,7 +35,7 @@ fn they_are_read_as_h5py_reads_them() {
         }
         count += 1;
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 11);
 }
 
 /// Without what is not read.
