@@ -7,9 +7,8 @@
 
 mod keras_support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -84,21 +83,11 @@ fn matrix() -> &'static Path {
     MATRIX.get_or_init(|| made_by("make.py", "keras-matrix"))
 }
 
-/// What came of the files with layers of one class.
-#[derive(Default)]
-struct Row {
-    files: u32,
-    loaded: u32,
-    apart: f32,
-}
-
-/// A table that `docs/INTEROP.md` can carry.
-fn table(title: &str, rows: &BTreeMap<&str, Row>) -> String {
-    let mut table = format!("| {title} | Files | Loaded | Worst difference |\n|---|--:|--:|--:|\n");
-    for (name, Row { files, loaded, apart }) in rows {
-        writeln!(table, "| {name} | {files} | {loaded} | {apart:.1e} |").unwrap();
-    }
-    table
+/// What came of a test, a line of JSON for each file: `tests/keras/tables.py` makes the tables of
+/// `docs/KERAS-MATRIX.md` of it.
+fn note(name: &str, lines: &[Value]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(target(name), text).unwrap();
 }
 
 #[test]
@@ -106,19 +95,18 @@ fn every_file_answers_as_in_keras() {
     if python().is_none() {
         return;
     }
-    let (mut classes, mut optimizers) = (BTreeMap::<&str, Row>::new(), BTreeMap::new());
-    let mut faults = Vec::new();
-    let (mut files, mut loaded, mut refused) = (0, 0, 0);
+    let (mut faults, mut lines) = (Vec::new(), Vec::new());
+    let (mut loaded, mut refused) = (0, 0);
     let cases = Case::all(matrix());
     for case in &cases {
         for file in case.files() {
-            files += 1;
             let name = format!("{}/{}", case.name, file.file_name().unwrap().display());
-            // What computes with less than f32 is told apart: its difference is Keras' own.
-            let rows = match case.tolerance() > 1e-5 {
-                true => vec!["(f16 and bf16)"],
-                false => case.classes(),
-            };
+            let mut line = json!({
+                "file": name,
+                "classes": case.classes(),
+                // What computes with less than f32 is told apart: its difference is Keras' own.
+                "is_half": case.tolerance() > 1e-5,
+            });
             let answer = case.load(&file);
             if case.refuse().is_some() {
                 match answer {
@@ -128,9 +116,9 @@ fn every_file_answers_as_in_keras() {
                     }
                     Err(_) => refused += 1,
                 }
+                lines.push(line);
                 continue;
             }
-            rows.iter().for_each(|class| classes.entry(class).or_default().files += 1);
             let (model, report) = match answer {
                 Ok(loaded) => loaded,
                 Err(error) => {
@@ -141,22 +129,16 @@ fn every_file_answers_as_in_keras() {
             loaded += 1;
             match case.compare(&model) {
                 Err(fault) => faults.push(format!("{name}: {fault}")),
-                Ok(apart) => {
-                    for class in rows {
-                        let row = classes.entry(class).or_default();
-                        row.loaded += 1;
-                        row.apart = larger(row.apart, apart);
-                    }
-                }
+                Ok(apart) => line["apart"] = apart.into(),
             }
-            let Some((optimizer, iterations)) = case.compiled().filter(|&(_, steps)| steps > 0)
-            else {
-                continue;
-            };
-            let row: &mut (u32, u32) = optimizers.entry(optimizer).or_default();
-            row.0 += 1;
+            let trained = case.compiled().filter(|&(_, steps)| steps > 0);
+            if let Some((optimizer, _)) = trained {
+                line["optimizer"] = optimizer.into();
+                line["restored"] = report.optimizer_steps.is_some().into();
+            }
+            lines.push(line);
+            let Some((optimizer, iterations)) = trained else { continue };
             if let Some(steps) = report.optimizer_steps {
-                row.1 += 1;
                 if steps != iterations {
                     faults.push(format!("{name}: {steps} steps, Keras took {iterations}"));
                 }
@@ -168,13 +150,8 @@ fn every_file_answers_as_in_keras() {
             }
         }
     }
-    let mut table = table("Layer", &classes);
-    table.push_str("\n| Optimizer | Trained files | State restored |\n|---|--:|--:|\n");
-    for (optimizer, (trained, restored)) in optimizers {
-        writeln!(table, "| {optimizer} | {trained} | {restored} |").unwrap();
-    }
-    fs::write(target("keras-matrix.md"), &table).unwrap();
-    println!("{table}{} models: {files} files, {loaded} loaded, {refused} refused", cases.len());
+    note("keras-read.jsonl", &lines);
+    println!("{} models: {} files, {loaded} loaded, {refused} refused", cases.len(), lines.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     assert!(cases.len() >= 590 && loaded >= 1000);
 }
@@ -303,7 +280,7 @@ fn both_kerases_take_what_is_saved() {
     for form in [".keras", ".h5"] {
         let checks = BOTH.map(|asked| {
             let folder = out.join(format!("{}{form}", asked.name));
-            let answers = folder.with_extension(format!("{form}.jsonl"));
+            let answers = out.join(format!("{}{form}.jsonl", asked.name));
             let mut check = script("check.py");
             check.arg(&folder).args(["--writer", asked.name]);
             let check = check.stdout(File::create(&answers).unwrap()).spawn().unwrap();
@@ -534,8 +511,7 @@ fn training_goes_on_as_in_keras() {
     if python().is_none() {
         return;
     }
-    let mut faults = Vec::new();
-    println!("| Start | Losses | Weights | Moments |\n|---|--:|--:|--:|");
+    let (mut faults, mut lines) = (Vec::new(), Vec::new());
     for case in Case::all(&made_by("train_on.py", "keras-train")) {
         for file in ["start.keras", "start.h5"] {
             let name = format!("{}/{file}", case.name);
@@ -551,7 +527,10 @@ fn training_goes_on_as_in_keras() {
             let start = model.to_checkpoint().into_owned();
             let losses = losses(&case, &mut model);
             let [weights, moments] = trained_apart(&case, &start, &model.to_checkpoint());
-            println!("| {name} | {losses:.1e} | {weights:.1} | {moments:.1} |");
+            println!("{name}: losses {losses:.1e}, weights {weights:.1}, moments {moments:.1}");
+            lines.push(
+                json!({"start": name, "losses": losses, "weights": weights, "moments": moments}),
+            );
             let more = MORE.iter().find(|(part, _)| name.contains(part));
             let limit = more.map_or(3.0, |&(_, limit)| limit);
             if !(losses <= 1e-4 && weights <= limit && moments <= limit) {
@@ -561,6 +540,7 @@ fn training_goes_on_as_in_keras() {
             }
         }
     }
+    note("keras-trained.jsonl", &lines);
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
