@@ -22,6 +22,7 @@ from pathlib import Path
 STEPS_BEFORE, STEPS, BATCH = 5, 10, 8
 OPTIMIZERS = {
     "adam": ("Adam", {"learning_rate": 0.002}),
+    "settled": ("Adam", {"learning_rate": 0.0004}),
     "sgd": ("SGD", {"learning_rate": 0.05, "momentum": 0.9}),
     "rmsprop": ("RMSprop", {"learning_rate": 0.002}),
 }
@@ -34,6 +35,8 @@ MORE_OPTIMIZERS = {
     "adagrad": ("Adagrad", {"learning_rate": 0.02}),
     "adadelta": ("Adadelta", {"learning_rate": 0.5}),
 }
+# Adam after so many steps that what Keras loses by taking powers of its betas in f32 no longer shows.
+SETTLED = 5000
 NETS = ("plain", "norm", "frozen")
 RUNS = ("onednn0", "onednn1", "xla")
 
@@ -119,6 +122,8 @@ def combinations(keras, tf_keras):
             if (short, optimizer) != ("k2", "nadam"):
                 yield short, k, k.optimizers, optimizer, "norm", f"{short}-{optimizer}-norm"
     for optimizer in OPTIMIZERS:
+        if optimizer == "settled":
+            continue
         yield (
             "k2",
             tf_keras,
@@ -146,6 +151,8 @@ def start(out, keras, tf_keras):
             jit_compile=False,
         )
         train(model, *batches(STEPS_BEFORE, seed=1))
+        if optimizer == "settled":
+            model.optimizer.iterations.assign(SETTLED)
         model.save(folder / "start.keras")
         model.save(folder / "start.h5")
         images, classes = batches(STEPS, seed=2)
@@ -158,7 +165,7 @@ def start(out, keras, tf_keras):
             "version": k.__version__,
             "optimizer": (kind, settings),
             "legacy_optimizer": optimizers is not k.optimizers,
-            "iterations": STEPS_BEFORE,
+            "iterations": int(np.asarray(model.optimizer.iterations)),
             "weights": [{"name": n, "shape": list(v.shape)} for n, v in weights],
             "slots": [{"name": n, "shape": list(v.shape)} for n, v in slots],
         }
@@ -174,7 +181,8 @@ def go_on(out, keras, tf_keras, run):
         # tf-keras does not restore a legacy optimizer from `.keras`.
         model = k.models.load_model(folder / ("start.h5" if "legacy" in name else "start.keras"))
         iterations = int(np.asarray(model.optimizer.iterations))
-        assert iterations == STEPS_BEFORE, f"{name}: {iterations} iterations came back"
+        expected = json.loads((folder / "about.json").read_text())["iterations"]
+        assert iterations == expected, f"{name}: {iterations} iterations came back"
         model.jit_compile = run == "xla"
         losses = train(model, np.load(folder / "x.npy"), np.load(folder / "t.npy"))
         np.save(folder / f"losses-{run}.npy", np.asarray(losses, "float32"))
