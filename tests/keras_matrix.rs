@@ -502,6 +502,34 @@ fn save_for_the_other(case: &Case, folder: &Path, asked: &Asked) {
     put(folder, &name, "y", &outputs);
 }
 
+/// The scripts of `docs/MIGRATING.md`, in its order, on the 10,000 digits that are here.
+#[test]
+fn the_scripts_of_the_documentation_run() {
+    let Some(python) = python() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let digits = home.path().join("mnist");
+    fs::create_dir(&digits).unwrap();
+    for kind in ["images-idx3", "labels-idx1"] {
+        let data = format!("data/train-{}-10k-{}-ubyte.gz", &kind[..6], &kind[7..]);
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join(data);
+        for part in ["train", "t10k"] {
+            fs::copy(&data, digits.join(format!("{part}-{kind}-ubyte.gz"))).unwrap();
+        }
+    }
+    let page = include_str!("../docs/MIGRATING.md");
+    let scripts: Vec<_> = page.split("```python\n").skip(1).collect();
+    let scripts: Vec<_> = scripts.iter().map(|text| text.split("```").next().unwrap()).collect();
+    let [train, predict, train_on, weights] = scripts[..] else { panic!("{scripts:#?}") };
+    // The third and the fourth go on where the first one ended.
+    for script in [format!("{train}{train_on}{weights}"), predict.to_owned()] {
+        let mut command = Command::new(python);
+        let command = command.args(["-c", &script]).current_dir(home.path());
+        let command = command.env("KERAS_BACKEND", "tensorflow").env("CUDA_VISIBLE_DEVICES", "-1");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 /// The bytes of all parameters and of all that the optimizer remembers.
 fn numbers(checkpoint: &Checkpoint<'_>) -> Vec<Vec<u8>> {
     let slots = checkpoint.optimizer.iter().flat_map(|state| &state.slots);
