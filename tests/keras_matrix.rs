@@ -17,10 +17,11 @@ use std::sync::OnceLock;
 use keepnet::bytes::Budget;
 use keepnet::format;
 use keepnet::format::keras::Reader;
+use keepnet::model::{Clipping, Sgd};
 use keepnet::wire::{hdf5, npy};
 use keepnet::{
-    Checkpoint, Dataset, FitOptions, Layer, LayerSpec, Model, NodeId, Samples, SaveOptions, Shape,
-    Targets,
+    Activation, Checkpoint, Dataset, FitOptions, Layer, LayerSpec, Loss, Model, NodeId, Optimizer,
+    Samples, SaveOptions, Sequential, Shape, Targets,
 };
 use keras_support::{Case, larger, named, variable};
 use serde_json::{Value, json};
@@ -483,6 +484,67 @@ fn save_for_the_other(case: &Case, folder: &Path, asked: &Asked) {
     let outputs = model.predict_all(&[Samples::from(batch.clone())]).unwrap();
     put(folder, &name, "x", &[batch]);
     put(folder, &name, "y", &outputs);
+}
+
+/// An `.h5` file has its optimizer's settings in the Keras that it is saved for.
+#[test]
+fn hdf5_files_keep_the_settings_of_the_optimizer() {
+    let Some(python) = python() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let mut model =
+        Sequential::new(Shape::vector(2)).dense(1, Activation::Linear).build(1).unwrap();
+    let sgd = Sgd { momentum: 0.5, nesterov: true };
+    let settings = Optimizer {
+        learning_rate: 0.25,
+        weight_decay: 0.125,
+        clipping: Clipping::Norm(2.0),
+        ..sgd.into()
+    };
+    model.compile(settings, Loss::MeanSquaredError).unwrap();
+    for (keras, target) in [("keras", Reader::Keras3), ("tf_keras", Reader::TfKeras2)] {
+        let path = home.path().join(format!("{keras}.h5"));
+        model.save_with(&path, SaveOptions { target, ..SaveOptions::default() }).unwrap();
+        let script = format!(
+            "import json, sys, {keras} as k
+given = k.models.load_model(sys.argv[1]).optimizer.get_config()
+print([float(given[key]) for key in ('learning_rate', 'momentum', 'nesterov', 'weight_decay', 'clipnorm')])"
+        );
+        let mut command = Command::new(python);
+        let command = command.args(["-c", &script]).arg(&path);
+        let command = command.env("KERAS_BACKEND", "tensorflow").env("CUDA_VISIBLE_DEVICES", "-1");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.trim(), "[0.25, 0.5, 1.0, 0.125, 2.0]", "{keras}: {errors}");
+    }
+}
+
+/// The scripts of `docs/MIGRATING.md`, in its order, on the 10,000 digits that are here.
+#[test]
+fn the_scripts_of_the_documentation_run() {
+    let Some(python) = python() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let digits = home.path().join("mnist");
+    fs::create_dir(&digits).unwrap();
+    for kind in ["images-idx3", "labels-idx1"] {
+        let data = format!("data/train-{}-10k-{}-ubyte.gz", &kind[..6], &kind[7..]);
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join(data);
+        for part in ["train", "t10k"] {
+            fs::copy(&data, digits.join(format!("{part}-{kind}-ubyte.gz"))).unwrap();
+        }
+    }
+    let page = include_str!("../docs/MIGRATING.md");
+    let scripts: Vec<_> = page.split("```python\n").skip(1).collect();
+    let scripts: Vec<_> = scripts.iter().map(|text| text.split("```").next().unwrap()).collect();
+    let [train, predict, train_on, weights] = scripts[..] else { panic!("{scripts:#?}") };
+    // The third and the fourth go on where the first one ended.
+    for script in [format!("{train}{train_on}{weights}"), predict.to_owned()] {
+        let mut command = Command::new(python);
+        let command = command.args(["-c", &script]).current_dir(home.path());
+        let command = command.env("KERAS_BACKEND", "tensorflow").env("CUDA_VISIBLE_DEVICES", "-1");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// The bytes of all parameters and of all that the optimizer remembers.

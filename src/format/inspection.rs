@@ -8,7 +8,7 @@ use super::content::json::Real;
 use super::content::{CompileJson, Expected, GraphJson, Role, TrainingJson};
 use super::{Format, Version};
 use crate::bytes::Digest;
-use crate::model::{Checkpoint, CompileSettings, EpochRecord, TrainingState};
+use crate::model::{Checkpoint, CompileSettings, EpochRecord, Proof, TrainingState};
 use crate::tensor::Tensor;
 
 /// A saved model that has passed every check, and where its parts stand.
@@ -155,11 +155,17 @@ impl Inspection {
                 history.epochs.iter().map(info).collect()
             }),
             metadata: metadata.clone(),
-            proof: proof.as_ref().map(|proof| ProofInfo {
-                arithmetic_revision: proof.arithmetic_revision,
-                seed: proof.seed.to_string(),
-                samples: proof.samples,
-            }),
+            proof: proof.as_ref().map(ProofInfo::from),
+        }
+    }
+}
+
+impl From<&Proof<'_>> for ProofInfo {
+    fn from(proof: &Proof<'_>) -> Self {
+        Self {
+            arithmetic_revision: proof.arithmetic_revision,
+            seed: proof.seed.to_string(),
+            samples: proof.samples,
         }
     }
 }

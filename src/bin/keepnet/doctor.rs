@@ -59,6 +59,9 @@ struct Gathered {
     text: String,
     effect: Effect,
     layers: Vec<String>,
+    /// Whether it stays where the file is not saved for tf-keras.
+    #[serde(skip)]
+    for_keras2: bool,
 }
 
 /// Layers that are named with a problem.
@@ -104,7 +107,7 @@ impl Doctor {
         if !layers.is_empty() {
             text += &format!("  layers: {}\n", layers.join(", "));
         }
-        let mut mends = false;
+        let (mut mends, mut retargets) = (false, false);
         for (name, opinion) in [("Keras 3", &report.keras_3), ("tf-keras 2", &report.tf_keras_2)] {
             let verdict = match opinion.result {
                 "nothing_found" if report.content == Content::Weights => {
@@ -116,8 +119,11 @@ impl Doctor {
                 _ => "opens it, as far as is known",
             };
             text += &format!("{name} {verdict}\n");
-            for Gathered { text: problem, layers, .. } in &opinion.findings {
-                mends = true;
+            for Gathered { text: problem, layers, for_keras2, .. } in &opinion.findings {
+                match for_keras2 {
+                    true => retargets = true,
+                    false => mends = true,
+                }
                 let named = match layers.len() {
                     0 => String::new(),
                     count if count > NAMED => {
@@ -138,11 +144,18 @@ impl Doctor {
                 );
         }
         match &report.keepnet {
-            None if mends => {
-                let input = self.model.display();
-                let remedy =
-                    format!("`keepnet convert {input} NEW.keras` writes one without these");
-                text += &format!("keepnet opens it; {remedy}\n");
+            None if mends || retargets => {
+                let convert = format!("keepnet convert {} NEW.keras", self.model.display());
+                let mended = if retargets { "that both open" } else { "without these" };
+                let mended = mends.then(|| format!("`{convert}` writes one {mended}"));
+                let retargeted = retargets.then(|| {
+                    format!(
+                        "`{convert} --target keras2` writes one that tf-keras trains on, and Keras 3 \
+                         from the weights alone"
+                    )
+                });
+                let remedies: Vec<_> = mended.into_iter().chain(retargeted).collect();
+                text += &format!("keepnet opens it; {}\n", remedies.join("; "));
             }
             None => text += "keepnet opens it\n",
             Some(error) => text += &format!("keepnet does not open it: {error}\n"),
@@ -169,7 +182,8 @@ impl Opinion {
                 None => {
                     let layers = layer.into_iter().collect();
                     let (text, effect) = (problem.to_string(), problem.effect());
-                    findings.push((problem, Gathered { text, effect, layers }));
+                    let for_keras2 = *problem == Problem::OptimizerOfKeras3;
+                    findings.push((problem, Gathered { text, effect, layers, for_keras2 }));
                 }
             }
         }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use keepnet::format::keras::{Hidden, Notice, Reader, Report};
-use keepnet::format::{self, Format, Limits};
+use keepnet::format::{self, Format, Limits, ProofInfo};
 use keepnet::report::numbers::grouped;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::outcome::{Outcome, counted, note};
-use crate::paths::runnable;
+use crate::outcome::{Outcome, Real, counted, note};
+use crate::verify::{Probed, listed};
 
 /// For which Keras a model is saved.
 #[derive(Args)]
@@ -122,16 +122,17 @@ struct Verified {
     checksums: Option<&'static str>,
     tensors: usize,
     keras: Told,
-    proof: (),
+    proof: Option<ProofInfo>,
     result: &'static str,
-    largest_difference: (),
+    largest_difference: Option<Real<f64>>,
 }
 
-/// Checks as much of a file of Keras as can be checked. Loading has done so.
+/// Checks as much of a file of Keras as can be checked, which loading has done. What keepnet keeps in its
+/// own has digests and a proof.
 pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, Failure> {
     let (checkpoint, report) = format::load_reported(path, &Limits::default())?;
     tell(report.as_ref());
-    runnable(path, &checkpoint)?;
+    let probed = Probed::of(path, &checkpoint)?;
     let keras = report.as_ref().map_or_else(|| Told::from(&Report::default()), Told::from);
     let is_archive = form == Format::Keras && !path.is_dir();
     if json {
@@ -141,10 +142,11 @@ pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, F
             checksums: is_archive.then_some("CRC-32"),
             tensors: checkpoint.tensors.len(),
             keras,
-            proof: (),
-            result: "no_proof",
-            largest_difference: (),
-        });
+            proof: checkpoint.proof.as_ref().map(ProofInfo::from),
+            result: probed.result,
+            largest_difference: probed.largest.map(Real),
+        })
+        .map(|outcome| outcome.with_exit(probed.exit));
     }
     let what = match form {
         Format::Hdf5 => "HDF5 file of Keras",
@@ -152,10 +154,7 @@ pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, F
         _ => "unpacked `.keras` archive",
     };
     let writer = keras.writer.as_deref().map_or_else(String::new, |it| format!(", by {it}"));
-    let (mark, checksums) = match is_archive {
-        true => ("ok", "CRC-32 of every member that is read"),
-        false => ("–", "none: a flipped bit in a weight goes unseen in such files"),
-    };
+    let is_own = report.is_some_and(|report| report.writer.as_deref() == Some("keepnet"));
     let parameters = checkpoint.graph.parameters();
     let elements: usize = parameters.iter().map(|parameter| parameter.shape.elements()).sum();
     let network = format!(
@@ -163,16 +162,28 @@ pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, F
         counted(checkpoint.graph.layers().len() as u64, "layer"),
         grouped(elements as u64)
     );
-    let mut text = format!("{}\n", path.display());
-    for (mark, what, found) in [
-        ("ok", "structure", format!("{what}{writer}")),
-        (mark, "checksums", checksums.to_owned()),
-        ("ok", "network", network),
-        ("–", "proof", "none: files of Keras carry none".to_owned()),
-    ] {
-        text += &format!("  {mark:<3}  {what:<9}  {found}\n");
+    let mut checks = vec![("ok", "structure", format!("{what}{writer}"))];
+    if is_archive {
+        checks.push(("ok", "checksums", "CRC-32 of every member that is read".to_owned()));
+    } else if !is_own {
+        let none = "none: a flipped bit in a weight goes unseen in such files";
+        checks.push(("–", "checksums", none.to_owned()));
     }
-    text += "read without a fault; what it computes was not compared. `keepnet convert` to a `.knet` \
-             file gives it checksums\n";
-    Ok(Outcome::text(&text))
+    if is_own {
+        checks.push(("ok", "digests", "SHA-256 of every tensor and section".to_owned()));
+    }
+    checks.push(("ok", "network", network));
+    let verdict = match is_own {
+        true => {
+            checks.push((probed.mark, "proof", probed.found));
+            probed.verdict
+        }
+        false => {
+            checks.push(("–", "proof", "none: files of Keras carry none".to_owned()));
+            "read without a fault; what it computes was not compared. `keepnet convert` to a `.knet` \
+             file gives it checksums"
+                .to_owned()
+        }
+    };
+    Ok(Outcome::text(&listed(path, checks, &verdict)).with_exit(probed.exit))
 }

@@ -1,13 +1,13 @@
 //! `keepnet verify`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use keepnet::Verification;
 use keepnet::bytes::Digest;
 use keepnet::format::{self, Format, FormatError, Inspection, Limits, ProofInfo, Version};
 use keepnet::nn::ARITHMETIC_REVISION;
 use keepnet::report::numbers::grouped;
+use keepnet::{Checkpoint, Verification};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ use crate::paths::{in_model, runnable};
 ///
 /// Ends with 0 if every bit is as saved (or no proof was saved), 3 if the model is corrupt or
 /// gives other bits, 4 if it is sound but the proof is of another arithmetic revision or a newer
-/// keepnet. A file of Keras carries no proof: its checksums, if it has any, and the shapes of its
+/// keepnet. A file that Keras wrote carries no proof: its checksums, if it has any, and the shapes of its
 /// weights are checked.
 #[derive(Args)]
 #[command(after_help = "\
@@ -75,21 +75,7 @@ impl Verify {
             Err(error) if self.json => return self.refused(error),
             loaded => loaded?,
         };
-        let model = runnable(&self.model, &checkpoint)?;
-        let proof = checkpoint.proof.as_ref();
-        let verification = proof.map(|proof| model.verify(proof)).transpose();
-        let verification = verification.map_err(|source| in_model(&self.model, source))?;
-        let (exit, result, largest) = match verification {
-            None if newer_proof(&inspection) => (Exit::NotReproduced, "proof_not_known", None),
-            None => (Exit::Done, "no_proof", None),
-            Some(Verification::Identical) => (Exit::Done, "identical", Some(0.0)),
-            Some(Verification::Different { largest }) => {
-                (Exit::Corrupt, "different", Some(largest))
-            }
-            Some(Verification::OtherArithmetic { largest, .. }) => {
-                (Exit::NotReproduced, "other_arithmetic", Some(largest))
-            }
-        };
+        let probed = Probed::of(&self.model, &checkpoint)?;
         let outcome = if self.json {
             Outcome::json(&Report {
                 model: self.model.display().to_string(),
@@ -100,13 +86,15 @@ impl Verify {
                 tensors: inspection.tensors.len(),
                 skipped: &inspection.skipped,
                 proof: inspection.proof.as_ref(),
-                result,
-                largest_difference: largest.map(Real),
+                result: probed.result,
+                largest_difference: probed.largest.map(Real),
             })?
         } else {
-            Outcome::text(&self.text(&inspection, verification))
+            let mut checks = checks(&inspection);
+            checks.push((probed.mark, "proof", probed.found));
+            Outcome::text(&listed(&self.model, checks, &probed.verdict))
         };
-        Ok(outcome.with_exit(exit))
+        Ok(outcome.with_exit(probed.exit))
     }
 
     /// A model that could not be loaded, for programs.
@@ -120,17 +108,15 @@ impl Verify {
         let report = Refusal { model, result, error: error.to_string() };
         Ok(Outcome::json(&report)?.with_exit(error.exit()))
     }
+}
 
-    fn text(&self, inspection: &Inspection, verification: Option<Verification>) -> String {
-        let mut checks = checks(inspection);
-        let (mark, found, verdict) = proved(inspection, verification);
-        checks.push((mark, "proof", found));
-        let mut text = format!("{}\n", self.model.display());
-        for (mark, what, found) in checks {
-            text += &format!("  {mark:<3}  {what:<9}  {found}\n");
-        }
-        text + &verdict + "\n"
+/// The checks, one on a line, and what follows from them.
+pub(crate) fn listed(model: &Path, checks: Vec<(&str, &str, String)>, verdict: &str) -> String {
+    let mut text = format!("{}\n", model.display());
+    for (mark, what, found) in checks {
+        text += &format!("  {mark:<3}  {what:<9}  {found}\n");
     }
+    text + verdict + "\n"
 }
 
 /// What has passed, since the model was loaded: how it went, what it is, and what was found.
@@ -168,46 +154,66 @@ fn checks(inspection: &Inspection) -> Vec<(&'static str, &'static str, String)> 
     checks
 }
 
-/// Whether there is a proof, but one that this keepnet cannot read.
-fn newer_proof(inspection: &Inspection) -> bool {
-    inspection.skipped.iter().any(|id| id == "proof")
+/// How the probe of a model went.
+pub(crate) struct Probed {
+    pub(crate) exit: Exit,
+    /// For programs.
+    pub(crate) result: &'static str,
+    pub(crate) largest: Option<f64>,
+    pub(crate) mark: &'static str,
+    pub(crate) found: String,
+    /// What follows from that.
+    pub(crate) verdict: String,
 }
 
-/// How the probe went, what was found, and what follows from that.
-fn proved(
-    inspection: &Inspection,
-    verification: Option<Verification>,
-) -> (&'static str, String, String) {
-    let (Some(proof), Some(verification)) = (&inspection.proof, verification) else {
-        if newer_proof(inspection) {
-            let verdict =
-                "sound; its proof is of a newer keepnet, so what it computes was not compared";
-            return ("–", "not known".to_owned(), verdict.to_owned());
-        }
-        let verdict = "sound; it carries no proof, so what it computes was not compared";
-        return ("–", "none was saved".to_owned(), verdict.to_owned());
-    };
-    let samples = counted(proof.samples.into(), "sample");
-    let probe = format!("{samples}, arithmetic revision {}", proof.arithmetic_revision);
-    let apart = |largest: f64| match largest {
-        0.0 => format!("{probe}: every bit as saved"),
-        largest => format!("{probe}: other bits, {largest:e} apart at most"),
-    };
-    match verification {
-        Verification::Identical => {
-            let verdict = "identical: this is the model that was saved";
-            ("ok", apart(0.0), verdict.to_owned())
-        }
-        Verification::Different { largest } => {
-            let verdict =
-                "different: it gives other answers, so this is not the model that was saved";
-            ("BAD", apart(largest), verdict.to_owned())
-        }
-        Verification::OtherArithmetic { largest, .. } => {
-            let verdict = format!(
-                "sound, made by other arithmetic: this keepnet has revision {ARITHMETIC_REVISION}"
-            );
-            ("–", apart(largest), verdict)
-        }
+impl Probed {
+    /// Runs the probe that was saved with the model, if there is one that this keepnet can read.
+    pub(crate) fn of(path: &Path, checkpoint: &Checkpoint<'_>) -> Result<Self, Failure> {
+        let model = runnable(path, checkpoint)?;
+        let Some(proof) = &checkpoint.proof else {
+            let is_newer = checkpoint.passed_over.iter().any(|id| id == "proof");
+            let (exit, result, found, verdict) = match is_newer {
+                true => (
+                    Exit::NotReproduced,
+                    "proof_not_known",
+                    "not known",
+                    "sound; its proof is of a newer keepnet, so what it computes was not compared",
+                ),
+                false => (
+                    Exit::Done,
+                    "no_proof",
+                    "none was saved",
+                    "sound; it carries no proof, so what it computes was not compared",
+                ),
+            };
+            let (found, verdict) = (found.to_owned(), verdict.to_owned());
+            return Ok(Self { exit, result, largest: None, mark: "–", found, verdict });
+        };
+        let verification = model.verify(proof).map_err(|source| in_model(path, source))?;
+        let samples = counted(proof.samples.into(), "sample");
+        let probe = format!("{samples}, arithmetic revision {}", proof.arithmetic_revision);
+        let (exit, result, largest, mark, verdict) = match verification {
+            Verification::Identical => {
+                let verdict = "identical: this is the model that was saved".to_owned();
+                (Exit::Done, "identical", 0.0, "ok", verdict)
+            }
+            Verification::Different { largest } => {
+                let verdict =
+                    "different: it gives other answers, so this is not the model that was saved";
+                (Exit::Corrupt, "different", largest, "BAD", verdict.to_owned())
+            }
+            Verification::OtherArithmetic { largest, .. } => {
+                let verdict = format!(
+                    "sound, made by other arithmetic: this keepnet has revision \
+                     {ARITHMETIC_REVISION}"
+                );
+                (Exit::NotReproduced, "other_arithmetic", largest, "–", verdict)
+            }
+        };
+        let found = match largest {
+            0.0 => format!("{probe}: every bit as saved"),
+            largest => format!("{probe}: other bits, {largest:e} apart at most"),
+        };
+        Ok(Self { exit, result, largest: Some(largest), mark, found, verdict })
     }
 }

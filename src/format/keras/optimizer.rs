@@ -9,9 +9,10 @@ use crate::wire::hdf5::{Dataset, Group};
 /// A variable of the optimizer, and what the file calls it.
 pub(super) type Variable<'f> = (String, &'f Dataset<'f>);
 
-/// The variables in `optimizer/vars` of a `.keras` file.
+/// The variables in `optimizer/vars` of a `.keras` file, or of the optimizer in a `LossScaleOptimizer`.
 pub(super) fn by_number<'f>(root: &'f Group<'f>) -> Option<Vec<Variable<'f>>> {
-    let vars = root.group("optimizer/vars").or_else(|| root.group("optimizer\\vars"))?;
+    let places = ["optimizer/inner_optimizer/vars", "optimizer/vars", "optimizer\\vars"];
+    let vars = places.into_iter().find_map(|place| root.group(place))?;
     let names = (0_u32..).map(|number| number.to_string());
     Some(names.map_while(|name| Some((name.clone(), vars.dataset(&name)?))).collect())
 }
@@ -20,7 +21,13 @@ pub(super) fn by_number<'f>(root: &'f Group<'f>) -> Option<Vec<Variable<'f>>> {
 pub(super) fn by_name<'f>(root: &'f Group<'f>) -> Option<Vec<Variable<'f>>> {
     let group = root.group("optimizer_weights")?;
     let names = super::weights::names(group, "weight_names")?;
-    names.into_iter().map(|name| group.dataset(&name).map(|dataset| (name, dataset))).collect()
+    // The `LossScaleOptimizer` of Keras 3 names what is its own before what is of the optimizer within.
+    let own = names.iter().rposition(|name| name.ends_with("/iteration")).unwrap_or(0);
+    names
+        .into_iter()
+        .skip(own)
+        .map(|name| group.dataset(&name).map(|dataset| (name, dataset)))
+        .collect()
 }
 
 /// The state of `optimizer`, or why it cannot be had. `trained` are the parameters that it changes.
@@ -118,4 +125,53 @@ fn is_of_keras_2(variables: &[Variable<'_>]) -> bool {
     variables.iter().any(|(name, _)| {
         name.starts_with("training/") || endings.iter().any(|ending| name.ends_with(ending))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::weights;
+    use super::*;
+    use crate::tensor::{DType, Shape, Tensor};
+    use crate::wire::hdf5::{Array, Node};
+
+    fn group(members: impl IntoIterator<Item = (&'static str, Node<'static>)>) -> Group<'static> {
+        let members = members.into_iter().map(|(name, node)| (name.to_owned(), node)).collect();
+        Group { members, ..Group::default() }
+    }
+
+    fn variable() -> Node<'static> {
+        Node::Dataset(Tensor::new(DType::F32, Shape::default(), vec![0; 4]).unwrap().into())
+    }
+
+    /// As Keras 3.15 writes `LossScaleOptimizer(Adam())`, whose count goes on where a step was left out.
+    #[test]
+    fn the_optimizer_in_a_loss_scale_optimizer_is_the_one() {
+        let within = ["iteration", "learning_rate", "c_kernel_momentum", "c_kernel_velocity"];
+        let own = ["iteration", "learning_rate", "step_counter", "dynamic_scale"];
+        let named = |of: &str, names: [&str; 4]| names.map(|name| format!("{of}/{name}"));
+        let names = [named("loss_scale_optimizer", own), named("adam", within)].concat();
+        let mut stored = Group::default();
+        for name in &names {
+            let (of, name) = name.split_once('/').unwrap();
+            let of = stored.members.entry(of.to_owned());
+            let Node::Group(of) = of.or_insert_with(|| Node::Group(Group::default())) else {
+                panic!("{name} is in no group");
+            };
+            of.members.insert(name.to_owned(), variable());
+        }
+        stored.attributes.insert("weight_names".to_owned(), Array::texts(names.clone()));
+        assert_eq!(weights::names(&stored, "weight_names").unwrap(), names);
+        let root = group([("optimizer_weights", Node::Group(stored))]);
+        let found: Vec<_> = by_name(&root).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(found, names[4..]);
+
+        let vars = |count| {
+            let numbers = ["0", "1", "2", "3", "4", "5", "6", "7"];
+            let vars = group(numbers.into_iter().take(count).map(|number| (number, variable())));
+            ("vars", Node::Group(vars))
+        };
+        let inner = ("inner_optimizer", Node::Group(group([vars(4)])));
+        let root = group([("optimizer", Node::Group(group([vars(8), inner])))]);
+        assert_eq!(by_number(&root).unwrap().len(), 4);
+    }
 }

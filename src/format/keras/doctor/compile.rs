@@ -18,6 +18,8 @@ impl Exam {
             let owner = Some(&owner);
             if !OPTIMIZERS.contains(&optimizer.class.to_ascii_lowercase().as_str()) {
                 self.find(TfKeras2, Problem::OwnCode, owner);
+            } else if self.is_hdf5() && is_registered(&optimizer) {
+                self.find(Keras3, Problem::OptimizerSettings, owner);
             }
             if optimizer.config.contains_key("lr") {
                 self.find(Keras3, Problem::Setting { setting: "lr" }, owner);
@@ -65,6 +67,12 @@ impl Exam {
             _ => {}
         }
     }
+}
+
+/// Whether the name of the class is that of a class of the user's, as tf-keras writes its own since 2.11.
+fn is_registered(object: &Object<'_>) -> bool {
+    let name = object.whole.get("class_name").and_then(Value::as_str);
+    name.is_some_and(|name| name.starts_with("Custom>"))
 }
 
 /// Losses that come with Keras, without underscores and in small letters.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::error::{KerasError, Owner};
 use super::json::Object;
+use super::kept::GROUP;
 use super::layers::Dialect;
 use super::open::{Parts, with_parts};
 use super::weights;
@@ -63,7 +64,7 @@ pub struct Finding {
 pub struct Diagnosis {
     pub container: Container,
     pub content: Content,
-    /// Such as `Keras 3.15.1`, where the file tells.
+    /// Such as `Keras 3.15.1`, or `keepnet`, where the file tells.
     pub writer: Option<String>,
     /// Whose words the file is taken to be written in: 2 or 3.
     pub dialect: u32,
@@ -121,7 +122,10 @@ fn examine(parts: &Parts<'_>, path: &Path) -> Result<Diagnosis, KerasError> {
     Ok(Diagnosis {
         container: parts.container,
         content,
-        writer: parts.version.map(|version| format!("Keras {version}")),
+        writer: match parts.root.group(GROUP) {
+            Some(_) => Some("keepnet".to_owned()),
+            None => parts.version.map(|version| format!("Keras {version}")),
+        },
         dialect: if exam.is_keras2 { 2 } else { 3 },
         layers: exam.layers,
         findings: exam.findings,

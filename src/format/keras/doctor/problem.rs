@@ -76,6 +76,8 @@ pub enum Problem {
     HardSigmoid,
     /// Keras 3 computes such strides otherwise.
     ChannelsFirst,
+    /// Keras 3 finds the class of what tf-keras has named so, and takes none of its settings.
+    OptimizerSettings,
     /// Keras 3 does not restore it, and `fit` stops.
     OptimizerOfHdf5,
     /// Keras 3 counts a learning rate among the variables.
@@ -90,9 +92,10 @@ impl Problem {
     pub fn effect(&self) -> Effect {
         match self {
             Self::HardSigmoid | Self::ChannelsFirst => Effect::OtherAnswers,
-            Self::OptimizerOfHdf5 | Self::OptimizerOfKeras2 | Self::OptimizerOfKeras3 => {
-                Effect::StateLost
-            }
+            Self::OptimizerSettings
+            | Self::OptimizerOfHdf5
+            | Self::OptimizerOfKeras2
+            | Self::OptimizerOfKeras3 => Effect::StateLost,
             _ => Effect::Refused,
         }
     }
@@ -137,6 +140,9 @@ impl fmt::Display for Problem {
             Self::ChannelsFirst => {
                 f.write_str("strides with `same` padding and `channels_first` fall elsewhere")
             }
+            Self::OptimizerSettings => f.write_str(
+                "the optimizer's settings are passed over: it has the learning rate of its class",
+            ),
             Self::OptimizerOfHdf5 => f.write_str(
                 "the optimizer's state in an HDF5 file is not restored, and `fit` stops",
             ),

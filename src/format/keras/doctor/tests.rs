@@ -125,7 +125,9 @@ fn code_is_run_by_nobody() {
     assert_eq!(compiled(Hdf5, json!({"loss": "categorical_crossentropy"})), []);
     let optimizer = |class| json!({"optimizer_config": {"class_name": class, "config": {}}});
     assert_eq!(compiled(Hdf5, optimizer("Custom>Madam")), [(TfKeras2, Problem::OwnCode)]);
-    assert_eq!(compiled(Hdf5, optimizer("Custom>Adam")), []);
+    let settings = [(Keras3, Problem::OptimizerSettings)];
+    assert_eq!(compiled(Hdf5, optimizer("Custom>Adam")), settings);
+    assert_eq!(compiled(Archive, optimizer("Custom>Adam")), []);
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(in crate::format) fn save<F: Fs>(
                 hidden.push(Hidden::OptimizerState);
             }
             let weights = weights::of_model(checkpoint, &described, state);
-            save_whole(fs, checkpoint, path, &described, weights, compiled)?
+            save_whole(fs, checkpoint, path, &described, weights, (compiled, target))?
         }
         _ => {
             let weights = weights::by_class(checkpoint, &described, state);
@@ -96,10 +96,13 @@ fn save_whole<F: Fs>(
     path: &Path,
     described: &Described,
     weights: Weights<'_>,
-    compiled: Option<Compiled>,
+    (compiled, target): (Option<Compiled>, Reader),
 ) -> Result<Option<Stat>, FormatError> {
     let mut texts = vec![(MODEL, described.whole().to_string())];
-    let compiled = compiled.map(|compiled| registered(compiled.whole()));
+    let compiled = compiled.map(|compiled| match target {
+        Reader::Keras3 => compiled.whole(),
+        Reader::TfKeras2 => registered(compiled.whole()),
+    });
     texts.extend(compiled.map(|compiled| (COMPILE, compiled.to_string())));
     let bytes: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
     let mut root = with_kept(weights, checkpoint, &bytes)?;
@@ -111,7 +114,7 @@ fn save_whole<F: Fs>(
 
 /// The compile settings of an `.h5` file with the optimizer named as tf-keras names it there. Else it would
 /// take its optimizer of before Keras 2.11, which has other settings, variables and arithmetic. Keras 3
-/// understands it too.
+/// takes an optimizer of that class for it, but with none of these settings.
 fn registered(mut compiled: Value) -> Value {
     if let Some(Value::Object(optimizer)) = compiled.get_mut("optimizer_config") {
         optimizer.retain(|key, _| matches!(key.as_str(), "class_name" | "config"));
