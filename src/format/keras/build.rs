@@ -27,6 +27,8 @@ pub(super) struct Built<'j> {
 pub(super) struct BuiltLayer<'j> {
     pub(super) class: &'j str,
     pub(super) name: &'j str,
+    /// As the layer itself says, whatever the models around it do.
+    pub(super) trainable: bool,
     pub(super) is: Became<'j>,
 }
 
@@ -364,6 +366,7 @@ impl<'j> BuiltLayer<'j> {
             Body::Model(_) => Became::Model(Vec::new()),
             Body::Layer => Became::Layers(Vec::new()),
         };
-        Self { class: layer.settings.class(), name: layer.settings.name().unwrap_or_default(), is }
+        let (class, name) = (layer.settings.class(), layer.settings.name().unwrap_or_default());
+        Self { class, name, trainable: layer.trainable, is }
     }
 }
