@@ -1,0 +1,80 @@
+//! Layers that look like others, and what becomes of them.
+
+use serde_json::{Value, json};
+
+use super::KerasError;
+use super::build::{Built, build};
+use super::layers::Dialect;
+use super::network::Network;
+use super::report::Notice;
+use crate::format::LoadOptions;
+use crate::model::{Activation, LayerSpec};
+
+/// One layer behind an input of that shape. The model stays in memory to the end: it is small.
+fn built(dialect: Dialect, shape: &[usize], layer: Value) -> Result<Built<'static>, KerasError> {
+    let batch: Vec<Value> =
+        [Value::Null].into_iter().chain(shape.iter().map(|&d| json!(d))).collect();
+    let input = json!({"class_name": "InputLayer", "config": {"batch_shape": batch}});
+    let model =
+        json!({"class_name": "Sequential", "config": {"name": "net", "layers": [input, layer]}});
+    let network = Network::parse(Box::leak(Box::new(model)))?;
+    build(&network, dialect, &LoadOptions::default())
+}
+
+fn of_keras3(shape: &[usize], layer: Value) -> Result<Built<'static>, KerasError> {
+    built(Dialect::Keras3, shape, layer)
+}
+
+fn specs(built: &Built<'_>) -> Vec<LayerSpec> {
+    built.graph.layers().iter().skip(1).map(|layer| layer.spec.clone()).collect()
+}
+
+#[test]
+fn classes_of_ones_own_are_refused_whatever_their_names() {
+    let dense = |class: &str, more: Value| {
+        let mut layer = json!({"class_name": class, "config": {"name": "d", "units": 3}});
+        layer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        of_keras3(&[3], layer).map(|built| specs(&built).len())
+    };
+    for taken in [
+        json!({}),
+        json!({"module": "keras.layers", "registered_name": null}),
+        json!({"module": null, "registered_name": null}),
+        json!({"module": "tf_keras.src.layers.core.dense"}),
+    ] {
+        assert_eq!(dense("Dense", taken.clone()), Ok(1), "{taken}");
+    }
+    for (class, refused) in [
+        ("Mine>Dense", json!({})),
+        ("Dense", json!({"module": null, "registered_name": "Dense"})),
+        ("Dense", json!({"module": null, "registered_name": "Mine>Dense"})),
+        ("Dense", json!({"module": "mine.layers", "registered_name": null})),
+        ("Dense", json!({"module": "kerasy.layers", "registered_name": null})),
+    ] {
+        let found = dense(class, refused.clone());
+        let is_refused = matches!(found, Err(KerasError::Layer { .. } | KerasError::Code { .. }));
+        assert!(is_refused, "{refused}: {found:?}");
+    }
+}
+
+/// A layer or an operator of that configuration, on a tensor and other arguments, as Keras 3 writes it
+/// into `.h5`.
+fn called(
+    dialect: Dialect,
+    class: &str,
+    config: Value,
+    others: &[Value],
+    named: Value,
+) -> Result<Built<'static>, KerasError> {
+    let input = json!({"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+        "config": {"name": "x", "batch_shape": [null, 3, 3, 3]}});
+    let tensor =
+        json!({"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}});
+    let arguments: Vec<_> = [tensor].iter().chain(others).cloned().collect();
+    let layer = json!({"class_name": class, "name": "f", "config": config,
+        "inbound_nodes": [{"args": arguments, "kwargs": named}]});
+    let model = json!({"class_name": "Functional", "config": {"name": "net", "layers": [input, layer],
+        "input_layers": [["x", 0, 0]], "output_layers": [["f", 0, 0]]}});
+    let network = Network::parse(Box::leak(Box::new(model)))?;
+    build(&network, dialect, &LoadOptions::default())
+}
