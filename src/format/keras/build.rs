@@ -108,6 +108,7 @@ impl Builder<'_> {
                 continue;
             };
             let given = inputs_of(call, layer, &results)?;
+            self.tell_mode(layer, call);
             let found = match (&layer.body, &mut built.is) {
                 (Body::Input(shape), _) => {
                     let place = network.inputs.iter().position(|&input| input == index);
@@ -205,6 +206,17 @@ impl Builder<'_> {
             inputs = vec![self.add_node(index, &inputs)?];
         }
         inputs.first().copied().ok_or_else(fault)
+    }
+
+    /// Tells of a mode that Keras 2 keeps whatever it does. Keras 3 keeps none.
+    fn tell_mode(&mut self, layer: &Layer<'_>, call: &Call) {
+        let mode = call.named.get("training");
+        if let (Dialect::Keras2, Some(Argument::Value(Value::Bool(training)))) =
+            (self.lowering.dialect, mode)
+        {
+            let (owner, training) = (layer.settings.owner(), *training);
+            self.lowering.notices.push(Notice::FixedMode { owner, training });
+        }
     }
 
     /// The inputs of a merging layer, brought to one shape.

@@ -78,3 +78,21 @@ fn called(
     let network = Network::parse(Box::leak(Box::new(model)))?;
     build(&network, dialect, &LoadOptions::default())
 }
+
+#[test]
+fn a_mode_that_keras_2_keeps_is_told_of() {
+    for (dialect, given, told) in [
+        (Dialect::Keras2, json!(true), Some(true)),
+        (Dialect::Keras2, json!(false), Some(false)),
+        (Dialect::Keras2, json!(null), None),
+        (Dialect::Keras3, json!(true), None),
+    ] {
+        let config = json!({"name": "f", "rate": 0.5});
+        let built = called(dialect, "Dropout", config, &[], json!({"training": given})).unwrap();
+        let found = built.notices.iter().find_map(|notice| match notice {
+            Notice::FixedMode { training, .. } => Some(*training),
+            _ => None,
+        });
+        assert_eq!(found, told, "{dialect:?} {given}");
+    }
+}
