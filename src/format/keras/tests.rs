@@ -30,6 +30,30 @@ fn specs(built: &Built<'_>) -> Vec<LayerSpec> {
 }
 
 #[test]
+fn softmax_of_a_convolution_is_along_the_last_axis_whichever_that_is() {
+    for (class, shape, kernel) in
+        [("Conv1D", &[3, 9][..], json!([3])), ("Conv2D", &[3, 6, 6], json!([3, 3]))]
+    {
+        let conv = json!({"class_name": class, "config": {"name": "c", "filters": 4,
+            "kernel_size": kernel, "data_format": "channels_first", "activation": "softmax"}});
+        let specs = specs(&of_keras3(shape, conv).unwrap());
+        assert_eq!(specs.last(), Some(&Activation::Softmax.into()), "{specs:?}");
+        let within = specs.iter().take(specs.len() - 1).map(LayerSpec::activation);
+        assert!(within.into_iter().all(|it| it == Activation::Linear), "{specs:?}");
+    }
+}
+
+#[test]
+fn the_shape_of_noise_is_told_of() {
+    let layer = json!({"class_name": "Dropout", "config": {"name": "d", "rate": 0.5,
+        "noise_shape": [null, 1, 3]}});
+    let notices = of_keras3(&[2, 3], layer).unwrap().notices;
+    let told =
+        |it: &Notice| matches!(it, Notice::NotCarried { setting, .. } if setting == "noise_shape");
+    assert!(notices.iter().any(told), "{notices:?}");
+}
+
+#[test]
 fn classes_of_ones_own_are_refused_whatever_their_names() {
     let dense = |class: &str, more: Value| {
         let mut layer = json!({"class_name": class, "config": {"name": "d", "units": 3}});
