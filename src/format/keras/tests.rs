@@ -44,6 +44,26 @@ fn softmax_of_a_convolution_is_along_the_last_axis_whichever_that_is() {
 }
 
 #[test]
+fn numbers_for_another_axis_than_the_channels_are_no_rescaling() {
+    let rescaling = |scale: Value| {
+        let layer = json!({"class_name": "Rescaling", "config": {"name": "r", "scale": scale}});
+        of_keras3(&[3, 3], layer).map(|built| specs(&built).len())
+    };
+    assert_eq!(rescaling(json!([1.0, 2.0, 3.0])), Ok(1));
+    assert_eq!(rescaling(json!([[1.0, 2.0, 3.0]])), Ok(1));
+    let refused = rescaling(json!([[1.0], [2.0], [3.0]]));
+    assert!(matches!(refused, Err(KerasError::Unsupported { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_slope_is_read_as_keras_2_0_wrote_it() {
+    let layer = json!({"class_name": "LeakyReLU", "config": {"name": "l",
+        "alpha": {"type": "ndarray", "value": 0.25}}});
+    let specs = specs(&built(Dialect::Keras2, &[3], layer).unwrap());
+    assert_eq!(specs, [Activation::LeakyRelu { negative_slope: 0.25 }.into()]);
+}
+
+#[test]
 fn the_shape_of_noise_is_told_of() {
     let layer = json!({"class_name": "Dropout", "config": {"name": "d", "rate": 0.5,
         "noise_shape": [null, 1, 3]}});
@@ -101,6 +121,24 @@ fn called(
         "input_layers": [["x", 0, 0]], "output_layers": [["f", 0, 0]]}});
     let network = Network::parse(Box::leak(Box::new(model)))?;
     build(&network, dialect, &LoadOptions::default())
+}
+
+#[test]
+fn operators_that_share_their_names_with_layers_are_not_taken_for_those() {
+    let column = json!({"class_name": "__numpy__", "config": {"value": [[1.0], [2.0], [3.0]]}});
+    for (class, config, others) in [
+        ("Average", json!({"name": "f", "axis": 1}), vec![]),
+        ("Average", json!({"name": "f", "axis": null}), vec![]),
+        ("Minimum", json!({"name": "f"}), vec![json!(0.3)]),
+        ("Multiply", json!({"name": "f"}), vec![column]),
+        ("Max", json!({"name": "f", "axis": [1, 2], "keepdims": false, "initial": 0.9}), vec![]),
+    ] {
+        let found = called(Dialect::Keras3, class, config, &others, json!({}));
+        let found = found.map(|built| specs(&built));
+        assert!(matches!(found, Err(KerasError::Layer { .. })), "{class}: {found:?}");
+    }
+    let taken = called(Dialect::Keras3, "Multiply", json!({"name": "f"}), &[json!(2.0)], json!({}));
+    assert_eq!(taken.map(|built| specs(&built).len()), Ok(1));
 }
 
 #[test]
