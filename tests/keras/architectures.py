@@ -213,6 +213,18 @@ def frozen_backbone(k):
     return model
 
 
+def thawed_layer(k):
+    """A frozen backbone with a layer that trains again: tf-keras puts its weights first."""
+    L = k.layers
+    inner = k.Input((4,))
+    x = L.Dense(4, "tanh")(inner)
+    backbone = k.Model(inner, L.Dense(4, "tanh")(x), name="backbone")
+    backbone.trainable = False
+    backbone.layers[-1].trainable = True
+    outer = k.Input((4,))
+    return k.Model(outer, L.Dense(3, "softmax")(backbone(outer)), name="classifier")
+
+
 def nested_shared(k):
     L = k.layers
     tower = k.Sequential([k.Input((6,)), L.Dense(4, "relu"), L.Dense(2)], name="tower")
@@ -506,6 +518,7 @@ ALL = [
     nested_sequential,
     nested_functional,
     frozen_backbone,
+    thawed_layer,
     nested_shared,
     nested_deep,
     several_ends,

@@ -13,6 +13,7 @@ WANTED = {
     "k3-net-nested-functional": ["model.keras"],
     "k2-net-nested-functional": ["model.h5"],
     "k3-net-nested-shared": ["model.h5"],
+    "k2-net-thawed-layer": ["model.h5"],
     "k3-net-several-ends": ["model.keras"],
     "k3-net-any-size": ["model.keras"],
     "k2-net-moving-operators-legacy": ["model.keras"],

@@ -32,6 +32,11 @@ CONVOLUTIONS = {
         (3, 8, 7),
         lambda L: [L.Conv2D(4, 3, 2, padding="same", data_format=FIRST)],
     ),
+    # Along the last axis, which is not the channels'.
+    "conv2d-channels-first-softmax": (
+        (3, 8, 7),
+        lambda L: [L.Conv2D(4, 3, data_format=FIRST, activation="softmax")],
+    ),
     "depthwise": (IMAGE, lambda L: [L.DepthwiseConv2D(3)]),
     "depthwise-multiplier": (
         IMAGE,
@@ -141,6 +146,10 @@ DENSE = {
             L.ActivityRegularization(l2=0.01),
             L.Conv2D(2, 3),
         ],
+    ),
+    "dropout-noise-shape": (
+        (6, 3),
+        lambda L: [L.Dropout(0.5, noise_shape=(None, 1, 3)), L.Conv1D(2, 3)],
     ),
     "spatial-dropout1d": ((6, 3), lambda L: [L.SpatialDropout1D(0.3), L.Conv1D(2, 3)]),
 }

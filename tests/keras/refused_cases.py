@@ -25,6 +25,17 @@ def with_custom_activation(k):
     return sequential(k, (4,), k.layers.Dense(3, activation=half_relu))
 
 
+def with_custom_dense(k):
+    """A class of the user's own by the name of a layer of Keras."""
+
+    @k.utils.register_keras_serializable(package="mine")
+    class Dense(k.layers.Dense):
+        def call(self, x):
+            return 2 * super().call(x)
+
+    return sequential(k, (4,), Dense(3))
+
+
 def with_string_lookup(k):
     entry = k.Input((1,), dtype="string")
     return k.Model(entry, k.layers.StringLookup(vocabulary=["a", "b"])(entry), name="words")
@@ -64,6 +75,20 @@ def with_operator(k):
     return k.Model(entry, k.ops.erf(k.layers.Dense(3)(entry)), name="erf")
 
 
+def with_average(k):
+    entry = k.Input((4, 3))
+    return k.Model(entry, k.ops.average(k.layers.Dense(3)(entry), axis=1), name="average")
+
+
+def with_minimum(k):
+    entry = k.Input((4,))
+    return k.Model(entry, k.ops.minimum(k.layers.Dense(3)(entry), 0.1), name="minimum")
+
+
+def with_rescaled_rows(k):
+    return sequential(k, (3, 3), k.layers.Rescaling([[1.0], [2.0], [3.0]]))
+
+
 def cases():
     yield Case("refuse-lambda", with_lambda, refuse="Lambda holds Python code")
     yield Case(
@@ -73,6 +98,24 @@ def cases():
         "refuse-custom-activation",
         with_custom_activation,
         refuse="mine>half_relu is a function of the user's own",
+    )
+    yield Case(
+        "refuse-custom-dense", with_custom_dense, refuse="mine>Dense is a class of the user's own"
+    )
+    yield Case(
+        "refuse-operator-average",
+        with_average,
+        ("keras3",),
+        refuse="the operator Average is not the layer",
+    )
+    yield Case(
+        "refuse-operator-minimum",
+        with_minimum,
+        ("keras3",),
+        refuse="the operator Minimum with a number is not the layer",
+    )
+    yield Case(
+        "refuse-rescaled-rows", with_rescaled_rows, refuse="each row has a number of its own"
     )
     yield Case(
         "refuse-string-lookup", with_string_lookup, refuse="StringLookup is no layer of keepnet"

@@ -42,6 +42,7 @@ impl<'j> Blueprint<'j> {
         let built = |(class, name, itself): (&'j str, &'j str, Option<usize>)| BuiltLayer {
             class,
             name,
+            trainable: true,
             is: Became::Layers(itself.into_iter().collect()),
         };
         Self {
@@ -62,7 +63,7 @@ impl<'j> Blueprint<'j> {
         let mut weights = Weights { graph: &graph, budget, notices };
         let named = weights::named(parts.root);
         let tensors = match named {
-            Some(group) => weights.by_name(group, &layers)?,
+            Some(group) => weights.by_name(group, &layers, parts.dialect())?,
             None => weights.by_class(parts.root, &layers, parts.config.is_none())?,
         };
         let trained = weights.trained(&layers);

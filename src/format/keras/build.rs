@@ -27,6 +27,8 @@ pub(super) struct Built<'j> {
 pub(super) struct BuiltLayer<'j> {
     pub(super) class: &'j str,
     pub(super) name: &'j str,
+    /// As the layer itself says, whatever the models around it do.
+    pub(super) trainable: bool,
     pub(super) is: Became<'j>,
 }
 
@@ -106,6 +108,7 @@ impl Builder<'_> {
                 continue;
             };
             let given = inputs_of(call, layer, &results)?;
+            self.tell_mode(layer, call);
             let found = match (&layer.body, &mut built.is) {
                 (Body::Input(shape), _) => {
                     let place = network.inputs.iter().position(|&input| input == index);
@@ -203,6 +206,17 @@ impl Builder<'_> {
             inputs = vec![self.add_node(index, &inputs)?];
         }
         inputs.first().copied().ok_or_else(fault)
+    }
+
+    /// Tells of a mode that Keras 2 keeps whatever it does. Keras 3 keeps none.
+    fn tell_mode(&mut self, layer: &Layer<'_>, call: &Call) {
+        let mode = call.named.get("training");
+        if let (Dialect::Keras2, Some(Argument::Value(Value::Bool(training)))) =
+            (self.lowering.dialect, mode)
+        {
+            let (owner, training) = (layer.settings.owner(), *training);
+            self.lowering.notices.push(Notice::FixedMode { owner, training });
+        }
     }
 
     /// The inputs of a merging layer, brought to one shape.
@@ -364,6 +378,7 @@ impl<'j> BuiltLayer<'j> {
             Body::Model(_) => Became::Model(Vec::new()),
             Body::Layer => Became::Layers(Vec::new()),
         };
-        Self { class: layer.settings.class(), name: layer.settings.name().unwrap_or_default(), is }
+        let (class, name) = (layer.settings.class(), layer.settings.name().unwrap_or_default());
+        Self { class, name, trainable: layer.trainable, is }
     }
 }

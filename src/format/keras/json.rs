@@ -310,8 +310,26 @@ pub(super) fn real(value: &Value) -> Option<f64> {
         Value::String(text) if text == "NaN" => Some(f64::NAN),
         Value::String(text) if text == "Infinity" => Some(f64::INFINITY),
         Value::String(text) if text == "-Infinity" => Some(f64::NEG_INFINITY),
+        // Keras up to 2.0.5 wrote the slope of a LeakyReLU as an array of no axes.
+        Value::Object(array) if array.get("type").is_some_and(|kind| kind == "ndarray") => {
+            array.get("value").and_then(Value::as_f64)
+        }
         _ => None,
     }
+}
+
+/// A number, or one for each channel: lists of one list do no harm, others stand
+/// for other axes.
+pub(super) fn per_channel(value: &Value) -> Option<Vec<f64>> {
+    let mut value = value;
+    while let Some([only @ Value::Array(_)]) = value.as_array().map(Vec::as_slice) {
+        value = only;
+    }
+    let found: Vec<f64> = match value {
+        Value::Array(values) => values.iter().map(real).collect::<Option<_>>()?,
+        value => vec![real(value)?],
+    };
+    (!found.is_empty() && found.iter().all(|number| number.is_finite())).then_some(found)
 }
 
 /// A whole number from 0 to 2⁵³, each of which an f64 holds.

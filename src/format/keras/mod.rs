@@ -20,6 +20,8 @@ mod open;
 mod operators;
 mod optimizer;
 mod report;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod write;
 

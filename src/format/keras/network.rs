@@ -176,13 +176,18 @@ impl<'j> Layer<'j> {
         // A nested Sequential of Keras up to 2.2 has a list for its settings.
         let nested_list = value.get("config").is_some_and(Value::is_array);
         let class = value.get("class_name").and_then(Value::as_str).ok_or_else(fault)?;
-        let class = class.rsplit_once('>').map_or(class, |(_, class)| class);
         let whole = value.as_object().ok_or_else(fault)?;
         let config = match nested_list {
             true => EMPTY.get_or_init(Map::new),
             false => whole.get("config").and_then(Value::as_object).ok_or_else(fault)?,
         };
         let name = whole.get("name").or_else(|| config.get("name")).and_then(Value::as_str);
+        let owner = || Owner { class: class.to_owned(), name: name.map(str::to_owned) };
+        match origin(class, whole) {
+            Origin::Keras => {}
+            Origin::Registered => return Err(KerasError::Code { owner: owner() }),
+            Origin::Elsewhere => return Err(KerasError::Layer { owner: owner() }),
+        }
         let body = match class {
             "InputLayer" => Body::Input(shape_of(config)),
             "Sequential" | "Functional" | "Model" => {
@@ -199,6 +204,30 @@ impl<'j> Layer<'j> {
     fn implied_input(shape: Option<&'j Value>, settings: &'j Map<String, Value>) -> Self {
         let settings = Settings::new("InputLayer", Some("input"), settings);
         Self { settings, trainable: true, is_operation: false, body: Body::Input(shape) }
+    }
+}
+
+/// Where the class of a layer comes from, be its name that of one of Keras.
+enum Origin {
+    Keras,
+    /// Somebody's own, under the name that Keras was told of; it stands in no module.
+    Registered,
+    /// In another module.
+    Elsewhere,
+}
+
+fn origin(class: &str, layer: &Map<String, Value>) -> Origin {
+    const MODULES: [&str; 3] = ["keras", "tf_keras", "tensorflow"];
+    let registered = layer.get("registered_name").and_then(Value::as_str);
+    let is_own = class.contains('>') || registered.is_some_and(|name| name.contains('>'));
+    match layer.get("module") {
+        _ if is_own => Origin::Registered,
+        Some(Value::Null) if registered.is_some() => Origin::Registered,
+        Some(Value::String(module)) => {
+            let package = module.split('.').next().unwrap_or_default();
+            if MODULES.contains(&package) { Origin::Keras } else { Origin::Elsewhere }
+        }
+        _ => Origin::Keras,
     }
 }
 

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::error::KerasError;
-use super::json::{Settings, real};
+use super::json::{Settings, per_channel, real};
 use super::layers::{Dialect, Specs, named_activation, permuted};
 use super::network::{Argument, Call, Layer};
 use crate::model::{
@@ -61,6 +61,8 @@ pub(super) fn is_operator(module: &str, class: &str, config: &Map<String, Value>
         || CLASSES.contains(&class)
         // The layer's setting is `target_shape`.
         || (class == "Reshape" && config.contains_key("newshape"))
+        // The layer has none: it takes the mean of several inputs.
+        || (class == "Average" && config.contains_key("axis"))
 }
 
 /// An operator on samples of shape `input`, as layers of keepnet; `None` if the layer is a common one.
@@ -84,14 +86,11 @@ pub(super) fn lower(
     let operator = Operator { name: &name, dialect, settings, call, input };
     let specs = match operator.constant() {
         Some((constant, side)) => operator.with_constant(&constant, side),
-        None if !layer.is_operation => return Ok(None),
+        None if !layer.is_operation && !operator.takes_values() => return Ok(None),
         None if operator.has_unknown_arguments() => None,
         None => operator.function().or_else(|| operator.moved()).or_else(|| operator.merged()),
     };
-    match specs {
-        None if layer.is_operation => Err(KerasError::Layer { owner: settings.owner() }),
-        specs => Ok(specs),
-    }
+    specs.map(Some).ok_or_else(|| KerasError::Layer { owner: settings.owner() })
 }
 
 /// On which side of the operator a constant stands.
@@ -165,21 +164,27 @@ impl Operator<'_> {
         }
     }
 
+    /// Whether something stands among the tensors. In `.h5` files this tells an operator from the layer
+    /// of its name.
+    fn takes_values(&self) -> bool {
+        self.call.arguments.iter().any(|it| matches!(it, Argument::Value(_)))
+    }
+
     fn has_unknown_arguments(&self) -> bool {
-        let listed = self.call.arguments.iter().any(|it| matches!(it, Argument::Value(_)));
-        listed || self.call.named.keys().any(|name| !ARGUMENTS.contains(&name.as_str()))
+        self.takes_values()
+            || self.call.named.keys().any(|name| !ARGUMENTS.contains(&name.as_str()))
     }
 
     /// The number, or the numbers, that a tensor is joined with.
     fn constant(&self) -> Option<(Vec<f64>, Side)> {
         let listed = self.call.arguments.iter().enumerate();
         let mut listed = listed.filter_map(|(place, argument)| match argument {
-            Argument::Value(value) if place == 0 => Some((numbers(value)?, Side::Left)),
-            Argument::Value(value) => Some((numbers(value)?, Side::Right)),
+            Argument::Value(value) if place == 0 => Some((per_channel(value)?, Side::Left)),
+            Argument::Value(value) => Some((per_channel(value)?, Side::Right)),
             Argument::Result(_) => None,
         });
         let named = |name: &str| match self.call.named.get(name)? {
-            Argument::Value(value) => Some((numbers(value)?, Side::Right)),
+            Argument::Value(value) => Some((per_channel(value)?, Side::Right)),
             Argument::Result(_) => None,
         };
         listed.next().or_else(|| named("y")).or_else(|| named("x2"))
@@ -367,6 +372,9 @@ impl Operator<'_> {
 
     /// Over all places of sequences or images whose channels come last, or first.
     fn pooled(&self, kind: PoolKind) -> Option<Specs> {
+        if self.argument(&["initial"]).is_some() {
+            return None;
+        }
         let keep_dims = match self.argument(&["keepdims"]) {
             None => false,
             Some(keep) => keep.as_bool()?,
@@ -445,19 +453,6 @@ fn from_batch(axis: i64, axes: usize) -> Option<usize> {
 
 fn counts(value: &Value) -> Option<Vec<usize>> {
     value.as_array()?.iter().map(super::json::count).collect()
-}
-
-/// A number, or one for each channel: lists of one list do no harm.
-fn numbers(value: &Value) -> Option<Vec<f64>> {
-    let mut value = value;
-    while let Some([only @ Value::Array(_)]) = value.as_array().map(Vec::as_slice) {
-        value = only;
-    }
-    let found: Vec<f64> = match value {
-        Value::Array(values) => values.iter().map(real).collect::<Option<_>>()?,
-        value => vec![real(value)?],
-    };
-    (!found.is_empty() && found.iter().all(|number| number.is_finite())).then_some(found)
 }
 
 #[cfg(test)]

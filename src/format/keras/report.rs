@@ -15,6 +15,9 @@ pub enum Notice {
     NotCarried { owner: Owner, setting: String, found: String },
     /// Keras lets this layer act in training only; keepnet never.
     PassesThrough { owner: Owner },
+    /// Keras 2 computes this layer, or the layers of this model, as in training (`true`) or as outside
+    /// of it (`false`), whichever it is. keepnet does not: with `true` predictions differ.
+    FixedMode { owner: Owner, training: bool },
     /// A model inside the model became part of it.
     Flattened { model: String },
     /// The optimizer's state stays behind.
@@ -41,6 +44,15 @@ impl fmt::Display for Notice {
             Self::PassesThrough { owner } => {
                 write!(f, "{owner} changes nothing here: Keras lets it act in training only")
             }
+            Self::FixedMode { owner, training: true } => write!(
+                f,
+                "Keras 2 always computes {owner} as in training, keepnet only when it is trained: \
+                 predictions differ"
+            ),
+            Self::FixedMode { owner, training: false } => write!(
+                f,
+                "Keras 2 never computes {owner} as in training, keepnet does when it is trained"
+            ),
             Self::Flattened { model } => {
                 write!(f, "the model `{model}` inside the model became part of it")
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Became, BuiltLayer};
 use super::error::KerasError;
+use super::layers::Dialect;
 use super::report::Notice;
 use crate::bytes::Budget;
 use crate::model::{Graph, LayerSpec, NamedTensor, Parameter};
@@ -90,6 +91,7 @@ impl<'g> Weights<'g, '_> {
         &mut self,
         group: &'f Group<'_>,
         layers: &[BuiltLayer<'_>],
+        dialect: Dialect,
     ) -> Result<Vec<NamedTensor<'f>>, KerasError> {
         let names = names(group, "layer_names")
             .ok_or(KerasError::Missing { part: "the attribute `layer_names` of the weights" })?;
@@ -107,7 +109,7 @@ impl<'g> Weights<'g, '_> {
         }
         let mut expected = Vec::new();
         for layer in layers {
-            let parameters = self.parameters_of(layer);
+            let parameters = self.parameters_of(layer, dialect);
             if !parameters.is_empty() {
                 expected.push((layer, parameters));
             }
@@ -139,21 +141,49 @@ impl<'g> Weights<'g, '_> {
         own.iter().flat_map(of).collect()
     }
 
-    /// In the order in which Keras 2 stores them: those that training changes come first.
-    fn parameters_of(&self, layer: &BuiltLayer<'_>) -> Vec<usize> {
-        let all = self.in_order(layer);
-        match layer.is {
-            Became::Model(_) => {
+    /// In the order in which `.h5` files hold them: what training changes comes first.
+    fn parameters_of(&self, layer: &BuiltLayer<'_>, dialect: Dialect) -> Vec<usize> {
+        match (&layer.is, dialect) {
+            (Became::Model(inner), Dialect::Keras2) => self.trained_first(inner).concat(),
+            (Became::Model(_), Dialect::Keras3) => {
                 let is_trained = |place: &usize| {
                     let parameter = self.graph.parameters().get(*place);
                     parameter.is_some_and(|parameter| self.graph.is_trained(parameter))
                 };
-                let (mut trained, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_trained);
-                trained.extend(others);
-                trained
+                let all = self.in_order(layer).into_iter();
+                let (trained, others): (Vec<_>, Vec<_>) = all.partition(is_trained);
+                [trained, others].concat()
             }
-            _ => all,
+            _ => self.in_order(layer),
         }
+    }
+
+    /// Those that training changes, and the others, as Keras 2 counts them: a frozen model has none of the
+    /// former, but still lists what its layers would train before the rest.
+    fn trained_first(&self, layers: &[BuiltLayer<'_>]) -> [Vec<usize>; 2] {
+        let [mut trained, mut others] = [Vec::new(), Vec::new()];
+        for layer in layers {
+            let own = match &layer.is {
+                Became::Input => continue,
+                Became::Model(inner) => self.trained_first(inner),
+                Became::Layers(own) => {
+                    let learned = |place: &usize| {
+                        let parameter = self.graph.parameters().get(*place);
+                        parameter.is_some_and(|parameter| parameter.learned)
+                    };
+                    let (learned, fixed) = self.parameters(own).into_iter().partition(learned);
+                    [learned, fixed]
+                }
+            };
+            match (layer.trainable, own) {
+                (true, [own_trained, own_others]) => {
+                    trained.extend(own_trained);
+                    others.extend(own_others);
+                }
+                (false, own) => others.extend(own.concat()),
+            }
+        }
+        [trained, others]
     }
 
     fn in_order(&self, layer: &BuiltLayer<'_>) -> Vec<usize> {

@@ -4,7 +4,8 @@ use super::{Lowering, Specs};
 use crate::format::keras::error::KerasError;
 use crate::format::keras::json::Settings;
 use crate::model::{
-    Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, Padding, Padding1d, SeparableConv2d,
+    Activation, Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d, LayerSpec, Padding, Padding1d,
+    SeparableConv2d,
 };
 
 impl Lowering {
@@ -98,6 +99,20 @@ impl Lowering {
         };
         Ok(vec![conv.into()])
     }
+}
+
+/// Takes a softmax out of a convolution. Keras computes it along the last axis, whichever that is.
+pub(super) fn take_softmax(spec: &mut LayerSpec) -> Option<Activation> {
+    let activation = match spec {
+        LayerSpec::Conv1d(conv) => &mut conv.activation,
+        LayerSpec::Conv2d(conv) => &mut conv.activation,
+        LayerSpec::DepthwiseConv2d(conv) => &mut conv.activation,
+        LayerSpec::SeparableConv2d(conv) => &mut conv.activation,
+        LayerSpec::Conv2dTranspose(conv) => &mut conv.activation,
+        _ => return None,
+    };
+    let is_softmax = matches!(activation, Activation::Softmax | Activation::LogSoftmax);
+    is_softmax.then(|| std::mem::replace(activation, Activation::Linear))
 }
 
 /// `border_mode` in Keras 1.

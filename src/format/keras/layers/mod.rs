@@ -48,7 +48,11 @@ impl Lowering {
             Some("channels_first") => {
                 let (first, rest) = input.dims().split_first().unwrap_or((&1, &[]));
                 let last = Shape::new([rest, &[*first]].concat());
-                Ok(channels_first(self.lower_channels_last(settings, &last)?, input.rank()))
+                let mut specs = self.lower_channels_last(settings, &last)?;
+                let softmax = specs.last_mut().and_then(convolution::take_softmax);
+                let mut specs = channels_first(specs, input.rank());
+                specs.extend(softmax.map(LayerSpec::from));
+                Ok(specs)
             }
             Some(_) => Err(settings.fault("data_format", "`channels_last` or `channels_first`")),
         }
@@ -79,7 +83,7 @@ impl Lowering {
             "Flatten" => one(LayerSpec::Flatten),
             "Reshape" => one(LayerSpec::Reshape(target_shape(settings, input)?)),
             "Dropout" => {
-                settings.only("noise_shape", &Value::Null, "leave it out")?;
+                self.not_carried(settings, "noise_shape");
                 one(Dropout { rate: settings.real("rate", 0.5)? }.into())
             }
             // TensorFlow 1 and its successors had several of them.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::format::keras::error::KerasError;
-use crate::format::keras::json::{Settings, real};
+use crate::format::keras::json::{Settings, per_channel, real};
 use crate::model::{
     ChannelRescaling, GroupNormalization, LayerNormalization, LayerSpec, Normalization,
     NormalizationStatistics, Rescaling, RowMethod,
@@ -101,8 +101,12 @@ pub(super) fn normalization(
 }
 
 pub(super) fn rescaling(settings: Settings<'_>, input: &Shape) -> Result<LayerSpec, KerasError> {
-    let scale = numbers(settings, "scale")?.unwrap_or_else(|| vec![1.0]);
-    let offset = numbers(settings, "offset")?.unwrap_or_else(|| vec![0.0]);
+    let numbers = |setting, default| match settings.get(setting) {
+        None => Ok(vec![default]),
+        Some(value) => per_channel(bare(value))
+            .ok_or_else(|| settings.unsupported(setting, "take a number, or one for each channel")),
+    };
+    let (scale, offset) = (numbers("scale", 1.0)?, numbers("offset", 0.0)?);
     if let (&[scale], &[offset]) = (scale.as_slice(), offset.as_slice()) {
         return Ok(Rescaling { scale, offset }.into());
     }
@@ -117,13 +121,17 @@ pub(super) fn rescaling(settings: Settings<'_>, input: &Shape) -> Result<LayerSp
 /// A number, or all numbers of lists in lists, as Keras stores arrays.
 fn numbers(settings: Settings<'_>, setting: &str) -> Result<Option<Vec<f64>>, KerasError> {
     let Some(value) = settings.get(setting) else { return Ok(None) };
-    // `__numpy__` and the like.
-    let value = value.pointer("/config/value").unwrap_or(value);
+    let value = bare(value);
     let mut found = Vec::new();
     match collect(value, &mut found) {
         Some(()) => Ok(Some(found)),
         None => Err(settings.fault(setting, "a number, or numbers")),
     }
+}
+
+/// What `__numpy__` and the like stand around.
+fn bare(value: &Value) -> &Value {
+    value.pointer("/config/value").unwrap_or(value)
 }
 
 fn collect(value: &Value, numbers: &mut Vec<f64>) -> Option<()> {
