@@ -95,8 +95,31 @@ def foreign_group(source, target):
     target.create_dataset("other_tool/note", data=np.arange(3))
 
 
+def dependencies(source, target):
+    """As tf-keras wrote up to 2.14: another list, in which a layer with weights is counted twice."""
+    for name, member in source.items():
+        if name != "layers":
+            source.copy(name, target)
+            continue
+        layers = target.create_group("_layer_checkpoint_dependencies")
+        counts = {}
+        for name, layer in sorted(member.items(), key=lambda item: place_in_class(item[0])):
+            kind = name.removesuffix(f"_{place_in_class(name)[1]}")
+            count = counts.get(kind, 0)
+            has_weights = []
+            layer.visititems(lambda _, item: has_weights.append(item) if isinstance(item, h5py.Dataset) else None)
+            counts[kind] = count + (2 if has_weights else 1)
+            dependencies(layer, layers.create_group(f"{kind}_{count}" if count else kind))
+
+
+def place_in_class(name):
+    """`conv2d_12` is the 12th of `conv2d`; those classes whose own name ends so are not in these models."""
+    kind, _, number = name.rpartition("_")
+    return (kind, int(number)) if kind and number.isdigit() else (name, 0)
+
+
 WINDOWS = renamed(windows)
-DEPENDENCIES = renamed(lambda path: path.replace("layers/", "_layer_checkpoint_dependencies/"))
+DEPENDENCIES = in_weights(dependencies)
 
 ZIPS = {
     "deflated": ("k3-net-w1", deflated),

@@ -314,8 +314,17 @@ pub(super) fn real(value: &Value) -> Option<f64> {
         Value::Object(array) if array.get("type").is_some_and(|kind| kind == "ndarray") => {
             array.get("value").and_then(Value::as_f64)
         }
+        // Keras 2.12 wrote settings of a ReLU as numbers of NumPy.
+        Value::Object(object) if object.get("class_name").is_some_and(is_array) => {
+            object.get("config")?.get("value").and_then(Value::as_f64)
+        }
         _ => None,
     }
+}
+
+/// Whether a class is what Keras calls arrays.
+fn is_array(class: &Value) -> bool {
+    class == "__numpy__" || class == "__tensor__"
 }
 
 /// A number, or one for each channel: lists of one list do no harm, others stand

@@ -18,7 +18,8 @@ pub(super) struct Weights<'g, 'b> {
     pub(super) notices: Vec<Notice>,
 }
 
-/// What the group of a model's layers is called; the second one before Keras 2.14.
+/// What the group of a model's layers is called; the second one up to Keras 2.14, which counts a layer that
+/// has weights twice.
 const LISTS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
 
 /// Parameters in the order of the graph: numbers and where they stood.
@@ -50,15 +51,20 @@ impl<'g> Weights<'g, '_> {
         found: &mut Found<'f>,
         places: &mut BTreeSet<String>,
     ) -> Result<(), KerasError> {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<String, [usize; 2]> = BTreeMap::new();
         for layer in layers {
             let class = snake_case(layer.class);
-            let count = counts.entry(class.clone()).or_default();
-            let name = if *count == 0 { class } else { format!("{class}_{count}") };
-            *count += 1;
-            let place = |list| [path, &[list, &name]].concat();
-            let list = LISTS.into_iter().find(|list| descend(root, &place(list)).is_some());
-            let place = place(list.unwrap_or(LISTS[0]));
+            let counts = counts.entry(class.clone()).or_default();
+            let names = counts.map(|count| match count {
+                0 => class.clone(),
+                _ => format!("{class}_{count}"),
+            });
+            let has_weights = !self.in_order(layer).is_empty();
+            *counts = [counts[0] + 1, counts[1] + if has_weights { 2 } else { 1 }];
+            let groups = LISTS.into_iter().zip(&names);
+            let mut groups = groups.map(|(list, name)| [path, &[list, name]].concat());
+            let place = groups.clone().find(|place| descend(root, place).is_some());
+            let place = place.or_else(|| groups.next()).unwrap_or_default();
             match &layer.is {
                 Became::Input => {}
                 Became::Layers(own) => {
