@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::broadcast::{common_shape, repeat};
+use super::dead_ends::{dead_ends, without};
 use super::error::KerasError;
 use super::json::brief;
 use super::layers::{Dialect, Lowering};
@@ -18,6 +19,9 @@ use crate::tensor::Shape;
 /// A graph, and what of it each layer of Keras became.
 pub(super) struct Built<'j> {
     pub(super) graph: Graph,
+    /// With what leads to no output, if there is any: the numbers of that stand in the file too.
+    pub(super) whole: Option<Graph>,
+    /// By the layers of the whole.
     pub(super) layers: Vec<BuiltLayer<'j>>,
     pub(super) notices: Vec<Notice>,
 }
@@ -59,12 +63,19 @@ pub(super) fn build<'j>(
     let mut layers = Vec::new();
     let scope = Scope { prefix: String::new(), trainable: true };
     let results = builder.apply(network, &mut layers, &scope, None)?;
-    let outputs = builder.outputs(&results);
+    let dead_ends = dead_ends(&builder.nodes, &results);
+    let outputs = builder.outputs(&[results.as_slice(), &dead_ends].concat());
     let Builder { lowering, layers: specs, nodes, mut inputs, .. } = builder;
     inputs.sort_by_key(|&(place, _)| place);
     let inputs = inputs.into_iter().map(|(_, node)| node).collect();
-    let graph = Graph::new(network.name, specs, nodes, inputs, outputs)?;
-    Ok(Built { graph, layers, notices: lowering.notices })
+    let whole = Graph::new(network.name, specs, nodes, inputs, outputs)?;
+    let mut notices = lowering.notices;
+    if dead_ends.is_empty() {
+        return Ok(Built { graph: whole, whole: None, layers, notices });
+    }
+    let (graph, left_out) = without(&whole, results.len())?;
+    notices.extend(left_out);
+    Ok(Built { graph, whole: Some(whole), layers, notices })
 }
 
 struct Builder<'o> {

@@ -10,6 +10,7 @@ mod blueprint;
 mod broadcast;
 mod build;
 mod compile;
+mod dead_ends;
 mod doctor;
 mod error;
 mod json;
