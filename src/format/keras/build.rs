@@ -203,7 +203,8 @@ impl Builder<'_> {
             let name = format!("{}{}", scope.prefix, layer.settings.name().unwrap_or_default());
             let trainable = scope.trainable && layer.trainable;
             // The layer itself has its name, whatever stands around it.
-            let itself = specs.iter().position(|spec| !matches!(spec, LayerSpec::Arrange(_)));
+            let moves = |spec: &_| matches!(spec, LayerSpec::Arrange(_) | LayerSpec::Reshape(_));
+            let itself = specs.iter().position(|spec| !moves(spec));
             for (place, spec) in specs.into_iter().enumerate() {
                 let name = match place == itself.unwrap_or(0) {
                     true => name.clone(),

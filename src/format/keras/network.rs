@@ -216,6 +216,12 @@ enum Origin {
     Elsewhere,
 }
 
+/// Whether an object is of a class of Keras, and not of somebody's own by the same name.
+pub(super) fn is_of_keras(object: &Object<'_>) -> bool {
+    let class = object.whole.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    matches!(origin(class, object.whole), Origin::Keras)
+}
+
 fn origin(class: &str, layer: &Map<String, Value>) -> Origin {
     const MODULES: [&str; 3] = ["keras", "tf_keras", "tensorflow"];
     let registered = layer.get("registered_name").and_then(Value::as_str);
