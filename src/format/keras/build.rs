@@ -194,8 +194,9 @@ impl Builder<'_> {
         let first = inputs.first().copied();
         let fault = || layer.settings.fault("inbound_nodes", "what the layer is applied to");
         let first = first.ok_or_else(fault)?;
+        let shape = self.shapes.get(first.0).cloned().ok_or_else(fault)?;
+        let times = operators::times(layer, call, &shape)?;
         if own.is_empty() {
-            let shape = self.shapes.get(first.0).cloned().ok_or_else(fault)?;
             let specs = match operators::lower(layer, call, &shape)? {
                 Some(specs) => specs,
                 None => self.lowering.lower(layer.settings, &shape)?,
@@ -213,7 +214,10 @@ impl Builder<'_> {
                 own.push(self.add_layer(name, spec, trainable));
             }
         }
-        let mut inputs = self.broadcast(own, inputs)?;
+        let mut inputs = match times {
+            1 => self.broadcast(own, inputs)?,
+            times => vec![first; times],
+        };
         for &index in own.iter() {
             inputs = vec![self.add_node(index, &inputs)?];
         }

@@ -21,6 +21,7 @@ mod open;
 mod operators;
 mod optimizer;
 mod report;
+mod slices;
 #[cfg(test)]
 mod tests;
 mod weights;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::error::{KerasError, Owner};
 use super::json::{Object, Settings, brief};
 use super::operators;
+use super::slices::is_key;
 
 /// Models inside models.
 const MAX_NESTING: usize = 16;
@@ -368,6 +369,10 @@ impl<'j> Names<'j> {
     ) -> Result<(), KerasError> {
         let tensor = |value: &Value| value.get("class_name")?.as_str().map(str::to_owned);
         match value {
+            Value::Array(values) if is_key(values) => {
+                arguments.push(Argument::Value(value.clone()));
+                Ok(())
+            }
             Value::Array(values)
                 if values.iter().any(|value| value.is_object() || value.is_array()) =>
             {
