@@ -364,10 +364,8 @@ fn save_again(case: &Case, folders: &[PathBuf; 2], asked: &Asked) -> Result<(), 
     if let Some(steps) = report.optimizer_steps {
         for folder in &folders[..if asked.hdf5_has_state { 2 } else { 1 }] {
             let mut told = json!({"iterations": steps});
-            // The legacy optimizers have another order, and tf-keras keeps a momentum that it does not use. What
-            // leads to no output is left out.
-            let is_whole = !name.contains("legacy") && !name.contains("dead-ends");
-            let is_same = is_whole && !remembers_nothing(&model);
+            // The legacy optimizers have another order, and tf-keras keeps a momentum that it does not use.
+            let is_same = !name.contains("legacy") && !remembers_nothing(&model);
             if is_of(case, asked) && is_same {
                 let moments = case.moments_in_order();
                 put(folder, name, "slots", &[ndarray::Array1::from(moments).into_dyn()]);

@@ -171,7 +171,7 @@ NORMALIZATIONS = {
     "layer-normalization-axis1": ((4, 3, 2), lambda L: [L.LayerNormalization(axis=1)]),
     "layer-normalization-axes-apart": (
         (4, 3, 2),
-        lambda L: [L.LayerNormalization(axis=[3, 1]), L.Conv2D(2, 2)],
+        lambda L: [L.LayerNormalization(axis=[1, 3]), L.Conv2D(2, 2)],
     ),
     "layer-normalization-axes": ((4, 3, 2), lambda L: [L.LayerNormalization(axis=[2, 3])]),
     "layer-normalization-bare": ((5,), lambda L: [L.LayerNormalization(scale=False, center=False)]),
