@@ -257,6 +257,18 @@ def named_ends(k):
     )
 
 
+def dead_ends(k):
+    """A model inside the model with a result that nobody takes, and an input that leads nowhere."""
+    L = k.layers
+    inner = k.Input((5,))
+    x = L.Dense(4, "relu", name="trunk")(inner)
+    results = [L.Dense(3, name="taken")(x), L.Dense(2, name="left")(L.Dense(3)(x))]
+    heads = k.Model(inner, results, name="heads")
+    unused, entry = k.Input((7,), name="unused"), k.Input((5,), name="entry")
+    result, _ = heads(entry)
+    return k.Model([unused, entry], L.Dense(2, name="last")(result), name="ends")
+
+
 def divided(k):
     L = k.layers
     entry = k.Input((6, 6, 1))
@@ -340,6 +352,24 @@ def joining_operators_legacy(k):
     y = tf.maximum(x, 0.0) + tf.maximum(-x, 0.1)
     y = tf.multiply(y, tf.minimum(x, entry)) - tf.maximum(x, entry)
     return k.Model(entry, k.layers.Dense(3)(tf.add_n([x, y, 2.0 * y])), name="joining")
+
+
+def powers_and_slices(k):
+    ops = k.ops
+    entry = k.Input((4, 5, 3))
+    x = ops.minimum(entry**2, 0.5) + ops.square(entry) * ops.minimum(entry, 0.0) - entry**3
+    results = [x[:, 1:3, 0], x[..., 1:], x[:, -1, :-1], x[:, None, :2, 3:, 2], x[:, 1:]]
+    return k.Model(entry, [k.layers.Flatten()(result) for result in results], name="slices")
+
+
+def powers_and_slices_legacy(k):
+    import tensorflow as tf
+
+    entry = k.Input((4, 5, 3))
+    x = tf.nn.bias_add(tf.minimum(entry**2, 0.5), [0.1, 0.2, 0.3])
+    x = x + tf.square(entry) * tf.minimum(0.0, entry) - tf.pow(entry, 3)
+    results = [x[:, 1:3, 0], x[..., 1:], x[:, -1, :-1], x[:, None, :2, 3:, 2], x[:, 1:]]
+    return k.Model(entry, [k.layers.Flatten()(result) for result in results], name="slices")
 
 
 def functions(k):
@@ -545,8 +575,11 @@ def cases():
     yield Case("net-moving-operators-legacy", moving_operators_legacy, K2)
     yield Case("net-joining-operators", joining_operators, K3)
     yield Case("net-joining-operators-legacy", joining_operators_legacy, K2)
+    yield Case("net-powers-and-slices", powers_and_slices, K3)
+    yield Case("net-powers-and-slices-legacy", powers_and_slices_legacy, K2)
     yield Case("net-functions", functions, K3)
     yield Case("net-functions-legacy", functions_legacy, K2)
+    yield Case("net-dead-ends", dead_ends, unused_inputs=(0,))
     yield Case("net-strange-names", strange_names, K3)
     yield Case("net-without-input-layer", without_input_layer)
     yield Case("net-any-size", any_size, tags=("any-size",))

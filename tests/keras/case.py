@@ -36,6 +36,8 @@ class Case:
     # Whether files of weights alone are written too: not where they show nothing new.
     weights_alone: bool = True
     tags: tuple[str, ...] = field(default=())
+    # The places of inputs that lead to no output: keepnet takes none such.
+    unused_inputs: tuple[int, ...] = ()
 
     def generator(self, use):
         """The random numbers of one use: both writers draw the same inputs and weights."""

@@ -168,6 +168,11 @@ NORMALIZATIONS = {
         lambda L: [L.ZeroPadding2D(1, data_format=FIRST), L.BatchNormalization(axis=1)],
     ),
     "layer-normalization": (IMAGE, lambda L: [L.LayerNormalization()]),
+    "layer-normalization-axis1": ((4, 3, 2), lambda L: [L.LayerNormalization(axis=1)]),
+    "layer-normalization-axes-apart": (
+        (4, 3, 2),
+        lambda L: [L.LayerNormalization(axis=[1, 3]), L.Conv2D(2, 2)],
+    ),
     "layer-normalization-axes": ((4, 3, 2), lambda L: [L.LayerNormalization(axis=[2, 3])]),
     "layer-normalization-bare": ((5,), lambda L: [L.LayerNormalization(scale=False, center=False)]),
     "layer-normalization-no-center": (
@@ -210,6 +215,20 @@ ACTIVATION_LAYERS = {
     "elu-layer": ((5,), lambda L: [L.Dense(6), L.ELU(0.7)]),
     "softmax-layer": ((5,), lambda L: [L.Dense(6), L.Softmax()]),
     "softmax-layer-axis": ((4, 3, 2), lambda L: [L.Softmax(axis=1)]),
+    "softmax-layer-axes": ((4, 3, 2), lambda L: [L.Softmax(axis=[1, 3])]),
+    "softmax-in-dense": ((4, 3), lambda L: [L.Dense(2, activation=L.Softmax(axis=1))]),
+    "softmax-in-conv1d": (
+        (5, 3),
+        lambda L: [L.Conv1D(4, 2, activation=L.Softmax(axis=(1, 2))), L.Dense(3)],
+    ),
+    "prelu-in-dense": ((4, 3), lambda L: [L.Dense(5, activation=L.PReLU()), L.Dense(3)]),
+    "prelu-in-conv2d": (
+        IMAGE,
+        lambda L: [
+            L.Conv2D(4, 3, use_bias=False, activation=L.PReLU(shared_axes=[1, 2])),
+            L.Activation(L.PReLU()),
+        ],
+    ),
     "activation-in-layer": (
         IMAGE,
         lambda L: [L.Conv2D(2, 3, activation=leaky(L, 0.1)), L.Flatten()],
@@ -395,6 +414,12 @@ def cases():
         "layer-normalization-rms",
         (5,),
         lambda L: [L.LayerNormalization(rms_scaling=True)],
+        writers=K3,
+    )
+    yield one(
+        "layer-normalization-rms-axis1",
+        (5, 3),
+        lambda L: [L.LayerNormalization(axis=1, rms_scaling=True)],
         writers=K3,
     )
     yield one("rms-normalization", (5,), lambda L: [L.RMSNormalization()], writers=K3)

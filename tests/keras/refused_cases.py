@@ -80,9 +80,14 @@ def with_average(k):
     return k.Model(entry, k.ops.average(k.layers.Dense(3)(entry), axis=1), name="average")
 
 
-def with_minimum(k):
+def with_reciprocal(k):
     entry = k.Input((4,))
-    return k.Model(entry, k.ops.minimum(k.layers.Dense(3)(entry), 0.1), name="minimum")
+    return k.Model(entry, 1 / k.layers.Dense(3)(entry), name="reciprocal")
+
+
+def with_reversal(k):
+    entry = k.Input((4,))
+    return k.Model(entry, k.layers.Dense(3)(entry)[..., ::-1], name="reversal")
 
 
 def with_rescaled_rows(k):
@@ -109,10 +114,15 @@ def cases():
         refuse="the operator Average is not the layer",
     )
     yield Case(
-        "refuse-operator-minimum",
-        with_minimum,
+        "refuse-operator-reciprocal",
+        with_reciprocal,
         ("keras3",),
-        refuse="the operator Minimum with a number is not the layer",
+        refuse="the operator TrueDivide of a number is none of keepnet",
+    )
+    yield Case(
+        "refuse-operator-reversal",
+        with_reversal,
+        refuse="slices with a step are none of keepnet",
     )
     yield Case(
         "refuse-rescaled-rows", with_rescaled_rows, refuse="each row has a number of its own"

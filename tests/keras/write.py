@@ -149,8 +149,9 @@ def write(case, k, writer, folder):
     outputs = predict(model, batch)
     folder.mkdir(parents=True)
     about, state = described(case, k, writer, model, outputs)
+    taken = [array for i, array in enumerate(batch) if i not in case.unused_inputs]
     about["inputs"], about["outputs"] = (
-        save_arrays(folder, "x", batch),
+        save_arrays(folder, "x", taken),
         save_arrays(folder, "y", outputs),
     )
     # The optimizer's variables end to end, in their order; f64 holds an iteration exactly.

@@ -1,5 +1,7 @@
 //! An architecture, and the numbers of a file put into it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::build::{self, Became, BuiltLayer};
@@ -18,6 +20,8 @@ use crate::model::{Checkpoint, CompileSettings, Graph};
 /// A model short of its numbers.
 pub(super) struct Blueprint<'j> {
     pub(super) graph: Graph,
+    /// With what leads to no output, if there is any.
+    whole: Option<Graph>,
     /// The layers as Keras has them: by these it finds the numbers.
     layers: Vec<BuiltLayer<'j>>,
     compile: Option<CompileSettings>,
@@ -32,9 +36,10 @@ impl<'j> Blueprint<'j> {
         compile: Option<&Value>,
         options: &LoadOptions,
     ) -> Result<Self, KerasError> {
-        let build::Built { graph, layers, mut notices } = build::build(network, dialect, options)?;
+        let build::Built { graph, whole, layers, mut notices } =
+            build::build(network, dialect, options)?;
         let compile = compile.and_then(|config| compile::compile(config, &graph, &mut notices));
-        Ok(Self { graph, layers, compile, notices })
+        Ok(Self { graph, whole, layers, compile, notices })
     }
 
     /// A model of keepnet; `described` is how it is saved for Keras.
@@ -47,6 +52,7 @@ impl<'j> Blueprint<'j> {
         };
         Self {
             graph: checkpoint.graph.clone(),
+            whole: None,
             layers: described.classes().map(built).collect(),
             compile: checkpoint.compile.clone(),
             notices: Vec::new(),
@@ -59,10 +65,11 @@ impl<'j> Blueprint<'j> {
         parts: &Parts<'_>,
         budget: &mut Budget,
     ) -> Result<Loaded, KerasError> {
-        let Self { graph, layers, compile, notices } = self;
-        let mut weights = Weights { graph: &graph, budget, notices };
+        let Self { graph, whole, layers, compile, notices } = self;
+        let whole = whole.as_ref().unwrap_or(&graph);
+        let mut weights = Weights { graph: whole, budget, notices };
         let named = weights::named(parts.root);
-        let tensors = match named {
+        let mut tensors = match named {
             Some(group) => weights.by_name(group, &layers, parts.dialect())?,
             None => weights.by_class(parts.root, &layers, parts.config.is_none())?,
         };
@@ -82,10 +89,16 @@ impl<'j> Blueprint<'j> {
             }
             (None, _) => Ok(None),
         };
-        let optimizer = state.unwrap_or_else(|reason| {
+        let mut optimizer = state.unwrap_or_else(|reason| {
             weights.notices.push(Notice::NoOptimizerState { reason });
             None
         });
+        let names: BTreeSet<String> =
+            graph.parameters().iter().map(|parameter| graph.tensor_name(parameter)).collect();
+        let slots = optimizer.iter_mut().flat_map(|state| &mut state.slots);
+        for tensors in slots.map(|slot| &mut slot.tensors).chain([&mut tensors]) {
+            tensors.retain(|tensor| names.contains(&tensor.name));
+        }
         let report = Report {
             writer: parts.version.map(|version| format!("Keras {version}")),
             optimizer_steps: optimizer.as_ref().map(|state| state.step),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::broadcast::{common_shape, repeat};
+use super::dead_ends::{dead_ends, without};
 use super::error::KerasError;
 use super::json::brief;
 use super::layers::{Dialect, Lowering};
@@ -18,6 +19,9 @@ use crate::tensor::Shape;
 /// A graph, and what of it each layer of Keras became.
 pub(super) struct Built<'j> {
     pub(super) graph: Graph,
+    /// With what leads to no output, if there is any: the numbers of that stand in the file too.
+    pub(super) whole: Option<Graph>,
+    /// By the layers of the whole.
     pub(super) layers: Vec<BuiltLayer<'j>>,
     pub(super) notices: Vec<Notice>,
 }
@@ -59,12 +63,19 @@ pub(super) fn build<'j>(
     let mut layers = Vec::new();
     let scope = Scope { prefix: String::new(), trainable: true };
     let results = builder.apply(network, &mut layers, &scope, None)?;
-    let outputs = builder.outputs(&results);
+    let dead_ends = dead_ends(&builder.nodes, &results);
+    let outputs = builder.outputs(&[results.as_slice(), &dead_ends].concat());
     let Builder { lowering, layers: specs, nodes, mut inputs, .. } = builder;
     inputs.sort_by_key(|&(place, _)| place);
     let inputs = inputs.into_iter().map(|(_, node)| node).collect();
-    let graph = Graph::new(network.name, specs, nodes, inputs, outputs)?;
-    Ok(Built { graph, layers, notices: lowering.notices })
+    let whole = Graph::new(network.name, specs, nodes, inputs, outputs)?;
+    let mut notices = lowering.notices;
+    if dead_ends.is_empty() {
+        return Ok(Built { graph: whole, whole: None, layers, notices });
+    }
+    let (graph, left_out) = without(&whole, results.len())?;
+    notices.extend(left_out);
+    Ok(Built { graph, whole: Some(whole), layers, notices })
 }
 
 struct Builder<'o> {
@@ -183,8 +194,9 @@ impl Builder<'_> {
         let first = inputs.first().copied();
         let fault = || layer.settings.fault("inbound_nodes", "what the layer is applied to");
         let first = first.ok_or_else(fault)?;
+        let shape = self.shapes.get(first.0).cloned().ok_or_else(fault)?;
+        let times = operators::times(layer, call, &shape)?;
         if own.is_empty() {
-            let shape = self.shapes.get(first.0).cloned().ok_or_else(fault)?;
             let specs = match operators::lower(layer, call, &shape)? {
                 Some(specs) => specs,
                 None => self.lowering.lower(layer.settings, &shape)?,
@@ -192,7 +204,8 @@ impl Builder<'_> {
             let name = format!("{}{}", scope.prefix, layer.settings.name().unwrap_or_default());
             let trainable = scope.trainable && layer.trainable;
             // The layer itself has its name, whatever stands around it.
-            let itself = specs.iter().position(|spec| !matches!(spec, LayerSpec::Arrange(_)));
+            let moves = |spec: &_| matches!(spec, LayerSpec::Arrange(_) | LayerSpec::Reshape(_));
+            let itself = specs.iter().position(|spec| !moves(spec));
             for (place, spec) in specs.into_iter().enumerate() {
                 let name = match place == itself.unwrap_or(0) {
                     true => name.clone(),
@@ -201,7 +214,10 @@ impl Builder<'_> {
                 own.push(self.add_layer(name, spec, trainable));
             }
         }
-        let mut inputs = self.broadcast(own, inputs)?;
+        let mut inputs = match times {
+            1 => self.broadcast(own, inputs)?,
+            times => vec![first; times],
+        };
         for &index in own.iter() {
             inputs = vec![self.add_node(index, &inputs)?];
         }

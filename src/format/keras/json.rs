@@ -1,6 +1,7 @@
 //! The JSON that Python writes, and settings in it by name.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::error::{KerasError, Owner};
 use crate::bytes::{Budget, BudgetError};
+use crate::tensor::Shape;
 
 /// How many times the longest text its values may take in memory: those of a network of 1,000 layers
 /// take 24 times theirs, of a megabyte.
@@ -300,6 +302,20 @@ impl<'j> Settings<'j> {
             }
             Some(value) => value.as_i64().map(|axis| vec![axis]).ok_or_else(fault),
         }
+    }
+
+    /// One axis or several of samples of shape `input`, the last one if none is named: each once, in ascending
+    /// order, from 1 on.
+    pub(super) fn axes_of(&self, setting: &str, input: &Shape) -> Result<Vec<usize>, KerasError> {
+        let fault = || self.fault(setting, "axes of the input, each once, and not the batch");
+        let rank = input.rank();
+        let place = |axis: i64| {
+            let axis = if axis < 0 { axis.checked_add(rank as i64 + 1)? } else { axis };
+            usize::try_from(axis).ok().filter(|axis| (1..=rank).contains(axis))
+        };
+        let axes = self.axes(setting, -1)?.into_iter().map(place).collect::<Option<BTreeSet<_>>>();
+        let axes = axes.filter(|axes| !axes.is_empty()).ok_or_else(fault)?;
+        Ok(axes.into_iter().collect())
     }
 }
 

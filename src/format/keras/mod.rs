@@ -10,6 +10,7 @@ mod blueprint;
 mod broadcast;
 mod build;
 mod compile;
+mod dead_ends;
 mod doctor;
 mod error;
 mod json;
@@ -20,6 +21,7 @@ mod open;
 mod operators;
 mod optimizer;
 mod report;
+mod slices;
 #[cfg(test)]
 mod tests;
 mod weights;

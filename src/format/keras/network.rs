@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::error::{KerasError, Owner};
 use super::json::{Object, Settings, brief};
 use super::operators;
+use super::slices::is_key;
 
 /// Models inside models.
 const MAX_NESTING: usize = 16;
@@ -216,6 +217,12 @@ enum Origin {
     Elsewhere,
 }
 
+/// Whether an object is of a class of Keras, and not of somebody's own by the same name.
+pub(super) fn is_of_keras(object: &Object<'_>) -> bool {
+    let class = object.whole.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    matches!(origin(class, object.whole), Origin::Keras)
+}
+
 fn origin(class: &str, layer: &Map<String, Value>) -> Origin {
     const MODULES: [&str; 3] = ["keras", "tf_keras", "tensorflow"];
     let registered = layer.get("registered_name").and_then(Value::as_str);
@@ -362,6 +369,10 @@ impl<'j> Names<'j> {
     ) -> Result<(), KerasError> {
         let tensor = |value: &Value| value.get("class_name")?.as_str().map(str::to_owned);
         match value {
+            Value::Array(values) if is_key(values) => {
+                arguments.push(Argument::Value(value.clone()));
+                Ok(())
+            }
             Value::Array(values)
                 if values.iter().any(|value| value.is_object() || value.is_array()) =>
             {

@@ -7,6 +7,7 @@ use super::error::KerasError;
 use super::json::{Settings, per_channel, real};
 use super::layers::{Dialect, Specs, named_activation, permuted};
 use super::network::{Argument, Call, Layer};
+use super::slices::sliced;
 use crate::model::{
     Activation, Arrange, BilinearUpSampling2d, ChannelRescaling, GlobalPool1d, GlobalPool2d,
     LayerSpec, Merge, PoolKind, Rescaling, Softmax,
@@ -14,7 +15,7 @@ use crate::model::{
 use crate::tensor::Shape;
 
 /// The operators below that no layer shares a name with; in `.h5` files nothing else tells them.
-const CLASSES: [&str; 38] = [
+const CLASSES: [&str; 42] = [
     "Cast",
     "Celu",
     "Clip",
@@ -23,6 +24,7 @@ const CLASSES: [&str; 38] = [
     "Exp",
     "ExpandDims",
     "Gelu",
+    "GetItem",
     "HardShrink",
     "HardSigmoid",
     "HardSilu",
@@ -34,17 +36,20 @@ const CLASSES: [&str; 38] = [
     "Mean",
     "Negative",
     "Pad",
+    "Power",
     "Relu",
     "Relu6",
     "Resize",
     "Selu",
     "Sigmoid",
     "Silu",
+    "SlicingOpLambda",
     "SoftShrink",
     "Softplus",
     "Softsign",
     "SparsePlus",
     "SparseSigmoid",
+    "Square",
     "Squareplus",
     "Squeeze",
     "TFOpLambda",
@@ -71,26 +76,21 @@ pub(super) fn lower(
     call: &Call,
     input: &Shape,
 ) -> Result<Option<Specs>, KerasError> {
-    let settings = layer.settings;
-    // tf-keras names the function of TensorFlow.
-    let function = match settings.class() {
-        "TFOpLambda" => settings.text("function")?.unwrap_or_default(),
-        class => class,
-    };
-    let name = function.rsplit_once('.').map_or(function, |(_, name)| name);
-    let name = name.replace('_', "").to_ascii_lowercase();
-    let dialect = match settings.class() {
-        "TFOpLambda" => Dialect::Keras2,
-        _ => Dialect::Keras3,
-    };
-    let operator = Operator { name: &name, dialect, settings, call, input };
+    let operator = Operator::of(layer, call, input)?;
     let specs = match operator.constant() {
         Some((constant, side)) => operator.with_constant(&constant, side),
         None if !layer.is_operation && !operator.takes_values() => return Ok(None),
+        None if operator.name == "getitem" => operator.key().and_then(|key| sliced(key, input)),
         None if operator.has_unknown_arguments() => None,
         None => operator.function().or_else(|| operator.moved()).or_else(|| operator.merged()),
     };
-    specs.map(Some).ok_or_else(|| KerasError::Layer { owner: settings.owner() })
+    specs.map(Some).ok_or_else(|| KerasError::Layer { owner: layer.settings.owner() })
+}
+
+/// How often the operator takes its tensor: `x ** 2` is a product of two.
+pub(super) fn times(layer: &Layer<'_>, call: &Call, input: &Shape) -> Result<usize, KerasError> {
+    let power = Operator::of(layer, call, input)?.power();
+    Ok(power.filter(|_| layer.is_operation).unwrap_or(1))
 }
 
 /// On which side of the operator a constant stands.
@@ -102,7 +102,7 @@ enum Side {
 
 struct Operator<'a> {
     /// Without the module and underscores, in small letters.
-    name: &'a str,
+    name: String,
     /// TensorFlow's defaults are those of Keras 2.
     dialect: Dialect,
     settings: Settings<'a>,
@@ -139,7 +139,21 @@ const ARGUMENTS: [&str; 25] = [
     "y",
 ];
 
-impl Operator<'_> {
+impl<'a> Operator<'a> {
+    fn of(layer: &Layer<'a>, call: &'a Call, input: &'a Shape) -> Result<Self, KerasError> {
+        let settings = layer.settings;
+        // tf-keras names the function of TensorFlow.
+        let (function, dialect) = match settings.class() {
+            "TFOpLambda" | "SlicingOpLambda" => {
+                (settings.text("function")?.unwrap_or_default(), Dialect::Keras2)
+            }
+            class => (class, Dialect::Keras3),
+        };
+        let name = function.rsplit_once('.').map_or(function, |(_, name)| name);
+        let name = name.replace('_', "").to_ascii_lowercase();
+        Ok(Self { name, dialect, settings, call, input })
+    }
+
     /// An argument by one of its names, which Keras 3 has among the settings.
     fn argument(&self, names: &[&str]) -> Option<&Value> {
         let named = names.iter().find_map(|&name| match self.call.named.get(name) {
@@ -187,7 +201,29 @@ impl Operator<'_> {
             Argument::Value(value) => Some((per_channel(value)?, Side::Right)),
             Argument::Result(_) => None,
         };
-        listed.next().or_else(|| named("y")).or_else(|| named("x2"))
+        listed.next().or_else(|| ["y", "x2", "bias"].into_iter().find_map(named))
+    }
+
+    /// Of `x ** 2` and the like, which are products.
+    fn power(&self) -> Option<usize> {
+        match (self.name.as_str(), self.constant()) {
+            ("square", None) => Some(2),
+            ("power" | "pow", Some((exponent, Side::Right))) => match exponent.as_slice() {
+                [2.0] => Some(2),
+                [3.0] => Some(3),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What stands in the brackets of `x[…]`.
+    fn key(&self) -> Option<&Value> {
+        match self.call.arguments.as_slice() {
+            [Argument::Result(_), Argument::Value(key)] => Some(key),
+            [Argument::Result(_)] => self.argument(&["slice_spec"]),
+            _ => None,
+        }
     }
 
     fn with_constant(&self, constant: &[f64], side: Side) -> Option<Specs> {
@@ -201,7 +237,7 @@ impl Operator<'_> {
                 }
             }])
         };
-        match (self.name, side) {
+        match (self.name.as_str(), side) {
             ("truediv" | "truedivide" | "divide" | "realdiv", Side::Right) => {
                 affine(|number| [number.recip(), 0.0])
             }
@@ -209,9 +245,20 @@ impl Operator<'_> {
             ("add" | "addv2", _) => affine(|number| [1.0, number]),
             ("subtract" | "sub", Side::Right) => affine(|number| [1.0, -number]),
             ("subtract" | "sub", Side::Left) => affine(|number| [-1.0, number]),
-            ("maximum", _) => match constant {
-                [0.0] => function(Activation::Relu),
-                &[number] => function(Activation::Threshold { threshold: number, value: number }),
+            ("biasadd", Side::Right) => {
+                let format = self.argument(&["data_format"]);
+                let is_last =
+                    format.is_none_or(|it| it.as_str().is_some_and(|it| it.ends_with('C')));
+                if is_last { affine(|number| [1.0, number]) } else { None }
+            }
+            ("power" | "pow", _) => self.power().map(|_| vec![Merge::Multiply.into()]),
+            ("maximum", _) => match *constant {
+                [number] => Some(vec![at_least(number)]),
+                _ => None,
+            },
+            // -max(-x, -number)
+            ("minimum", _) => match *constant {
+                [number] => Some(vec![negative(), at_least(-number), negative()]),
                 _ => None,
             },
             _ => None,
@@ -222,8 +269,9 @@ impl Operator<'_> {
     fn function(&self) -> Option<Specs> {
         let slope = self.number(&["negative_slope", "alpha"]);
         let axis = self.integer(&["axis"]).filter(|&axis| axis != -1);
-        function(match self.name {
-            "negative" | "neg" => return Some(vec![Rescaling { scale: -1.0, offset: 0.0 }.into()]),
+        function(match self.name.as_str() {
+            "negative" | "neg" => return Some(vec![negative()]),
+            "square" => return Some(vec![Merge::Multiply.into()]),
             // What is f32 stays so.
             "cast" => {
                 let to = self.argument(&["dtype"])?;
@@ -275,7 +323,7 @@ impl Operator<'_> {
     fn moved(&self) -> Option<Specs> {
         let dims = self.input.dims();
         let reshaped = |dims: Vec<usize>| Some(vec![LayerSpec::Reshape(Shape::new(dims))]);
-        match self.name {
+        match self.name.as_str() {
             "reshape" => self.reshaped(),
             "transpose" => match self.integers(&["axes", "perm"])?.split_first()? {
                 (0, axes) => {
@@ -397,7 +445,7 @@ impl Operator<'_> {
     fn merged(&self) -> Option<Specs> {
         let tensor = |argument: &&Argument| matches!(argument, Argument::Result(_));
         let inputs = self.call.arguments.iter().chain(self.call.named.values());
-        let merge = match (self.name, inputs.filter(tensor).count()) {
+        let merge = match (self.name.as_str(), inputs.filter(tensor).count()) {
             ("addn", _) | ("add" | "addv2", 2) => Merge::Add,
             ("subtract" | "sub", 2) => Merge::Subtract,
             ("multiply" | "mul", 2) => Merge::Multiply,
@@ -445,6 +493,19 @@ fn function(activation: Activation) -> Option<Specs> {
     Some(vec![activation.into()])
 }
 
+/// −x
+fn negative() -> LayerSpec {
+    Rescaling { scale: -1.0, offset: 0.0 }.into()
+}
+
+/// The larger of x and a number.
+fn at_least(number: f64) -> LayerSpec {
+    match number {
+        0.0 => Activation::Relu.into(),
+        _ => Activation::Threshold { threshold: number, value: number }.into(),
+    }
+}
+
 /// An axis of so many, with the batch, counted from the batch; that itself is none.
 fn from_batch(axis: i64, axes: usize) -> Option<usize> {
     let axis = if axis < 0 { axis.checked_add(i64::try_from(axes).ok()?)? } else { axis };
@@ -479,6 +540,7 @@ mod tests {
 
     #[test]
     fn arguments_that_are_not_understood_are_refused() {
+        let all = json!({"start": null, "stop": null, "step": null});
         let taken = [
             ("reshape", json!({"shape": [-1, 6, 4]}), vec![6, 4]),
             ("reshape", json!({"shape": [5, -1, 4]}), vec![6, 4]),
@@ -486,6 +548,14 @@ mod tests {
             ("math.reduce_mean", json!({"axis": [-2, 1]}), vec![4]),
             ("math.reduce_mean", json!({"axis": [2, 3]}), vec![2]),
             ("nn.silu", json!({"name": "act"}), vec![2, 3, 4]),
+            ("math.pow", json!({"y": 3}), vec![2, 3, 4]),
+            ("nn.bias_add", json!({"bias": [1.0, 2.0, 3.0, 4.0]}), vec![2, 3, 4]),
+            ("__operators__.getitem", json!({"slice_spec": [all, -1, null, all]}), vec![1, 3, 4]),
+            (
+                "__operators__.getitem",
+                json!({"slice_spec": [{"class_name": "__ellipsis__"}, {"start": 1, "stop": -1}]}),
+                vec![2, 3, 2],
+            ),
         ];
         for (function, arguments, dims) in taken {
             let found = of_tensorflow(function, &arguments);
@@ -510,7 +580,25 @@ mod tests {
             ("clip_by_value", json!({"clip_value_min": -2.0, "clip_value_max": 6.0})),
             ("math.add", json!({})),
             ("math.add", json!({"y": "Infinity"})),
-            ("math.pow", json!({"y": 2.0})),
+            ("math.pow", json!({"y": 2.5})),
+            ("math.pow", json!({"y": -1})),
+            ("nn.bias_add", json!({"bias": [1.0, 2.0], "data_format": "NCHW"})),
+            ("__operators__.getitem", json!({"slice_spec": [{"start": 0, "stop": 1}]})),
+            (
+                "__operators__.getitem",
+                json!({"slice_spec": [all, {"start": null, "stop": null, "step": -1}]}),
+            ),
+            (
+                "__operators__.getitem",
+                json!({"slice_spec": [all, {"start": 2, "stop": 1, "step": null}]}),
+            ),
+            ("__operators__.getitem", json!({"slice_spec": [all, 2]})),
+            ("__operators__.getitem", json!({"slice_spec": [all, -3]})),
+            ("__operators__.getitem", json!({"slice_spec": [all, all, all, all, 0]})),
+            ("__operators__.getitem", json!({"slice_spec": [null, all]})),
+            ("__operators__.getitem", json!({"slice_spec": [all, "x"]})),
+            ("__operators__.getitem", json!({"slice_spec": [all, {}]})),
+            ("__operators__.getitem", json!({})),
             ("math.truediv", json!({"y": [[1.0], [2.0]]})),
             ("cast", json!({"dtype": "int32"})),
             ("py_function", json!({})),

@@ -20,6 +20,11 @@ pub enum Notice {
     FixedMode { owner: Owner, training: bool },
     /// A model inside the model became part of it.
     Flattened { model: String },
+    /// Nothing that the model gives depends on this input: it is not to be given to `predict`, though Keras
+    /// asks for it.
+    InputLeftOut { name: String },
+    /// Nothing that the model gives depends on this layer. Its numbers stay behind.
+    LayerLeftOut { name: String },
     /// The optimizer's state stays behind.
     NoOptimizerState { reason: String },
     /// The compile settings stay behind.
@@ -55,6 +60,13 @@ impl fmt::Display for Notice {
             ),
             Self::Flattened { model } => {
                 write!(f, "the model `{model}` inside the model became part of it")
+            }
+            Self::InputLeftOut { name } => write!(
+                f,
+                "the input `{name}` leads to no output and is left out: the model takes none such here"
+            ),
+            Self::LayerLeftOut { name } => {
+                write!(f, "the layer `{name}` leads to no output and is left out, with its numbers")
             }
             Self::NoOptimizerState { reason } => {
                 write!(f, "the optimizer starts anew: {reason}")

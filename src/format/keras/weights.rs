@@ -72,18 +72,22 @@ impl<'g> Weights<'g, '_> {
                     if expected.is_empty() {
                         continue;
                     }
-                    let vars = [place.as_slice(), &["vars"]].concat();
-                    let place = vars.join("/");
-                    let vars = descend(root, &vars).ok_or_else(|| KerasError::NoWeights {
-                        layer: layer.name.to_owned(),
-                        place: place.clone(),
-                    })?;
+                    // Behind its own stand those of a layer in the place of its activation.
+                    let within = [&["vars"][..], &["activation", "vars"]];
+                    let groups = within.map(|within| [place.as_slice(), within].concat());
+                    let place = groups.first().map(|vars| vars.join("/")).unwrap_or_default();
                     let mut datasets = Vec::new();
-                    while let Some(dataset) = vars.dataset(&datasets.len().to_string()) {
-                        datasets.push(dataset);
+                    for path in &groups {
+                        if let Some(vars) = descend(root, path) {
+                            datasets.extend(numbered(vars));
+                            places.insert(path.join("/"));
+                        }
+                    }
+                    if datasets.is_empty() {
+                        let layer = layer.name.to_owned();
+                        return Err(KerasError::NoWeights { layer, place });
                     }
                     self.take(layer.name, &expected, &datasets, &place, found)?;
-                    places.insert(place);
                 }
                 Became::Model(inner) => self.model_by_class(root, inner, &place, found, places)?,
             }
@@ -319,6 +323,12 @@ pub(super) fn groups<'g>(root: &'g Group<'_>) -> impl Iterator<Item = String> + 
 pub(super) fn is_arrangement(root: &Group<'_>) -> bool {
     let is_list = |name: &String| LISTS.iter().any(|list| name.split('\\').next() == Some(*list));
     named(root).is_some() || root.members.keys().any(is_list)
+}
+
+/// The variables of a layer, which are named by their numbers.
+fn numbered<'f>(vars: &'f Group<'_>) -> Vec<&'f Dataset<'f>> {
+    let names = (0_u32..).map(|number| number.to_string());
+    names.map_while(|name| vars.dataset(&name)).collect()
 }
 
 /// The first place below `group` where a layer has variables that is none of `places`.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Dialect, Lowering};
 use crate::format::keras::error::KerasError;
 use crate::format::keras::json::{Object, Settings};
+use crate::format::keras::network::is_of_keras;
 use crate::model::{Activation, LayerSpec};
 use crate::tensor::Shape;
 
@@ -25,8 +26,9 @@ impl Lowering {
                 let inner = value.get("config");
                 match (value.get("class_name").and_then(Value::as_str), inner) {
                     (Some("function"), Some(Value::String(name))) => name.as_str(),
+                    _ if layer_behind(settings).is_some() => return Ok(Activation::Linear),
                     (Some("LeakyReLU" | "ELU" | "ReLU" | "Softmax" | "Activation"), Some(_)) => {
-                        let object = Object::of(value).ok_or_else(unknown)?;
+                        let object = Object::of(value).filter(is_of_keras).ok_or_else(unknown)?;
                         let specs = self.lower(object.settings(), &Shape::vector(1))?;
                         return match specs.as_slice() {
                             [LayerSpec::Activation(activation)] => Ok(*activation),
@@ -45,6 +47,18 @@ impl Lowering {
             return Err(settings.unsupported(setting, remedy));
         }
         named_activation(name, self.dialect).ok_or_else(unknown)
+    }
+}
+
+/// The layer that stands in the place of a function and is none of each value alone: it follows the layer
+/// whose setting it is.
+pub(super) fn layer_behind(settings: Settings<'_>) -> Option<Settings<'_>> {
+    let layer = Object::of(settings.get("activation")?).filter(is_of_keras)?.settings();
+    let is_last_axis = || layer.get("axis").is_none_or(|axis| *axis == -1);
+    match layer.class() {
+        "PReLU" => Some(layer),
+        "Softmax" if !is_last_axis() => Some(layer),
+        _ => None,
     }
 }
 

@@ -12,8 +12,8 @@ use super::error::KerasError;
 use super::json::{Settings, count};
 use super::report::Notice;
 use crate::model::{
-    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, Dense, Dropout, LayerSpec,
-    Merge, Noise, PRelu, PoolKind, Softmax,
+    Activation, Arrange, BatchNormalization, BilinearUpSampling2d, Dense, Dropout, GraphError,
+    Layer, LayerSpec, Merge, Noise, PRelu, PoolKind, Softmax, output_shape,
 };
 use crate::tensor::Shape;
 
@@ -43,6 +43,15 @@ impl Lowering {
         settings: Settings<'_>,
         input: &Shape,
     ) -> Result<Specs, KerasError> {
+        let mut specs = self.lower_itself(settings, input)?;
+        if let Some(behind) = activation::layer_behind(settings) {
+            let shape = output_of(&specs, input)?;
+            specs.extend(self.lower_itself(behind, &shape)?);
+        }
+        Ok(specs)
+    }
+
+    fn lower_itself(&mut self, settings: Settings<'_>, input: &Shape) -> Result<Specs, KerasError> {
         match settings.text("data_format")? {
             None | Some("channels_last") => self.lower_channels_last(settings, input),
             Some("channels_first") => {
@@ -98,7 +107,7 @@ impl Lowering {
                 one(Activation::Threshold { threshold, value: 0.0 }.into())
             }
             "PReLU" => one(self.prelu(settings)?),
-            "Softmax" => one(softmax(settings)?),
+            "Softmax" => softmax(settings, input),
             "LeakyReLU" => {
                 let key = if settings.get("alpha").is_some() { "alpha" } else { "negative_slope" };
                 let negative_slope = settings.real(key, 0.3)?;
@@ -144,7 +153,9 @@ impl Lowering {
             "RepeatVector" => one(Arrange::RepeatVector { n: settings.count("n")? }.into()),
             "LayerNormalization" => {
                 self.parameters_as_given(settings);
-                one(normalization::layer_normalization(settings, input)?)
+                let axes = settings.axes_of("axis", input)?;
+                let spec = normalization::layer_normalization(settings, axes.len())?;
+                Ok(along(&axes, input.rank(), vec![spec]))
             }
             "RMSNormalization" => one(normalization::rms_normalization(settings, input)?),
             "GroupNormalization" => {
@@ -152,7 +163,7 @@ impl Lowering {
                 let axis = channel_axis(settings, input)?;
                 let channels = input.dims().get(axis - 1).copied().unwrap_or(1);
                 let spec = normalization::group_normalization(settings, channels)?;
-                Ok(along(axis, input.rank(), spec))
+                Ok(along(&[axis], input.rank(), vec![spec]))
             }
             "Normalization" => one(normalization::normalization(settings, input)?),
             "Rescaling" => one(normalization::rescaling(settings, input)?),
@@ -238,7 +249,7 @@ impl Lowering {
             center: settings.flag("center", true)?,
             scale: settings.flag("scale", true)?,
         };
-        Ok(along(axis, input.rank(), spec.into()))
+        Ok(along(&[axis], input.rank(), vec![spec.into()]))
     }
 
     /// Nothing bounds γ and β in training.
@@ -253,13 +264,18 @@ impl Lowering {
 
 /// The axis whose places are normalised by numbers of their own; 1 is the first of a sample.
 fn channel_axis(settings: Settings<'_>, input: &Shape) -> Result<usize, KerasError> {
-    let rank = input.rank();
-    let &[axis] = settings.axes("axis", -1)?.as_slice() else {
-        return Err(settings.unsupported("axis", "normalise along one axis"));
-    };
-    let axis = if axis < 0 { rank as i64 + 1 + axis } else { axis };
-    let axis = usize::try_from(axis).ok().filter(|axis| (1..=rank).contains(axis));
-    axis.ok_or_else(|| settings.fault("axis", "one of the input's axes"))
+    match settings.axes_of("axis", input)?.as_slice() {
+        &[axis] => Ok(axis),
+        _ => Err(settings.unsupported("axis", "normalise along one axis")),
+    }
+}
+
+/// The shape that layers one behind the other give.
+fn output_of(specs: &[LayerSpec], input: &Shape) -> Result<Shape, GraphError> {
+    specs.iter().try_fold(input.clone(), |shape, spec| {
+        let layer = Layer { name: spec.kind().to_owned(), spec: spec.clone(), trainable: true };
+        output_shape(&layer, &[&shape])
+    })
 }
 
 /// Layers for channels that come first, made of those for channels that come last.
@@ -270,31 +286,33 @@ fn channels_first(specs: Specs, rank: usize) -> Specs {
         Some(LayerSpec::GlobalPool2d(pool)) => pool.keep_dims,
         _ => true,
     };
-    let [to_last, back] = permutations(1, rank);
+    let [to_last, back] = permutations(&[1], rank);
     let back = keeps_rank.then_some(back);
     [to_last].into_iter().chain(specs).chain(back).collect()
 }
 
-/// What makes an axis, counted from 1, the last one, and what puts it back.
-fn permutations(axis: usize, rank: usize) -> [LayerSpec; 2] {
-    let to_last = (1..axis).chain(axis + 1..=rank).chain([axis]).collect();
-    let back = (1..axis).chain([rank]).chain(axis..rank).collect();
+/// What makes some axes, counted from 1, the last ones, and what puts them back.
+fn permutations(axes: &[usize], rank: usize) -> [LayerSpec; 2] {
+    let others = (1..=rank).filter(|axis| !axes.contains(axis));
+    let to_last: Vec<usize> = others.chain(axes.iter().copied()).collect();
+    let mut back: Vec<usize> = (1..=rank).collect();
+    back.sort_by_key(|place| to_last.get(place - 1));
     [to_last, back].map(|dims| Arrange::Permute { dims }.into())
 }
 
 /// What makes an axis, counted from 1, the last one.
 pub(super) fn permuted(axis: usize, rank: usize) -> LayerSpec {
-    let [to_last, _] = permutations(axis, rank);
+    let [to_last, _] = permutations(&[axis], rank);
     to_last
 }
 
-/// A layer that works along the last axis, made to work along another, counted from 1.
-fn along(axis: usize, rank: usize, spec: LayerSpec) -> Specs {
-    if axis == rank {
-        return vec![spec];
+/// Layers that work along the last axes, made to work along others, counted from 1 and in ascending order.
+fn along(axes: &[usize], rank: usize, specs: Specs) -> Specs {
+    if axes.iter().copied().eq(rank + 1 - axes.len()..=rank) {
+        return specs;
     }
-    let [to_last, back] = permutations(axis, rank);
-    vec![to_last, spec, back]
+    let [to_last, back] = permutations(axes, rank);
+    [to_last].into_iter().chain(specs).chain([back]).collect()
 }
 
 /// One dimension may be -1: what is left.
@@ -329,15 +347,34 @@ fn relu(settings: Settings<'_>) -> Result<Activation, KerasError> {
     })
 }
 
-fn softmax(settings: Settings<'_>) -> Result<LayerSpec, KerasError> {
-    let axes = settings.axes("axis", -1)?;
-    let axis = match axes.as_slice() {
-        &[axis] => i32::try_from(axis).ok(),
-        _ => None,
-    };
-    match axis {
-        Some(-1) => Ok(Activation::Softmax.into()),
-        Some(axis) => Ok(Softmax { axis }.into()),
-        None => Err(settings.unsupported("axis", "take one axis")),
+fn softmax(settings: Settings<'_>, input: &Shape) -> Result<Specs, KerasError> {
+    let axes = settings.axes_of("axis", input)?;
+    match axes.as_slice() {
+        &[axis] if axis == input.rank() => Ok(vec![Activation::Softmax.into()]),
+        &[axis] => {
+            let axis = i32::try_from(axis).map_err(|_| settings.fault("axis", "an axis"))?;
+            Ok(vec![Softmax { axis }.into()])
+        }
+        // Over several, as over one that has all of their places.
+        several => {
+            let places = |axes: &[usize]| {
+                let dims = axes.iter().filter_map(|axis| input.dims().get(axis - 1)).copied();
+                dims.collect::<Vec<usize>>()
+            };
+            let others: Vec<usize> =
+                (1..=input.rank()).filter(|axis| !several.contains(axis)).collect();
+            let (others, several) = (places(&others), places(several));
+            let together =
+                several.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+            let together =
+                together.ok_or_else(|| settings.fault("axis", "axes of fewer places"))?;
+            let row = Shape::new([others.as_slice(), &[together]].concat());
+            let specs = vec![
+                LayerSpec::Reshape(row),
+                Activation::Softmax.into(),
+                LayerSpec::Reshape(Shape::new([others, several].concat())),
+            ];
+            Ok(along(&axes, input.rank(), specs))
+        }
     }
 }

@@ -10,9 +10,10 @@ use crate::model::{
 };
 use crate::tensor::Shape;
 
+/// Over so many axes, which come last.
 pub(super) fn layer_normalization(
     settings: Settings<'_>,
-    input: &Shape,
+    trailing_axes: usize,
 ) -> Result<LayerSpec, KerasError> {
     let method = match settings.flag("rms_scaling", false)? {
         true => RowMethod::Deviation,
@@ -20,7 +21,7 @@ pub(super) fn layer_normalization(
     };
     let standard = method == RowMethod::Standard;
     let spec = LayerNormalization {
-        trailing_axes: trailing_axes(settings, input)?,
+        trailing_axes,
         method,
         epsilon: settings.real("epsilon", 0.001)?,
         // By the other method Keras has γ in any case, and β in none.
@@ -34,8 +35,13 @@ pub(super) fn rms_normalization(
     settings: Settings<'_>,
     input: &Shape,
 ) -> Result<LayerSpec, KerasError> {
+    let axes = settings.axes_of("axis", input)?;
+    // Keras takes others and multiplies the last ones by what is theirs.
+    if !axes.iter().copied().eq(input.rank() + 1 - axes.len()..=input.rank()) {
+        return Err(settings.unsupported("axis", "normalise over the last axes"));
+    }
     let spec = LayerNormalization {
-        trailing_axes: trailing_axes(settings, input)?,
+        trailing_axes: axes.len(),
         method: RowMethod::RootMeanSquare,
         epsilon: settings.real("epsilon", 1e-6)?,
         center: false,
@@ -60,19 +66,6 @@ pub(super) fn group_normalization(
         scale: settings.flag("scale", true)?,
     };
     Ok(spec.into())
-}
-
-/// How many of the last axes `axis` names.
-fn trailing_axes(settings: Settings<'_>, input: &Shape) -> Result<usize, KerasError> {
-    let rank = input.rank() as i64;
-    let mut axes = settings.axes("axis", -1)?;
-    axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += rank + 1);
-    axes.sort_unstable();
-    let first = rank + 1 - axes.len() as i64;
-    if axes.is_empty() || !axes.iter().copied().eq(first..=rank) {
-        return Err(settings.unsupported("axis", "normalise over the last axes"));
-    }
-    Ok(axes.len())
 }
 
 pub(super) fn normalization(

@@ -392,6 +392,11 @@ fn layers_for(activation: Activation) -> Option<Vec<Class>> {
         Activation::Threshold { threshold, value: 0.0 } if threshold >= 0.0 => {
             one("ReLU", json!({"threshold": threshold}))
         }
+        // max(x - threshold, 0) + threshold
+        Activation::Threshold { threshold, value } if threshold == value => {
+            let moved = |by: f64| class("Rescaling", json!({"scale": 1.0, "offset": by}), false);
+            Some(vec![moved(-threshold), class("ReLU", json!({}), false), moved(threshold)])
+        }
         Activation::HardSigmoid => clipped(1.0 / 6.0),
         Activation::HardSigmoidKeras2 => clipped(0.2),
         _ => None,
