@@ -61,7 +61,7 @@ impl<'j> Blueprint<'j> {
     ) -> Result<Loaded, KerasError> {
         let Self { graph, layers, compile, notices } = self;
         let mut weights = Weights { graph: &graph, budget, notices };
-        let named = weights::named(parts.root);
+        let named = weights::named(parts.root)?;
         let tensors = match named {
             Some(group) => weights.by_name(group, &layers, parts.dialect())?,
             None => weights.by_class(parts.root, &layers, parts.config.is_none())?,
@@ -73,11 +73,12 @@ impl<'j> Blueprint<'j> {
         };
         let is_told = |notice: &Notice| matches!(notice, Notice::NotCompiled { .. });
         let state = match (&compile, variables) {
-            (Some(compile), Some(variables)) => {
+            (Some(_), Err(error)) => Err(error.to_string()),
+            (Some(compile), Ok(Some(variables))) => {
                 optimizer::state(&variables, &compile.optimizer, &trained, &mut weights).map(Some)
             }
-            (Some(_), None) => Err("the file holds none of its variables".to_owned()),
-            (None, Some(_)) if !weights.notices.iter().any(is_told) => {
+            (Some(_), Ok(None)) => Err("the file holds none of its variables".to_owned()),
+            (None, Ok(Some(_))) if !weights.notices.iter().any(is_told) => {
                 Err("nothing tells which one its variables in the file are of".to_owned())
             }
             (None, _) => Ok(None),

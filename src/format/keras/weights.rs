@@ -9,7 +9,7 @@ use super::report::Notice;
 use crate::bytes::Budget;
 use crate::model::{Graph, LayerSpec, NamedTensor, Parameter};
 use crate::tensor::{DType, Tensor};
-use crate::wire::hdf5::{Array, Dataset, Group, Node};
+use crate::wire::hdf5::{Array, Dataset, Group, Hdf5Error, Node};
 
 /// Where weights of Keras are read from, and what is told of them.
 pub(super) struct Weights<'g, 'b> {
@@ -57,8 +57,13 @@ impl<'g> Weights<'g, '_> {
             let name = if *count == 0 { class } else { format!("{class}_{count}") };
             *count += 1;
             let place = |list| [path, &[list, &name]].concat();
-            let list = LISTS.into_iter().find(|list| descend(root, &place(list)).is_some());
-            let place = place(list.unwrap_or(LISTS[0]));
+            let mut list = LISTS[0];
+            for name in LISTS.into_iter().rev() {
+                if descend(root, &place(name))?.is_some() {
+                    list = name;
+                }
+            }
+            let place = place(list);
             match &layer.is {
                 Became::Input => {}
                 Became::Layers(own) => {
@@ -68,12 +73,12 @@ impl<'g> Weights<'g, '_> {
                     }
                     let vars = [place.as_slice(), &["vars"]].concat();
                     let place = vars.join("/");
-                    let vars = descend(root, &vars).ok_or_else(|| KerasError::NoWeights {
+                    let vars = descend(root, &vars)?.ok_or_else(|| KerasError::NoWeights {
                         layer: layer.name.to_owned(),
                         place: place.clone(),
                     })?;
                     let mut datasets = Vec::new();
-                    while let Some(dataset) = vars.dataset(&datasets.len().to_string()) {
+                    while let Some(dataset) = vars.dataset(&datasets.len().to_string())? {
                         datasets.push(dataset);
                     }
                     self.take(layer.name, &expected, &datasets, &place, found)?;
@@ -97,7 +102,7 @@ impl<'g> Weights<'g, '_> {
             .ok_or(KerasError::Missing { part: "the attribute `layer_names` of the weights" })?;
         let mut stored = Vec::new();
         for name in names {
-            let layer = group.group(&name);
+            let layer = group.group(&name)?;
             let weights = layer.and_then(|layer| self::names(layer, "weight_names"));
             let (Some(layer), Some(weights)) = (layer, weights) else {
                 let place = name.clone();
@@ -124,7 +129,7 @@ impl<'g> Weights<'g, '_> {
                 place: format!("{name}/{weight}"),
             };
             let datasets =
-                weights.iter().map(|weight| group.dataset(weight).ok_or_else(|| missing(weight)));
+                weights.iter().map(|weight| group.dataset(weight)?.ok_or_else(|| missing(weight)));
             let datasets = datasets.collect::<Result<Vec<_>, _>>()?;
             self.take(layer.name, parameters, &datasets, name, &mut found)?;
         }
@@ -296,13 +301,13 @@ impl<'g> Weights<'g, '_> {
 
 /// The group of the layers where they stand by their names: in whole models of `.h5`, and where Keras 2
 /// saved weights alone.
-pub(super) fn named<'g, 'a>(root: &'g Group<'a>) -> Option<&'g Group<'a>> {
-    root.group("model_weights").or_else(|| names(root, "layer_names").map(|_| root))
+pub(super) fn named<'g, 'a>(root: &'g Group<'a>) -> Result<Option<&'g Group<'a>>, Hdf5Error> {
+    Ok(root.group("model_weights")?.or_else(|| names(root, "layer_names").map(|_| root)))
 }
 
 /// The classes of layers as the groups of a file of weights alone are named after them, numbers left out.
 pub(super) fn groups<'g>(root: &'g Group<'_>) -> impl Iterator<Item = String> + use<'g> {
-    let lists = LISTS.into_iter().filter_map(|list| root.group(list));
+    let lists = LISTS.into_iter().filter_map(|list| root.group(list).ok().flatten());
     lists.flat_map(|list| list.members.keys()).map(|name| {
         let numbered = name.rsplit_once('_').filter(|(_, number)| number.parse::<u64>().is_ok());
         numbered.map_or(name.as_str(), |(class, _)| class).to_owned()
@@ -312,7 +317,7 @@ pub(super) fn groups<'g>(root: &'g Group<'_>) -> impl Iterator<Item = String> + 
 /// Whether weights stand in the file in one of the ways of Keras.
 pub(super) fn is_arrangement(root: &Group<'_>) -> bool {
     let is_list = |name: &String| LISTS.iter().any(|list| name.split('\\').next() == Some(*list));
-    named(root).is_some() || root.members.keys().any(is_list)
+    named(root) != Ok(None) || root.members.keys().any(is_list)
 }
 
 /// The first place below `group` where a layer has variables that is none of `places`.
@@ -325,7 +330,7 @@ fn unclaimed(group: &Group<'_>, path: String, places: &BTreeSet<String>) -> Opti
             _ if !LISTS.iter().any(|list| path.starts_with(list)) => None,
             Node::Group(_) if path.ends_with("seed_generator") => None,
             Node::Group(group) => unclaimed(group, path, places),
-            Node::Dataset(_) => {
+            Node::Dataset(_) | Node::Refused(_) => {
                 let (place, _) = path.rsplit_once('/')?;
                 (!places.contains(place)).then(|| place.to_owned())
             }
@@ -344,14 +349,22 @@ pub(super) fn names(group: &Group<'_>, name: &str) -> Option<Vec<String>> {
 }
 
 /// The group below `group` at that path. Keras on Windows has written `a\b` for the names of some.
-fn descend<'g, 'a>(group: &'g Group<'a>, path: &[&str]) -> Option<&'g Group<'a>> {
+fn descend<'g, 'a>(
+    group: &'g Group<'a>,
+    path: &[&str],
+) -> Result<Option<&'g Group<'a>>, Hdf5Error> {
     if path.is_empty() {
-        return Some(group);
+        return Ok(Some(group));
     }
-    (1..=path.len()).find_map(|together| {
-        let (first, rest) = path.split_at_checked(together)?;
-        descend(group.group(&first.join("\\"))?, rest)
-    })
+    for together in 1..=path.len() {
+        let Some((first, rest)) = path.split_at_checked(together) else { break };
+        if let Some(below) = group.group(&first.join("\\"))?
+            && let Some(found) = descend(below, rest)?
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// As Keras makes the name of a group from that of a class (`to_snake_case` in
