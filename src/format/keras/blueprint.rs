@@ -13,7 +13,7 @@ use super::write::Described;
 use super::{Loaded, compile, optimizer};
 use crate::bytes::Budget;
 use crate::format::LoadOptions;
-use crate::model::{Checkpoint, CompileSettings, Graph};
+use crate::model::{Checkpoint, CompileSettings, Graph, Layer, LayerSpec};
 
 /// A model short of its numbers.
 pub(super) struct Blueprint<'j> {
@@ -66,6 +66,9 @@ impl<'j> Blueprint<'j> {
             Some(group) => weights.by_name(group, &layers, parts.dialect())?,
             None => weights.by_class(parts.root, &layers, parts.config.is_none())?,
         };
+        if weights::are_of_theano(parts.root, named) && graph.layers().iter().any(is_convolution) {
+            weights.notices.push(Notice::KernelsOfTheano);
+        }
         let trained = weights.trained(&layers);
         let variables = match named {
             Some(_) => optimizer::by_name(parts.root),
@@ -96,4 +99,15 @@ impl<'j> Blueprint<'j> {
             Checkpoint { compile, optimizer, ..Checkpoint::new(graph.clone(), tensors) };
         Ok(Loaded { checkpoint: checkpoint.into_owned(), report })
     }
+}
+
+fn is_convolution(layer: &Layer) -> bool {
+    matches!(
+        layer.spec,
+        LayerSpec::Conv1d(_)
+            | LayerSpec::Conv2d(_)
+            | LayerSpec::DepthwiseConv2d(_)
+            | LayerSpec::SeparableConv2d(_)
+            | LayerSpec::Conv2dTranspose(_)
+    )
 }

@@ -174,7 +174,8 @@ mod tests {
         stored.attributes.insert("weight_names".to_owned(), Array::texts(names.clone()));
         assert_eq!(weights::names(&stored, "weight_names").unwrap(), names);
         let root = group([("optimizer_weights", Node::Group(stored))]);
-        let found: Vec<_> = by_name(&root).unwrap().unwrap().into_iter().map(|(name, _)| name).collect();
+        let found: Vec<_> =
+            by_name(&root).unwrap().unwrap().into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, names[4..]);
 
         let vars = |count| {

@@ -108,6 +108,12 @@ impl<'g> Weights<'g, '_> {
                 let place = name.clone();
                 return Err(KerasError::NoWeights { layer: name, place });
             };
+            let is_factor = |name: &&String| {
+                name.rsplit('/').next().is_some_and(|own| own.starts_with("lora_"))
+            };
+            if let Some(weight) = weights.iter().find(is_factor) {
+                return Err(KerasError::LoRa { layer: name, weight: weight.clone() });
+            }
             if !weights.is_empty() {
                 stored.push((name, layer, weights));
             }
@@ -303,6 +309,14 @@ impl<'g> Weights<'g, '_> {
 /// saved weights alone.
 pub(super) fn named<'g, 'a>(root: &'g Group<'a>) -> Result<Option<&'g Group<'a>>, Hdf5Error> {
     Ok(root.group("model_weights")?.or_else(|| names(root, "layer_names").map(|_| root)))
+}
+
+/// Whether Keras computed with Theano when it wrote the file: it says so beside the layers too.
+pub(super) fn are_of_theano(root: &Group<'_>, named: Option<&Group<'_>>) -> bool {
+    let backend = |group: &Group<'_>| {
+        group.attributes.get("backend").and_then(Array::as_text) == Some("theano")
+    };
+    backend(root) || named.is_some_and(backend)
 }
 
 /// The classes of layers as the groups of a file of weights alone are named after them, numbers left out.

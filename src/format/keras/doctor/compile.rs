@@ -21,6 +21,10 @@ impl Exam {
             } else if self.is_hdf5() && is_registered(&optimizer) {
                 self.find(Keras3, Problem::OptimizerSettings, owner);
             }
+            let decays = optimizer.config.get("weight_decay").is_some_and(|rate| !rate.is_null());
+            if self.is_hdf5() && !self.is_keras2 && decays {
+                self.find(TfKeras2, Problem::WeightDecay, owner);
+            }
             if optimizer.config.contains_key("lr") {
                 self.find(Keras3, Problem::Setting { setting: "lr" }, owner);
             }

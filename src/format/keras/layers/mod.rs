@@ -43,6 +43,15 @@ impl Lowering {
         settings: Settings<'_>,
         input: &Shape,
     ) -> Result<Specs, KerasError> {
+        if settings.is_of_keras_1() {
+            return Err(KerasError::Keras1 { owner: settings.owner() });
+        }
+        if settings.get("dtype").is_some_and(is_quantized) {
+            return Err(settings.unsupported(
+                "dtype",
+                "its weights are quantized: save the model in Keras before `quantize` is called",
+            ));
+        }
         match settings.text("data_format")? {
             None | Some("channels_last") => self.lower_channels_last(settings, input),
             Some("channels_first") => {
@@ -315,6 +324,15 @@ fn target_shape(settings: Settings<'_>, input: &Shape) -> Result<Shape, KerasErr
     }
     let dim = |dim: &i64| if *dim == -1 { left } else { usize::try_from(*dim).ok() };
     Ok(Shape::new(dims.iter().map(dim).collect::<Option<Vec<_>>>().ok_or_else(fault)?))
+}
+
+/// Whether a type is that of weights that Keras 3 has quantized: an object, or its name, such as
+/// `int8_from_float32`.
+fn is_quantized(dtype: &Value) -> bool {
+    let class = dtype.get("class_name").and_then(Value::as_str);
+    let name = dtype.as_str();
+    class.is_some_and(|class| class.starts_with("Quantized"))
+        || name.is_some_and(|name| name.contains("_from_"))
 }
 
 fn relu(settings: Settings<'_>) -> Result<Activation, KerasError> {

@@ -72,7 +72,9 @@ impl<'a> File<'a, '_> {
         };
         let name = self.text(name, "the name of an attribute", offset)?;
         let datatype = match is_committed {
-            true => Ok(Datatype { size: 1, class: Class::Unread("values of a committed datatype") }),
+            true => {
+                Ok(Datatype { size: 1, class: Class::Unread("values of a committed datatype") })
+            }
             false => Datatype::read(&mut datatype),
         };
         let array = datatype.and_then(|datatype| {

@@ -60,7 +60,9 @@ pub fn read<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Group<'a>, Hdf5E
     };
     match file.node(root)? {
         Node::Group(group) => Ok(group),
-        Node::Dataset(_) | Node::Refused(_) => Err(Hdf5Error::Missing { what: "the root group", offset: root }),
+        Node::Dataset(_) | Node::Refused(_) => {
+            Err(Hdf5Error::Missing { what: "the root group", offset: root })
+        }
     }
 }
 
