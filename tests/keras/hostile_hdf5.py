@@ -139,7 +139,8 @@ def unread_bomb(file, path):
     """100 MiB of zeros beside the model."""
     unread(file, path)
     data = np.zeros(25 << 20, "float32")
-    file.create_dataset("other/bomb", data=data, chunks=data.shape, compression="gzip", compression_opts=9)
+    settings = {"chunks": data.shape, "compression": "gzip", "compression_opts": 9}
+    file.create_dataset("other/bomb", data=data, **settings)
 
 
 def missing(file, path):

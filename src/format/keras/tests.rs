@@ -174,7 +174,7 @@ fn what_is_beyond_keepnet_is_not_called_damaged() {
     let policy = |class, mode| json!({"dtype": {"class_name": class, "config": {"mode": mode}}});
     for quantized in [
         policy("QuantizedDTypePolicy", "int8"),
-        policy("QuantizedDTypePolicy", "int4"),
+        policy("Int4DTypePolicy", "int4/128"),
         policy("QuantizedFloat8DTypePolicy", "float8"),
         json!({"dtype": "int8_from_float32"}),
     ] {
@@ -182,7 +182,8 @@ fn what_is_beyond_keepnet_is_not_called_damaged() {
         assert!(error.to_string().contains("quantized"), "{quantized}: {error}");
         assert!(!error.is_corrupt(), "{error}");
     }
-    assert_eq!(dense(policy("DTypePolicy", "float32")), Ok(1));
+    let plain = json!({"dtype": {"class_name": "DTypePolicy", "config": {"name": "float32"}}});
+    assert_eq!(dense(plain), Ok(1));
     assert_eq!(dense(json!({"dtype": "mixed_float16", "lora_rank": 2})), Ok(1));
     for layer in [
         json!({"class_name": "Dense", "config": {"name": "d", "output_dim": 3}}),

@@ -21,7 +21,8 @@ impl Exam {
             } else if self.is_hdf5() && is_registered(&optimizer) {
                 self.find(Keras3, Problem::OptimizerSettings, owner);
             }
-            let decays = optimizer.config.get("weight_decay").is_some_and(|rate| !rate.is_null());
+            // Keras 3 itself writes `null` for none.
+            let decays = optimizer.config.contains_key("weight_decay");
             if self.is_hdf5() && !self.is_keras2 && decays {
                 self.find(TfKeras2, Problem::WeightDecay, owner);
             }

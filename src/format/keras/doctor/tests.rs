@@ -207,9 +207,11 @@ fn weight_decay_in_hdf5_is_unknown_to_keras_2() {
         found_in(container, version, &model, Some(&compile), &[])
     };
     assert_eq!(found(Hdf5, KERAS_3, json!(0.01)), [(TfKeras2, Problem::WeightDecay)]);
-    assert_eq!(found(Hdf5, KERAS_3, Value::Null), []);
+    assert_eq!(found(Hdf5, KERAS_3, Value::Null), [(TfKeras2, Problem::WeightDecay)]);
     assert_eq!(found(Hdf5, KERAS_2, json!(0.01)), []);
     assert_eq!(found(Archive, KERAS_3, json!(0.01)), []);
+    let adam = json!({"optimizer_config": {"class_name": "Adam", "config": {}}});
+    assert_eq!(found_in(Hdf5, KERAS_3, &model, Some(&adam), &[]), []);
 }
 
 #[test]

@@ -326,13 +326,11 @@ fn target_shape(settings: Settings<'_>, input: &Shape) -> Result<Shape, KerasErr
     Ok(Shape::new(dims.iter().map(dim).collect::<Option<Vec<_>>>().ok_or_else(fault)?))
 }
 
-/// Whether a type is that of weights that Keras 3 has quantized: an object, or its name, such as
-/// `int8_from_float32`.
+/// Whether a type is that of weights that Keras 3 has quantized: an object with a mode, or a name such
+/// as `int8_from_float32`.
 fn is_quantized(dtype: &Value) -> bool {
-    let class = dtype.get("class_name").and_then(Value::as_str);
-    let name = dtype.as_str();
-    class.is_some_and(|class| class.starts_with("Quantized"))
-        || name.is_some_and(|name| name.contains("_from_"))
+    let by_name = dtype.as_str().is_some_and(|name| name.contains("_from_"));
+    by_name || dtype.pointer("/config/mode").is_some()
 }
 
 fn relu(settings: Settings<'_>) -> Result<Activation, KerasError> {
