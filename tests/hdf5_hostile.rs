@@ -64,6 +64,7 @@ fn golden() -> PathBuf {
 #[test]
 fn harm_is_refused() {
     by_name();
+    beside_what_is_sound();
     little_budgets();
     cut_and_flipped();
     forged();
@@ -147,6 +148,18 @@ fn by_name() {
         count += 1;
     }
     assert_eq!(count, 23);
+}
+
+/// A file with one of each is read in little memory, and only that is refused.
+fn beside_what_is_sound() {
+    let bytes = fs::read(golden().join("../../golden_keras_files/hostile/unread.h5")).unwrap();
+    let tree = read_within(1 << 20, &bytes).unwrap();
+    assert!(tree.dataset("model_weights/dense/dense/kernel:0").unwrap().is_some());
+    assert_eq!(refusals(&tree).len(), 10);
+    let bomb = tree.dataset("other/bomb").unwrap_err();
+    assert!(!bomb.is_damage());
+    let words = "/other/bomb: its chunks would be inflated to 104857600 bytes";
+    assert!(bomb.to_string().starts_with(words), "{bomb}");
 }
 
 /// Sound files are read where the budget has room for them, and else refused.

@@ -182,7 +182,7 @@ fn as_the_manifest_says() {
     );
     assert!(faults.is_empty(), "of {} files:\n{}", manifest.len(), faults.join("\n"));
     assert!(manifest.len() >= 110);
-    let attacks = manifest.len() - 2;
+    let attacks = manifest.iter().filter(|entry| entry["refuse"] != false).count();
     slowest.sort();
     largest.sort();
     println!(
