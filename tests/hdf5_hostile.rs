@@ -64,12 +64,42 @@ fn golden() -> PathBuf {
 #[test]
 fn harm_is_refused() {
     by_name();
+    beside_what_is_sound();
     little_budgets();
     cut_and_flipped();
     forged();
 }
 
-/// Each of the files that `files.py` makes for one reason is refused for that one.
+/// What was refused of a tree.
+fn refusals(group: &Group<'_>) -> Vec<Hdf5Error> {
+    let each = group.members.values().map(|node| match node {
+        Node::Group(group) => refusals(group),
+        Node::Dataset(_) => Vec::new(),
+        Node::Refused(error) => vec![error.clone()],
+    });
+    each.flatten().collect()
+}
+
+/// Why the one thing of a file is refused that is, whether the whole file is refused for it or not.
+fn refusal(budget: u64, bytes: &[u8]) -> (Hdf5Error, bool) {
+    let tree = match read_within(budget, bytes) {
+        Ok(tree) => tree,
+        Err(error) => return (error, true),
+    };
+    let [Hdf5Error::At { path, source }] = &refusals(&tree)[..] else {
+        panic!("{:?}", refusals(&tree));
+    };
+    let error = Hdf5Error::At { path: path.clone(), source: source.clone() };
+    let path = path.split('@').next().unwrap().trim_start_matches('/');
+    assert_eq!(tree.dataset(path), Err(error.clone()));
+    assert_eq!(tree.group(path), Err(error.clone()));
+    assert_eq!(tree.group(&format!("{path}/below")), Err(error.clone()));
+    assert_eq!(write(&tree), Err(error.clone()));
+    (error, false)
+}
+
+/// Each of the files that `files.py` makes for one reason is refused for that one: the whole file only
+/// where the work or the memory of all of it is at stake.
 fn by_name() {
     let reasons = BTreeMap::from([
         (
@@ -81,7 +111,7 @@ fn by_name() {
         ("deep", "more than 64 deep"),
         (
             "external_link",
-            "/group: \"out\" is an external link, into another file, which is not followed",
+            "/group/out: it is an external link, into another file, which is not followed",
         ),
         (
             "external_storage",
@@ -98,7 +128,7 @@ fn by_name() {
         ),
         (
             "soft_link",
-            "/group: \"soft\" is a soft link, which is not followed: store the data itself",
+            "/group/soft: it is a soft link, which is not followed: store the data itself",
         ),
         ("virtual", "/weights: a virtual dataset, made of others, is not supported"),
     ]);
@@ -108,14 +138,28 @@ fn by_name() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let bytes = fs::read(&path).unwrap();
         let start = Instant::now();
-        let error = read_within(4 << 20, &bytes).unwrap_err();
+        let (error, whole) = refusal(4 << 20, &bytes);
         let took = start.elapsed();
-        let words = reasons[name.trim_end_matches("-latest")];
+        let kind = name.trim_end_matches("-latest");
+        let words = reasons[kind];
+        assert_eq!(whole, ["gzip_bomb", "laughs"].contains(&kind), "{name}: {error}");
         assert!(error.to_string().contains(words), "{name}: {error}");
         println!("{name}: {took:?}: {error}");
         count += 1;
     }
     assert_eq!(count, 23);
+}
+
+/// A file with one of each is read in little memory, and only that is refused.
+fn beside_what_is_sound() {
+    let bytes = fs::read(golden().join("../../golden_keras_files/hostile/unread.h5")).unwrap();
+    let tree = read_within(1 << 20, &bytes).unwrap();
+    assert!(tree.dataset("model_weights/dense/dense/kernel:0").unwrap().is_some());
+    assert_eq!(refusals(&tree).len(), 10);
+    let bomb = tree.dataset("other/bomb").unwrap_err();
+    assert!(!bomb.is_damage());
+    let words = "/other/bomb: its chunks would be inflated to 104857600 bytes";
+    assert!(bomb.to_string().starts_with(words), "{bomb}");
 }
 
 /// Sound files are read where the budget has room for them, and else refused.

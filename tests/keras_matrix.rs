@@ -84,6 +84,11 @@ fn matrix() -> &'static Path {
     MATRIX.get_or_init(|| made_by("make.py", "keras-matrix"))
 }
 
+fn started() -> &'static Path {
+    static STARTED: OnceLock<PathBuf> = OnceLock::new();
+    STARTED.get_or_init(|| made_by("train_on.py", "keras-train"))
+}
+
 /// What came of a test, a line of JSON for each file: `tests/keras/tables.py` makes the tables of
 /// `docs/KERAS-MATRIX.md` of it.
 fn note(name: &str, lines: &[Value]) {
@@ -249,7 +254,7 @@ fn both_kerases_take_what_is_saved() {
         return;
     }
     let cases = Case::all(matrix());
-    let trained = Case::all(&made_by("train_on.py", "keras-train"));
+    let trained = Case::all(started());
     let names: BTreeSet<_> = cases.iter().map(|case| case.name.as_str()).collect();
     let out = target("keras-written");
     let mut faults = Vec::new();
@@ -424,7 +429,7 @@ fn what_keras_saves_again_is_the_same() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let (cases, trained) = (Case::all(matrix()), Case::all(&made_by("train_on.py", "keras-train")));
+    let (cases, trained) = (Case::all(matrix()), Case::all(started()));
     let parts = ["k3-optimizer-", "k3-net-", "k3-schedule-", "normalization"];
     let is_asked = |case: &&Case| parts.iter().any(|part| case.name.contains(part));
     let is_written = |case: &&Case| case.refuse().is_none() && !is_unwritten(case);
@@ -569,7 +574,7 @@ fn training_goes_on_as_in_keras() {
         return;
     }
     let (mut faults, mut lines) = (Vec::new(), Vec::new());
-    for case in Case::all(&made_by("train_on.py", "keras-train")) {
+    for case in Case::all(started()) {
         for file in ["start.keras", "start.h5"] {
             let name = format!("{}/{file}", case.name);
             let (mut model, report) = case.load(&case.folder.join(file)).unwrap();

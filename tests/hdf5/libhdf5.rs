@@ -91,6 +91,7 @@ fn written(home: &Path, count: usize) -> Vec<(PathBuf, Group<'static>)> {
                         plain(&mut dataset.array);
                     }
                 }
+                Node::Refused(error) => panic!("{error}"),
             }
         }
     }
@@ -160,6 +161,7 @@ fn count(group: &Group<'_>) -> usize {
     let each = group.members.values().map(|node| match node {
         Node::Group(group) => count(group),
         Node::Dataset(_) => 1,
+        Node::Refused(error) => panic!("{error}"),
     });
     each.sum()
 }

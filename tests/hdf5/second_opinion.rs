@@ -54,6 +54,7 @@ fn compare(group: &Group<'_>, other: &hdf5_pure::Group) -> usize {
         Node::Dataset(dataset) => {
             usize::from(is_same(dataset, &other.dataset(name).unwrap(), name))
         }
+        Node::Refused(error) => panic!("{error}"),
     });
     below.sum()
 }

@@ -18,6 +18,7 @@ pub(crate) fn tell(group: &Group<'_>) -> Value {
                     "attributes": attributes(&dataset.attributes),
                     "array": array(&dataset.array),
                 }),
+                Node::Refused(error) => panic!("{error}"),
             };
             (name, told)
         })

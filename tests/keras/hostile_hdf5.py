@@ -118,6 +118,31 @@ def circle(file, path):
     file[path.rsplit("/", 1)[0] + "/again"] = file["/"]
 
 
+def unread(file, path):
+    """Beside the model, in a group that no layer's is: what nobody has to understand."""
+    for make in (
+        external_storage,
+        external_link,
+        soft_link,
+        virtual,
+        shape_bomb,
+        shape_bomb_contiguous,
+        unknown_filter,
+        compound,
+    ):
+        make(file, f"other/{make.__name__}")
+    file["other/committed"] = np.dtype("float32")
+    file["other/again"] = file["other"]
+
+
+def unread_bomb(file, path):
+    """100 MiB of zeros beside the model."""
+    unread(file, path)
+    data = np.zeros(25 << 20, "float32")
+    settings = {"chunks": data.shape, "compression": "gzip", "compression_opts": 9}
+    file.create_dataset("other/bomb", data=data, **settings)
+
+
 def missing(file, path):
     del file[path]
 
@@ -146,6 +171,9 @@ def write(put):
         put(f"{name}.h5", whole(change=replaced(change)), why, cve)
     put("group-circle.keras", zipped(member=weights(circle)), "walk in a circle", refuse=None)
     put("group-circle.h5", whole(change=circle), "walk in a circle", refuse=None)
+    why = "refuse a model for what it does not use"
+    put("unread.keras", zipped(member=weights(unread)), why, refuse=False)
+    put("unread.h5", whole(change=unread_bomb), why, refuse=False)
     put(
         "missing-weight.keras",
         zipped(member=weights(missing)),

@@ -15,7 +15,7 @@ use super::write::Described;
 use super::{Loaded, compile, optimizer};
 use crate::bytes::Budget;
 use crate::format::LoadOptions;
-use crate::model::{Checkpoint, CompileSettings, Graph};
+use crate::model::{Checkpoint, CompileSettings, Graph, Layer, LayerSpec};
 
 /// A model short of its numbers.
 pub(super) struct Blueprint<'j> {
@@ -68,11 +68,14 @@ impl<'j> Blueprint<'j> {
         let Self { graph, whole, layers, compile, notices } = self;
         let whole = whole.as_ref().unwrap_or(&graph);
         let mut weights = Weights { graph: whole, budget, notices };
-        let named = weights::named(parts.root);
+        let named = weights::named(parts.root)?;
         let mut tensors = match named {
             Some(group) => weights.by_name(group, &layers, parts.dialect())?,
             None => weights.by_class(parts.root, &layers, parts.config.is_none())?,
         };
+        if weights::are_of_theano(parts.root, named) && graph.layers().iter().any(is_convolution) {
+            weights.notices.push(Notice::KernelsOfTheano);
+        }
         let trained = weights.trained(&layers);
         let variables = match named {
             Some(_) => optimizer::by_name(parts.root),
@@ -80,11 +83,12 @@ impl<'j> Blueprint<'j> {
         };
         let is_told = |notice: &Notice| matches!(notice, Notice::NotCompiled { .. });
         let state = match (&compile, variables) {
-            (Some(compile), Some(variables)) => {
+            (Some(_), Err(error)) => Err(error.to_string()),
+            (Some(compile), Ok(Some(variables))) => {
                 optimizer::state(&variables, &compile.optimizer, &trained, &mut weights).map(Some)
             }
-            (Some(_), None) => Err("the file holds none of its variables".to_owned()),
-            (None, Some(_)) if !weights.notices.iter().any(is_told) => {
+            (Some(_), Ok(None)) => Err("the file holds none of its variables".to_owned()),
+            (None, Ok(Some(_))) if !weights.notices.iter().any(is_told) => {
                 Err("nothing tells which one its variables in the file are of".to_owned())
             }
             (None, _) => Ok(None),
@@ -108,4 +112,15 @@ impl<'j> Blueprint<'j> {
             Checkpoint { compile, optimizer, ..Checkpoint::new(graph.clone(), tensors) };
         Ok(Loaded { checkpoint: checkpoint.into_owned(), report })
     }
+}
+
+fn is_convolution(layer: &Layer) -> bool {
+    matches!(
+        layer.spec,
+        LayerSpec::Conv1d(_)
+            | LayerSpec::Conv2d(_)
+            | LayerSpec::DepthwiseConv2d(_)
+            | LayerSpec::SeparableConv2d(_)
+            | LayerSpec::Conv2dTranspose(_)
+    )
 }

@@ -24,6 +24,17 @@ pub enum KerasError {
          --architecture MODEL` puts both together, and so does `Model::load_with_weights`"
     )]
     WeightsAlone,
+    /// Keras 1 has other names for what layers are set to, and Keras 2.4 and later do not read them.
+    #[error(
+        "{owner} is of Keras 1, which is not read: load the file in Keras 2.0 to 2.3 and save it again"
+    )]
+    Keras1 { owner: Owner },
+    /// Keras 3 joins the factors to the kernel in `.keras` files alone.
+    #[error(
+        "layer `{layer}` has LoRA factors beside its kernel (`{weight}`); in Keras, save the model as \
+         `.keras`, which adds them to the kernel"
+    )]
+    LoRa { layer: String, weight: String },
     #[error("{part} takes {length} bytes, the limit is {limit}; raise `Limits::text` to read it")]
     TooLong { part: &'static str, length: u64, limit: u64 },
     #[error("{part} is no JSON: {message}")]
@@ -119,6 +130,8 @@ impl KerasError {
             | Self::Unclaimed { .. }
             | Self::WeightType { .. } => true,
             Self::Layer { .. }
+            | Self::Keras1 { .. }
+            | Self::LoRa { .. }
             | Self::Code { .. }
             | Self::Unsupported { .. }
             | Self::OpenShape { .. }

@@ -183,6 +183,11 @@ impl<'j> Settings<'j> {
         self.map.get(setting).filter(|value| !value.is_null())
     }
 
+    /// Whether the layer is of Keras 1, by the settings that Keras 2 has renamed first of all.
+    pub(super) fn is_of_keras_1(&self) -> bool {
+        is_of_keras_1(self.class, |setting| self.has(setting))
+    }
+
     /// Whether anything stands there, be it null.
     pub(super) fn has(&self, setting: &str) -> bool {
         self.map.contains_key(setting)
@@ -375,6 +380,14 @@ pub(super) fn brief(value: &Value) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
+    }
+}
+
+/// Whether a layer that `has` such settings is of Keras 1: Keras 2 has renamed them first of all.
+pub(super) fn is_of_keras_1(class: &str, has: impl Fn(&str) -> bool) -> bool {
+    match class {
+        "Dense" => has("output_dim") && !has("units"),
+        _ => has("nb_filter") && !has("filters"),
     }
 }
 

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::error::KerasError;
 use super::report::Notice;
 use crate::bytes::{Budget, Digest, matches, sha256_each};
 use crate::format::content::{
@@ -134,9 +135,9 @@ pub(super) fn read(
     limits: &Limits,
     budget: &mut Budget,
 ) -> Result<Option<Kept>, FormatError> {
-    let Some(group) = root.group(GROUP) else { return Ok(None) };
+    let Some(group) = root.group(GROUP).map_err(KerasError::from)? else { return Ok(None) };
     let missing = |part: &str| FormatError::damaged(part, 0, Fault::Missing);
-    let text = text_of(group, INDEX).ok_or_else(|| missing(INDEX_PART))?;
+    let text = text_of(group, INDEX)?.ok_or_else(|| missing(INDEX_PART))?;
     let stored = group.attributes.get(SHA256).and_then(Array::as_text);
     let stored = stored.and_then(|text| text.parse().ok());
     check(INDEX_PART, stored.ok_or_else(|| missing("keepnet/@sha256"))?, text)?;
@@ -186,7 +187,7 @@ fn sections<'f>(
     for SectionEntry { section, critical, sha256 } in entries {
         admission.admit(section, *critical, INDEX_PART, 0)?;
         let path = format!("{GROUP}/{SECTIONS}/{section}");
-        let text = group.group(SECTIONS).and_then(|group| text_of(group, section));
+        let text = text_of(group, &format!("{SECTIONS}/{section}"))?;
         let text = text.ok_or_else(|| FormatError::damaged(&path, 0, Fault::Missing))?;
         check(&path, *sha256, text)?;
         sections.insert(section.clone(), (path, text));
@@ -202,7 +203,8 @@ fn tensors(
     budget: &mut Budget,
 ) -> Result<Vec<(Expected, Tensor<'static>)>, FormatError> {
     let stored = index.tensors.iter().map(|entry| {
-        let tensor = root.dataset(&entry.path).and_then(|dataset| dataset.array.tensor());
+        let dataset = root.dataset(&entry.path).map_err(KerasError::from)?;
+        let tensor = dataset.and_then(|dataset| dataset.array.tensor());
         tensor.ok_or_else(|| FormatError::damaged(&entry.path, 0, Fault::Missing))
     });
     let stored = stored.collect::<Result<Vec<_>, _>>()?;
@@ -229,11 +231,11 @@ fn tensors(
 }
 
 /// The bytes of a text that [`bytes`] wrote.
-fn text_of<'g>(group: &'g Group<'_>, name: &str) -> Option<&'g [u8]> {
-    match &group.dataset(name)?.array {
-        Array::Opaque { size: 1, bytes, .. } => Some(bytes),
+fn text_of<'g>(group: &'g Group<'_>, path: &str) -> Result<Option<&'g [u8]>, KerasError> {
+    Ok(match group.dataset(path)?.map(|dataset| &dataset.array) {
+        Some(Array::Opaque { size: 1, bytes, .. }) => Some(bytes),
         _ => None,
-    }
+    })
 }
 
 fn check(part: &str, expected: Digest, bytes: &[u8]) -> Result<(), FormatError> {

@@ -4,29 +4,41 @@ use super::error::KerasError;
 use super::json::whole;
 use super::weights::Weights;
 use crate::model::{NamedTensor, Optimizer, OptimizerRule, OptimizerState, Parameter, Slot};
-use crate::wire::hdf5::{Dataset, Group};
+use crate::wire::hdf5::{Dataset, Group, Hdf5Error};
 
 /// A variable of the optimizer, and what the file calls it.
 pub(super) type Variable<'f> = (String, &'f Dataset<'f>);
 
 /// The variables in `optimizer/vars` of a `.keras` file, or of the optimizer in a `LossScaleOptimizer`.
-pub(super) fn by_number<'f>(root: &'f Group<'f>) -> Option<Vec<Variable<'f>>> {
+///
+/// # Errors
+/// If some of them were refused.
+pub(super) fn by_number<'f>(root: &'f Group<'f>) -> Result<Option<Vec<Variable<'f>>>, Hdf5Error> {
     let places = ["optimizer/inner_optimizer/vars", "optimizer/vars", "optimizer\\vars"];
-    let vars = places.into_iter().find_map(|place| root.group(place))?;
-    let names = (0_u32..).map(|number| number.to_string());
-    Some(names.map_while(|name| Some((name.clone(), vars.dataset(&name)?))).collect())
+    let vars = places.into_iter().find_map(|place| root.group(place).transpose()).transpose()?;
+    let Some(vars) = vars else { return Ok(None) };
+    let mut variables = Vec::new();
+    while let name = variables.len().to_string()
+        && let Some(dataset) = vars.dataset(&name)?
+    {
+        variables.push((name, dataset));
+    }
+    Ok(Some(variables))
 }
 
 /// The variables in `optimizer_weights` of an `.h5` file.
-pub(super) fn by_name<'f>(root: &'f Group<'f>) -> Option<Vec<Variable<'f>>> {
-    let group = root.group("optimizer_weights")?;
-    let names = super::weights::names(group, "weight_names")?;
+///
+/// # Errors
+/// If some of them were refused.
+pub(super) fn by_name<'f>(root: &'f Group<'f>) -> Result<Option<Vec<Variable<'f>>>, Hdf5Error> {
+    let Some(group) = root.group("optimizer_weights")? else { return Ok(None) };
+    let Some(names) = super::weights::names(group, "weight_names") else { return Ok(None) };
     // The `LossScaleOptimizer` of Keras 3 names what is its own before what is of the optimizer within.
     let own = names.iter().rposition(|name| name.ends_with("/iteration")).unwrap_or(0);
     names
         .into_iter()
         .skip(own)
-        .map(|name| group.dataset(&name).map(|dataset| (name, dataset)))
+        .map(|name| Ok(group.dataset(&name)?.map(|dataset| (name, dataset))))
         .collect()
 }
 
@@ -162,7 +174,8 @@ mod tests {
         stored.attributes.insert("weight_names".to_owned(), Array::texts(names.clone()));
         assert_eq!(weights::names(&stored, "weight_names").unwrap(), names);
         let root = group([("optimizer_weights", Node::Group(stored))]);
-        let found: Vec<_> = by_name(&root).unwrap().into_iter().map(|(name, _)| name).collect();
+        let found: Vec<_> =
+            by_name(&root).unwrap().unwrap().into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, names[4..]);
 
         let vars = |count| {
@@ -172,6 +185,6 @@ mod tests {
         };
         let inner = ("inner_optimizer", Node::Group(group([vars(4)])));
         let root = group([("optimizer", Node::Group(group([vars(8), inner])))]);
-        assert_eq!(by_number(&root).unwrap().len(), 4);
+        assert_eq!(by_number(&root).unwrap().unwrap().len(), 4);
     }
 }

@@ -31,6 +31,11 @@ pub enum Notice {
     NotCompiled { reason: String },
     /// A metric that keepnet does not have.
     NoMetric { name: String },
+    /// A metric of another output than the first, of which keepnet reports none.
+    MetricElsewhere { name: String },
+    /// Keras turned the kernels of convolutions around for Theano. They are taken as they stand, as
+    /// tf-keras takes them; Keras up to 2.3 turned them back, so its predictions differ.
+    KernelsOfTheano,
     /// keepnet wrote the file, and somebody has changed this part of it since: what keepnet keeps in it
     /// beside (training, history, proof …) is of the former model.
     Edited { part: &'static str },
@@ -74,6 +79,15 @@ impl fmt::Display for Notice {
             Self::NoMetric { name } => {
                 write!(f, "the metric `{name}` is left out: keepnet has none such")
             }
+            Self::MetricElsewhere { name } => write!(
+                f,
+                "the metric `{name}` is left out: it is not of the first output, and keepnet reports \
+                 metrics of that alone"
+            ),
+            Self::KernelsOfTheano => f.write_str(
+                "the file was written by Keras on Theano, where convolutions have their kernels turned \
+                 around: they are taken as they stand, as tf-keras does, so predictions may differ",
+            ),
             Self::Edited { part } => write!(
                 f,
                 "{part} was changed after keepnet wrote the file: what only keepnet knew of the model \

@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::KerasError;
 use super::build::{Built, build};
 use super::layers::Dialect;
 use super::network::Network;
-use super::report::Notice;
+use super::open::Parts;
+use super::report::{Notice, Report};
+use super::{Container, KerasError};
+use crate::bytes::Budget;
 use crate::format::LoadOptions;
 use crate::model::{Activation, LayerSpec};
+use crate::tensor::Tensor;
+use crate::wire::hdf5::{Array, Group, Hdf5Error, Node};
 
 /// One layer behind an input of that shape. The model stays in memory to the end: it is small.
 fn built(dialect: Dialect, shape: &[usize], layer: Value) -> Result<Built<'static>, KerasError> {
@@ -157,4 +161,130 @@ fn a_mode_that_keras_2_keeps_is_told_of() {
         });
         assert_eq!(found, told, "{dialect:?} {given}");
     }
+}
+
+#[test]
+fn what_is_beyond_keepnet_is_not_called_damaged() {
+    let dense = |more: Value| {
+        let mut layer = json!({"class_name": "Dense", "config": {"name": "d", "units": 3}});
+        layer["config"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        of_keras3(&[3], layer).map(|built| specs(&built).len())
+    };
+    // As Keras 3.15 writes them.
+    let policy = |class, mode| json!({"dtype": {"class_name": class, "config": {"mode": mode}}});
+    for quantized in [
+        policy("QuantizedDTypePolicy", "int8"),
+        policy("Int4DTypePolicy", "int4/128"),
+        policy("QuantizedFloat8DTypePolicy", "float8"),
+        json!({"dtype": "int8_from_float32"}),
+    ] {
+        let error = dense(quantized.clone()).unwrap_err();
+        assert!(error.to_string().contains("quantized"), "{quantized}: {error}");
+        assert!(!error.is_corrupt(), "{error}");
+    }
+    let plain = json!({"dtype": {"class_name": "DTypePolicy", "config": {"name": "float32"}}});
+    assert_eq!(dense(plain), Ok(1));
+    assert_eq!(dense(json!({"dtype": "mixed_float16", "lora_rank": 2})), Ok(1));
+    for layer in [
+        json!({"class_name": "Dense", "config": {"name": "d", "output_dim": 3}}),
+        json!({"class_name": "Convolution2D",
+            "config": {"name": "c", "nb_filter": 3, "nb_row": 3, "nb_col": 3}}),
+    ] {
+        let error = built(Dialect::Keras2, &[9, 9, 3], layer).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("is of Keras 1"), "{error}");
+        assert!(!error.is_corrupt(), "{error}");
+    }
+}
+
+/// Loads a model of one convolution from an `.h5` file in which these weights stand.
+fn loaded(backend: &str, weights: &[(&str, Node<'static>)]) -> Result<Report, KerasError> {
+    let layers = json!([
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [null, 2, 1]}},
+        {"class_name": "Conv1D",
+            "config": {"name": "c", "filters": 1, "kernel_size": [1], "use_bias": false}},
+    ]);
+    let config = json!({"class_name": "Sequential", "config": {"name": "n", "layers": layers}});
+    let sgd = json!({"class_name": "SGD", "config": {"momentum": 0.9, "learning_rate": 0.1}});
+    let compile = json!({"optimizer_config": sgd, "loss": "mse"});
+    let group = |attribute: &str, names: &[&str]| {
+        let names = Array::texts(names.iter().map(|&name| name.to_owned()).collect());
+        Group { attributes: [(attribute.to_owned(), names)].into(), ..Group::default() }
+    };
+    let names: Vec<&str> = weights.iter().map(|(name, _)| *name).collect();
+    let mut layer = group("weight_names", &names);
+    layer.members.extend(weights.iter().map(|(name, node)| ((*name).to_owned(), node.clone())));
+    let mut all = group("layer_names", &["c"]);
+    all.members.insert("c".to_owned(), Node::Group(layer));
+    let mut root = Group::default();
+    root.attributes.insert("backend".to_owned(), Array::text(backend));
+    root.members.insert("model_weights".to_owned(), Node::Group(all));
+    root.members.insert("optimizer_weights".to_owned(), Node::Refused(refusal()));
+    let parts = Parts {
+        container: Container::Hdf5,
+        texts: Vec::new(),
+        config: Some(&config),
+        compile: Some(&compile),
+        version: Some("2.2.4"),
+        root: &root,
+    };
+    parts.load(&LoadOptions::default(), &mut Budget::new(1 << 20)).map(|loaded| loaded.report)
+}
+
+fn kernel() -> Node<'static> {
+    Node::Dataset(Tensor::from_f32([1, 1, 1], &[2.0]).unwrap().into_owned().into())
+}
+
+fn refusal() -> Hdf5Error {
+    Hdf5Error::Link { kind: "a soft link" }
+}
+
+#[test]
+fn kernels_of_theano_are_told_of() {
+    for (backend, told) in [("theano", true), ("tensorflow", false)] {
+        let notices = loaded(backend, &[("kernel", kernel())]).unwrap().notices;
+        assert_eq!(notices.contains(&Notice::KernelsOfTheano), told, "{backend}: {notices:?}");
+    }
+}
+
+#[test]
+fn what_hdf5_refuses_is_told_where_it_is_asked_for() {
+    let error = loaded("tensorflow", &[("kernel", Node::Refused(refusal()))]).unwrap_err();
+    assert_eq!(error, KerasError::Hdf5(refusal()));
+    let notices = loaded("tensorflow", &[("kernel", kernel())]).unwrap().notices;
+    assert_eq!(notices, [Notice::NoOptimizerState { reason: refusal().to_string() }]);
+}
+
+#[test]
+fn factors_beside_a_kernel_are_named() {
+    let weights = [("c/kernel", kernel()), ("c/lora_kernel_a", kernel())];
+    let error = loaded("tensorflow", &weights).unwrap_err();
+    let (layer, weight) = ("c".to_owned(), "c/lora_kernel_a".to_owned());
+    assert_eq!(error, KerasError::LoRa { layer, weight });
+    assert!(!error.is_corrupt());
+}
+
+#[test]
+fn metrics_of_other_outputs_are_not_called_unknown() {
+    let input = json!({"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+        "config": {"name": "x", "batch_shape": [null, 3]}});
+    let dense = |name: &str| {
+        json!({"class_name": "Dense", "name": name, "config": {"name": name, "units": 2},
+            "inbound_nodes": [[["x", 0, 0, {}]]]})
+    };
+    let layers = [input, dense("a"), dense("b")];
+    let model = json!({"class_name": "Functional", "config": {"name": "net", "layers": layers,
+        "input_layers": [["x", 0, 0]], "output_layers": [["a", 0, 0], ["b", 0, 0]]}});
+    let network = Network::parse(&model).unwrap();
+    let graph = build(&network, Dialect::Keras2, &LoadOptions::default()).unwrap().graph;
+    let compile = json!({"optimizer_config": {"class_name": "SGD", "config": {}}, "loss": "mse",
+        "metrics": [["mae", "mine"], ["mae"]]});
+    let mut notices = Vec::new();
+    super::compile::compile(&compile, &graph, &mut notices).unwrap();
+    assert_eq!(
+        notices,
+        [
+            Notice::NoMetric { name: "mine".to_owned() },
+            Notice::MetricElsewhere { name: "mae".to_owned() },
+        ]
+    );
 }

@@ -9,7 +9,7 @@ use super::report::Notice;
 use crate::bytes::Budget;
 use crate::model::{Graph, LayerSpec, NamedTensor, Parameter};
 use crate::tensor::{DType, Tensor};
-use crate::wire::hdf5::{Array, Dataset, Group, Node};
+use crate::wire::hdf5::{Array, Dataset, Group, Hdf5Error, Node};
 
 /// Where weights of Keras are read from, and what is told of them.
 pub(super) struct Weights<'g, 'b> {
@@ -63,8 +63,13 @@ impl<'g> Weights<'g, '_> {
             *counts = [counts[0] + 1, counts[1] + if has_weights { 2 } else { 1 }];
             let groups = LISTS.into_iter().zip(&names);
             let mut groups = groups.map(|(list, name)| [path, &[list, name]].concat());
-            let place = groups.clone().find(|place| descend(root, place).is_some());
-            let place = place.or_else(|| groups.next()).unwrap_or_default();
+            let mut found_at = None;
+            for group in groups.clone() {
+                if found_at.is_none() && descend(root, &group)?.is_some() {
+                    found_at = Some(group);
+                }
+            }
+            let place = found_at.or_else(|| groups.next()).unwrap_or_default();
             match &layer.is {
                 Became::Input => {}
                 Became::Layers(own) => {
@@ -78,8 +83,8 @@ impl<'g> Weights<'g, '_> {
                     let place = groups.first().map(|vars| vars.join("/")).unwrap_or_default();
                     let mut datasets = Vec::new();
                     for path in &groups {
-                        if let Some(vars) = descend(root, path) {
-                            datasets.extend(numbered(vars));
+                        if let Some(vars) = descend(root, path)? {
+                            datasets.extend(numbered(vars)?);
                             places.insert(path.join("/"));
                         }
                     }
@@ -107,12 +112,18 @@ impl<'g> Weights<'g, '_> {
             .ok_or(KerasError::Missing { part: "the attribute `layer_names` of the weights" })?;
         let mut stored = Vec::new();
         for name in names {
-            let layer = group.group(&name);
+            let layer = group.group(&name)?;
             let weights = layer.and_then(|layer| self::names(layer, "weight_names"));
             let (Some(layer), Some(weights)) = (layer, weights) else {
                 let place = name.clone();
                 return Err(KerasError::NoWeights { layer: name, place });
             };
+            let is_factor = |name: &&String| {
+                name.rsplit('/').next().is_some_and(|own| own.starts_with("lora_"))
+            };
+            if let Some(weight) = weights.iter().find(is_factor) {
+                return Err(KerasError::LoRa { layer: name, weight: weight.clone() });
+            }
             if !weights.is_empty() {
                 stored.push((name, layer, weights));
             }
@@ -134,7 +145,7 @@ impl<'g> Weights<'g, '_> {
                 place: format!("{name}/{weight}"),
             };
             let datasets =
-                weights.iter().map(|weight| group.dataset(weight).ok_or_else(|| missing(weight)));
+                weights.iter().map(|weight| group.dataset(weight)?.ok_or_else(|| missing(weight)));
             let datasets = datasets.collect::<Result<Vec<_>, _>>()?;
             self.take(layer.name, parameters, &datasets, name, &mut found)?;
         }
@@ -306,13 +317,21 @@ impl<'g> Weights<'g, '_> {
 
 /// The group of the layers where they stand by their names: in whole models of `.h5`, and where Keras 2
 /// saved weights alone.
-pub(super) fn named<'g, 'a>(root: &'g Group<'a>) -> Option<&'g Group<'a>> {
-    root.group("model_weights").or_else(|| names(root, "layer_names").map(|_| root))
+pub(super) fn named<'g, 'a>(root: &'g Group<'a>) -> Result<Option<&'g Group<'a>>, Hdf5Error> {
+    Ok(root.group("model_weights")?.or_else(|| names(root, "layer_names").map(|_| root)))
+}
+
+/// Whether Keras computed with Theano when it wrote the file: it says so beside the layers too.
+pub(super) fn are_of_theano(root: &Group<'_>, named: Option<&Group<'_>>) -> bool {
+    let backend = |group: &Group<'_>| {
+        group.attributes.get("backend").and_then(Array::as_text) == Some("theano")
+    };
+    backend(root) || named.is_some_and(backend)
 }
 
 /// The classes of layers as the groups of a file of weights alone are named after them, numbers left out.
 pub(super) fn groups<'g>(root: &'g Group<'_>) -> impl Iterator<Item = String> + use<'g> {
-    let lists = LISTS.into_iter().filter_map(|list| root.group(list));
+    let lists = LISTS.into_iter().filter_map(|list| root.group(list).ok().flatten());
     lists.flat_map(|list| list.members.keys()).map(|name| {
         let numbered = name.rsplit_once('_').filter(|(_, number)| number.parse::<u64>().is_ok());
         numbered.map_or(name.as_str(), |(class, _)| class).to_owned()
@@ -322,13 +341,16 @@ pub(super) fn groups<'g>(root: &'g Group<'_>) -> impl Iterator<Item = String> + 
 /// Whether weights stand in the file in one of the ways of Keras.
 pub(super) fn is_arrangement(root: &Group<'_>) -> bool {
     let is_list = |name: &String| LISTS.iter().any(|list| name.split('\\').next() == Some(*list));
-    named(root).is_some() || root.members.keys().any(is_list)
+    named(root) != Ok(None) || root.members.keys().any(is_list)
 }
 
 /// The variables of a layer, which are named by their numbers.
-fn numbered<'f>(vars: &'f Group<'_>) -> Vec<&'f Dataset<'f>> {
-    let names = (0_u32..).map(|number| number.to_string());
-    names.map_while(|name| vars.dataset(&name)).collect()
+fn numbered<'f>(vars: &'f Group<'_>) -> Result<Vec<&'f Dataset<'f>>, KerasError> {
+    let mut datasets = Vec::new();
+    while let Some(dataset) = vars.dataset(&datasets.len().to_string())? {
+        datasets.push(dataset);
+    }
+    Ok(datasets)
 }
 
 /// The first place below `group` where a layer has variables that is none of `places`.
@@ -341,7 +363,7 @@ fn unclaimed(group: &Group<'_>, path: String, places: &BTreeSet<String>) -> Opti
             _ if !LISTS.iter().any(|list| path.starts_with(list)) => None,
             Node::Group(_) if path.ends_with("seed_generator") => None,
             Node::Group(group) => unclaimed(group, path, places),
-            Node::Dataset(_) => {
+            Node::Dataset(_) | Node::Refused(_) => {
                 let (place, _) = path.rsplit_once('/')?;
                 (!places.contains(place)).then(|| place.to_owned())
             }
@@ -360,14 +382,22 @@ pub(super) fn names(group: &Group<'_>, name: &str) -> Option<Vec<String>> {
 }
 
 /// The group below `group` at that path. Keras on Windows has written `a\b` for the names of some.
-fn descend<'g, 'a>(group: &'g Group<'a>, path: &[&str]) -> Option<&'g Group<'a>> {
+fn descend<'g, 'a>(
+    group: &'g Group<'a>,
+    path: &[&str],
+) -> Result<Option<&'g Group<'a>>, Hdf5Error> {
     if path.is_empty() {
-        return Some(group);
+        return Ok(Some(group));
     }
-    (1..=path.len()).find_map(|together| {
-        let (first, rest) = path.split_at_checked(together)?;
-        descend(group.group(&first.join("\\"))?, rest)
-    })
+    for together in 1..=path.len() {
+        let Some((first, rest)) = path.split_at_checked(together) else { break };
+        if let Some(below) = group.group(&first.join("\\"))?
+            && let Some(found) = descend(below, rest)?
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// As Keras makes the name of a group from that of a class (`to_snake_case` in

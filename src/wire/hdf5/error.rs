@@ -52,12 +52,17 @@ pub enum Hdf5Error {
     Depth { limit: usize },
     #[error("{claimed} bytes are claimed for an array, of which {stored} are stored")]
     Claim { claimed: u64, stored: u64 },
+    #[error(
+        "its chunks would be inflated to {needed} bytes, but of what compressed data may make of a file \
+         of this size, {left} are left: store the data without compression"
+    )]
+    Inflation { needed: u64, left: u64 },
     #[error("{0}")]
     Budget(#[from] BudgetError),
     #[error("version {found} of {what}, at byte {offset}, is not supported; {REWRITE}")]
     Version { what: &'static str, offset: u64, found: u8 },
-    #[error("{name:?} is {kind}, which is not followed: store the data itself")]
-    Link { name: String, kind: &'static str },
+    #[error("it is {kind}, which is not followed: store the data itself")]
+    Link { kind: &'static str },
     #[error("filter {number} ({name:?}) is not supported: store the data without, or with gzip")]
     Filter { number: u16, name: String },
     #[error("{what} is not supported; {REWRITE}")]
@@ -94,6 +99,36 @@ impl Hdf5Error {
         }
     }
 
+    /// The same, of what stands at `path` of the file, which ends with the member that it was of.
+    pub(super) fn at(self, path: &str) -> Self {
+        self.below("", path)
+    }
+
+    /// The same, whatever it was of.
+    pub(super) fn without_path(&self) -> Self {
+        match self {
+            Self::At { source, .. } => source.without_path(),
+            source => source.clone(),
+        }
+    }
+
+    /// Whether only what it is of cannot be read. Damage may reach further, and a budget that is spent
+    /// is spent for all.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::At { source, .. } => source.is_refusal(),
+            Self::Circle { .. }
+            | Self::Claim { .. }
+            | Self::Depth { .. }
+            | Self::Filter { .. }
+            | Self::Inflation { .. }
+            | Self::Link { .. }
+            | Self::Unsupported { .. }
+            | Self::Version { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the file is at fault, not a limit or what this reader knows.
     pub fn is_damage(&self) -> bool {
         match self {
@@ -102,6 +137,7 @@ impl Hdf5Error {
             | Self::Circle { .. }
             | Self::Depth { .. }
             | Self::Filter { .. }
+            | Self::Inflation { .. }
             | Self::Link { .. }
             | Self::TooLong { .. }
             | Self::Unsupported { .. }

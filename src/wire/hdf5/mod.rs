@@ -14,7 +14,8 @@
 //! let bytes = write(&root)?.concat();
 //!
 //! let again = read(&bytes, &mut Budget::new(1 << 20))?;
-//! assert_eq!(again.dataset("bias:0").and_then(|dataset| dataset.array.tensor()), Some(&bias));
+//! let dataset = again.dataset("bias:0")?;
+//! assert_eq!(dataset.and_then(|dataset| dataset.array.tensor()), Some(&bias));
 //! assert_eq!(again.attributes["backend"].as_text(), Some("tensorflow"));
 //! # Ok(())
 //! # }
@@ -23,9 +24,11 @@
 //! **Read** are files of any superblock, behind a block of the user's too; groups kept as symbol tables, as links or dense; datasets kept
 //! compact, contiguous or in chunks, deflated, shuffled and with a Fletcher checksum; numbers of either
 //! byte order and text of any kind. The tree is read at once, but contiguous little-endian numbers stay
-//! where they are. What leads out of the file, and what a few bytes can blow up, is refused by name:
-//! external and soft links, external storage, virtual datasets, shapes beyond what the file can hold,
-//! trees of links to the same few objects.
+//! where they are. What leads out of the file, and what a few bytes can blow up, is neither followed
+//! nor decoded: external and soft links, external storage, virtual datasets, filters that are not known,
+//! shapes beyond what the file can hold. It stays in the tree as [`Node::Refused`], and who asks for it
+//! is told why. Damage of the structures, and trees of links to the same few objects, make the whole
+//! file fail.
 //!
 //! **Written** are superblock 2, links in object headers and contiguous data, so that h5py of any age
 //! reads it. The same tree gives the same bytes.

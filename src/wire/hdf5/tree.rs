@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::Hdf5Error;
 use crate::tensor::{DType, Shape, Tensor};
 
 /// A group: named groups and datasets, in the order of their names' bytes.
@@ -17,6 +18,8 @@ pub struct Group<'a> {
 pub enum Node<'a> {
     Group(Group<'a>),
     Dataset(Dataset<'a>),
+    /// What is not followed or decoded, and why: the rest of the file can be read all the same.
+    Refused(Hdf5Error),
 }
 
 /// An array with attributes of its own.
@@ -53,29 +56,38 @@ pub enum Array<'a> {
 
 impl<'a> Group<'a> {
     /// The node at `path`: names with `/` between them.
-    pub fn find(&self, path: &str) -> Option<&Node<'a>> {
+    ///
+    /// # Errors
+    /// If what stands there, or on the way, was refused.
+    pub fn find(&self, path: &str) -> Result<Option<&Node<'a>>, Hdf5Error> {
         let (name, below) = path.split_once('/').unwrap_or((path, ""));
-        match self.members.get(name)? {
-            node if below.is_empty() => Some(node),
-            Node::Group(group) => group.find(below),
-            Node::Dataset(_) => None,
+        match self.members.get(name) {
+            Some(Node::Refused(error)) => Err(error.clone()),
+            Some(Node::Group(group)) if !below.is_empty() => group.find(below),
+            node => Ok(node.filter(|_| below.is_empty())),
         }
     }
 
     /// The group at `path`, if a group stands there.
-    pub fn group(&self, path: &str) -> Option<&Self> {
-        match self.find(path)? {
-            Node::Group(group) => Some(group),
-            Node::Dataset(_) => None,
-        }
+    ///
+    /// # Errors
+    /// As for [`Group::find`].
+    pub fn group(&self, path: &str) -> Result<Option<&Self>, Hdf5Error> {
+        Ok(match self.find(path)? {
+            Some(Node::Group(group)) => Some(group),
+            _ => None,
+        })
     }
 
     /// The dataset at `path`, if a dataset stands there.
-    pub fn dataset(&self, path: &str) -> Option<&Dataset<'a>> {
-        match self.find(path)? {
-            Node::Dataset(dataset) => Some(dataset),
-            Node::Group(_) => None,
-        }
+    ///
+    /// # Errors
+    /// As for [`Group::find`].
+    pub fn dataset(&self, path: &str) -> Result<Option<&Dataset<'a>>, Hdf5Error> {
+        Ok(match self.find(path)? {
+            Some(Node::Dataset(dataset)) => Some(dataset),
+            _ => None,
+        })
     }
 }
 

@@ -120,6 +120,7 @@ impl<'t> File<'t> {
             let address = match node {
                 Node::Group(group) => self.group(group, depth + 1),
                 Node::Dataset(dataset) => self.dataset(dataset),
+                Node::Refused(error) => Err(error.without_path()),
             };
             let address = address.map_err(|error| error.of_member(name))?;
             // Its name's length is said in 2 bytes.

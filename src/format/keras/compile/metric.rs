@@ -20,7 +20,11 @@ pub(super) fn metrics(
     for list in ["metrics", "weighted_metrics"] {
         let list = config.get(list).unwrap_or(&Value::Null);
         for (value, is_first) in by_output(list, graph) {
-            let metric = metric(value, graph, losses).filter(|_| is_first);
+            if !is_first {
+                notices.push(Notice::MetricElsewhere { name: name(value).to_owned() });
+                continue;
+            }
+            let metric = metric(value, graph, losses);
             match metric.filter(|&metric| check_metric(metric, losses).is_ok()) {
                 Some(metric) if found.contains(&metric) => {}
                 Some(metric) => found.push(metric),

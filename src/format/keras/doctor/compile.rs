@@ -21,6 +21,11 @@ impl Exam {
             } else if self.is_hdf5() && is_registered(&optimizer) {
                 self.find(Keras3, Problem::OptimizerSettings, owner);
             }
+            // Keras 3 itself writes `null` for none.
+            let decays = optimizer.config.contains_key("weight_decay");
+            if self.is_hdf5() && !self.is_keras2 && decays {
+                self.find(TfKeras2, Problem::WeightDecay, owner);
+            }
             if optimizer.config.contains_key("lr") {
                 self.find(Keras3, Problem::Setting { setting: "lr" }, owner);
             }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Reader::{Keras3, TfKeras2};
 use super::{Exam, Problem, owner};
 use crate::format::keras::error::Owner;
-use crate::format::keras::json::Object;
+use crate::format::keras::json::{Object, is_of_keras_1};
 
 impl Exam {
     /// A model and all that it is made of.
@@ -69,6 +69,9 @@ impl Exam {
         }
         if known == "InputLayer" && has("batch_shape") {
             self.find(TfKeras2, Problem::BatchShape, owner);
+        }
+        if is_of_keras_1(known, |setting| object.config.contains_key(setting)) {
+            self.both(Problem::Keras1, owner);
         }
         self.dtype(&object, owner);
         let keyword = |setting| Problem::Setting { setting };

@@ -110,7 +110,7 @@ fn examine(parts: &Parts<'_>, path: &Path) -> Result<Diagnosis, KerasError> {
             Content::Model
         }
         Err(KerasError::WeightsAlone) => {
-            exam.weights(parts.root, path);
+            exam.weights(parts.root, path)?;
             Content::Weights
         }
         Err(error) => return Err(error),
@@ -123,8 +123,8 @@ fn examine(parts: &Parts<'_>, path: &Path) -> Result<Diagnosis, KerasError> {
         container: parts.container,
         content,
         writer: match parts.root.group(GROUP) {
-            Some(_) => Some("keepnet".to_owned()),
-            None => parts.version.map(|version| format!("Keras {version}")),
+            Ok(Some(_)) => Some("keepnet".to_owned()),
+            _ => parts.version.map(|version| format!("Keras {version}")),
         },
         dialect: if exam.is_keras2 { 2 } else { 3 },
         layers: exam.layers,
@@ -173,9 +173,9 @@ impl Exam {
     }
 
     /// Weights alone: Keras chooses by the end of the name where it looks for them.
-    fn weights(&mut self, root: &Group<'_>, path: &Path) {
+    fn weights(&mut self, root: &Group<'_>, path: &Path) -> Result<(), KerasError> {
         let is_hdf5 = ["h5", "hdf5"].iter().any(|it| has_extension(path, it));
-        let (ending, fits) = match weights::named(root) {
+        let (ending, fits) = match weights::named(root)? {
             Some(_) => (".h5", is_hdf5 && !names_weights(path)),
             None => (".weights.h5", names_weights(path)),
         };
@@ -185,6 +185,7 @@ impl Exam {
         for name in weights::groups(root) {
             *self.layers.entry(name).or_default() += 1;
         }
+        Ok(())
     }
 
     fn groups(&mut self, parts: &Parts<'_>) {
@@ -197,13 +198,16 @@ impl Exam {
         }
     }
 
+    /// What is refused is no optimizer's state to keepnet.
     fn optimizer_state(&mut self, parts: &Parts<'_>) {
-        let stored = parts.root.group("optimizer_weights");
+        let group = |path| parts.root.group(path).ok().flatten();
+        let stored = group("optimizer_weights");
         if self.is_hdf5() && stored.is_some_and(|group| !group.members.is_empty()) {
             self.find(Keras3, Problem::OptimizerOfHdf5, None);
         }
-        let Some(vars) = parts.root.group("optimizer/vars") else { return };
-        let rate = vars.dataset("1").is_some_and(|second| second.array.shape().rank() == 0);
+        let Some(vars) = group("optimizer/vars") else { return };
+        let second = vars.dataset("1").ok().flatten();
+        let rate = second.is_some_and(|second| second.array.shape().rank() == 0);
         if rate {
             self.find(TfKeras2, Problem::OptimizerOfKeras3, None);
         } else if self.is_keras2 {

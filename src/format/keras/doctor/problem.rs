@@ -68,6 +68,10 @@ pub enum Problem {
     OptimizerName,
     /// Keras 2 up to 2.2 names functions.
     FunctionInitializer,
+    /// tf-keras takes it for an optimizer of before 2.11, which knows no such thing.
+    WeightDecay,
+    /// Settings of Keras 1, which Keras 2.0 to 2.3 still converted.
+    Keras1,
     /// Groups as Windows writes paths.
     Backslashes,
     /// Groups of Keras 2.12.
@@ -132,6 +136,10 @@ impl fmt::Display for Problem {
             }
             Self::OptimizerName => f.write_str("the optimizer is a name without settings"),
             Self::FunctionInitializer => f.write_str("an initializer is the name of a function"),
+            Self::WeightDecay => f.write_str(
+                "the optimizer's `weight_decay` is not known: with `compile=False` the model is opened",
+            ),
+            Self::Keras1 => f.write_str("the settings have the names of Keras 1"),
             Self::Backslashes => {
                 f.write_str("the weights stand in groups with backslashes, written on Windows")
             }

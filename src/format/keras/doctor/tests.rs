@@ -199,6 +199,29 @@ fn optimizers_are_objects_with_the_settings_of_keras_3() {
 }
 
 #[test]
+fn weight_decay_in_hdf5_is_unknown_to_keras_2() {
+    let model = json!({"class_name": "Sequential", "config": {"layers": []}});
+    let found = |container, version, rate: Value| {
+        let adam = json!({"class_name": "Adam", "config": {"weight_decay": rate}});
+        let compile = json!({"optimizer_config": adam});
+        found_in(container, version, &model, Some(&compile), &[])
+    };
+    assert_eq!(found(Hdf5, KERAS_3, json!(0.01)), [(TfKeras2, Problem::WeightDecay)]);
+    assert_eq!(found(Hdf5, KERAS_3, Value::Null), [(TfKeras2, Problem::WeightDecay)]);
+    assert_eq!(found(Hdf5, KERAS_2, json!(0.01)), []);
+    assert_eq!(found(Archive, KERAS_3, json!(0.01)), []);
+    let adam = json!({"optimizer_config": {"class_name": "Adam", "config": {}}});
+    assert_eq!(found_in(Hdf5, KERAS_3, &model, Some(&adam), &[]), []);
+}
+
+#[test]
+fn settings_of_keras_1_are_opened_by_neither() {
+    let dense = |config| layer(Hdf5, "1.2.2", "Dense", config);
+    assert_eq!(dense(json!({"output_dim": 3})), both(Problem::Keras1));
+    assert_eq!(dense(json!({"units": 3})), []);
+}
+
+#[test]
 fn groups_are_named_as_on_unix() {
     let model = json!({"class_name": "Sequential", "config": {"layers": []}});
     let found = |name| found_in(Archive, KERAS_3, &model, None, &[name]);

@@ -43,6 +43,15 @@ impl Lowering {
         settings: Settings<'_>,
         input: &Shape,
     ) -> Result<Specs, KerasError> {
+        if settings.is_of_keras_1() {
+            return Err(KerasError::Keras1 { owner: settings.owner() });
+        }
+        if settings.get("dtype").is_some_and(is_quantized) {
+            return Err(settings.unsupported(
+                "dtype",
+                "its weights are quantized: save the model in Keras before `quantize` is called",
+            ));
+        }
         let mut specs = self.lower_itself(settings, input)?;
         if let Some(behind) = activation::layer_behind(settings) {
             let shape = output_of(&specs, input)?;
@@ -333,6 +342,13 @@ fn target_shape(settings: Settings<'_>, input: &Shape) -> Result<Shape, KerasErr
     }
     let dim = |dim: &i64| if *dim == -1 { left } else { usize::try_from(*dim).ok() };
     Ok(Shape::new(dims.iter().map(dim).collect::<Option<Vec<_>>>().ok_or_else(fault)?))
+}
+
+/// Whether a type is that of weights that Keras 3 has quantized: an object with a mode, or a name such
+/// as `int8_from_float32`.
+fn is_quantized(dtype: &Value) -> bool {
+    let by_name = dtype.as_str().is_some_and(|name| name.contains("_from_"));
+    by_name || dtype.pointer("/config/mode").is_some()
 }
 
 fn relu(settings: Settings<'_>) -> Result<Activation, KerasError> {

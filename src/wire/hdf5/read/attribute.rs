@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::array::Stored;
 use super::btree::Records;
-use super::datatype::{Datatype, extents};
+use super::datatype::{Class, Datatype, extents};
 use super::header::{Kind, Messages};
 use super::{File, NOWHERE, insert, version};
 use crate::bytes::Reader;
@@ -48,8 +48,9 @@ impl<'a> File<'a, '_> {
         self.budget.reserve(ATTRIBUTE_MEMORY, ATTRIBUTE)?;
         let version = version(&mut message, &[1, 2, 3], ATTRIBUTE)?;
         let flags = message.u8(ATTRIBUTE)?;
-        if version > 1 && flags & 3 != 0 {
-            let what = "an attribute whose type or shape is shared (a committed datatype)";
+        let is_committed = version > 1 && flags & 1 != 0;
+        if version > 1 && flags & 2 != 0 {
+            let what = "an attribute whose shape is shared";
             return Err(Hdf5Error::Unsupported { what });
         }
         let (name, datatype, extent) =
@@ -70,7 +71,13 @@ impl<'a> File<'a, '_> {
             return Err(Hdf5Error::Missing { what: "the name of an attribute", offset });
         };
         let name = self.text(name, "the name of an attribute", offset)?;
-        let array = Datatype::read(&mut datatype).and_then(|datatype| {
+        let datatype = match is_committed {
+            true => {
+                Ok(Datatype { size: 1, class: Class::Unread("values of a committed datatype") })
+            }
+            false => Datatype::read(&mut datatype),
+        };
+        let array = datatype.and_then(|datatype| {
             let extents = extents(&mut extent)?;
             self.array(datatype, extents, |_, length| {
                 Ok(Stored::File(message.sub(length, "the values of an attribute")?))

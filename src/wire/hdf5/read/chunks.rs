@@ -108,11 +108,16 @@ impl<'a> File<'a, '_> {
             None => self.chunk_index(&mut layout, flags, &mut chunks)?,
         }
 
-        let inflation = if values.filters.contains(&Filter::Deflate) { MAX_INFLATION } else { 1 };
+        let is_deflated = values.filters.contains(&Filter::Deflate);
+        let inflation = if is_deflated { MAX_INFLATION } else { 1 };
         let stored = chunks.stored.values().fold(0_u64, |all, chunk| {
             let most = chunk.stored.remaining().saturating_mul(inflation);
             all.saturating_add(most.min(chunks.bytes))
         });
+        if is_deflated {
+            let inflation = Hdf5Error::Inflation { needed: stored, left: self.inflated };
+            self.inflated = self.inflated.checked_sub(stored).ok_or(inflation)?;
+        }
         let mut all = self.filled(values, stored)?;
         for (origin, chunk) in &chunks.stored {
             let bytes = self.unfiltered(chunk, values, chunks.bytes)?;

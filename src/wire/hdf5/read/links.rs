@@ -10,6 +10,7 @@ use crate::wire::hdf5::{Hdf5Error, is_name};
 const TABLE: &str = "a group's symbol table";
 const NAMES: &str = "a group's names";
 const LINK: &str = "a link";
+const SOFT: &str = "a soft link";
 
 /// Bytes of memory that a link takes, its name left out.
 const LINK_MEMORY: u64 = 64;
@@ -17,10 +18,10 @@ const LINK_MEMORY: u64 = 64;
 /// How many levels a B-tree may have: with two children each, more than any file has entries.
 pub(super) const MAX_LEVELS: u8 = 32;
 
-/// A name in a group, and the header that it leads to.
+/// A name in a group, and the header that it leads to, or why it is not followed.
 pub(super) struct Link {
     pub(super) name: String,
-    pub(super) address: u64,
+    pub(super) target: Result<u64, Hdf5Error>,
 }
 
 impl<'a> File<'a, '_> {
@@ -126,10 +127,9 @@ impl<'a> File<'a, '_> {
         // Entries may share a name, however long.
         self.charge(name.len() as u64, NAMES, offset)?;
         let name = self.name(name, offset)?;
-        if cached == 2 {
-            return Err(Hdf5Error::Link { name, kind: "a soft link" });
-        }
-        Ok(Link { name, address })
+        let is_soft = cached == 2;
+        let target = if is_soft { Err(Hdf5Error::Link { kind: SOFT }) } else { Ok(address) };
+        Ok(Link { name, target })
     }
 
     /// A link in a message.
@@ -144,12 +144,12 @@ impl<'a> File<'a, '_> {
         let offset = message.offset();
         let name = self.name(message.take(length, LINK)?, offset)?;
         let kind = match kind {
-            0 => return Ok(Link { name, address: message.u64(LINK)? }),
-            1 => "a soft link",
+            0 => return Ok(Link { name, target: Ok(message.u64(LINK)?) }),
+            1 => SOFT,
             64 => "an external link, into another file",
             _ => "a link of a user's own kind",
         };
-        Err(Hdf5Error::Link { name, kind })
+        Ok(Link { name, target: Err(Hdf5Error::Link { kind }) })
     }
 
     fn name(&mut self, bytes: &[u8], offset: u64) -> Result<String, Hdf5Error> {

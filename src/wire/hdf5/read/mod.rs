@@ -1,7 +1,8 @@
 //! Reading. A file's structures point at each other by addresses. The walk from the root goes down the
 //! groups to a bounded depth, and reads no more bytes of structures than the file has a few times over,
 //! so that no circle, no overlap and no tree of links makes it long; what it keeps in memory is taken
-//! off a budget first.
+//! off a budget first. A member that is sound but not followed, or not decoded, stays in the tree as
+//! what was refused.
 
 mod array;
 mod attribute;
@@ -23,10 +24,15 @@ use super::{Group, Hdf5Error, MAX_DEPTH, NOWHERE, Node, SIGNATURE, start};
 use crate::bytes::{Budget, Reader};
 use global_heap::Collection;
 use header::Kind;
+use links::Link;
 
 /// How often over the bytes of a file may be read as structures. Once or twice is usual; a group that
 /// several names lead to is read for each.
 const MAX_READS: u64 = 4;
+
+/// How often over the bytes of a file its compressed chunks may become in memory, and how many bytes
+/// they may be in any case. Weights hardly shrink; moments of an optimizer that are all zero do.
+const MAX_INFLATED: (u64, u64) = (16, 64 << 20);
 
 /// Bytes of memory that a group or dataset takes, name and attributes left out.
 const NODE: u64 = 256;
@@ -37,7 +43,8 @@ const SUPERBLOCK: &str = "the superblock";
 /// what is decoded into memory is taken off `budget`.
 ///
 /// # Errors
-/// See [`Hdf5Error`]; the first thing that is damaged or not supported, with its place in the tree.
+/// See [`Hdf5Error`]; the first thing that is damaged, or beyond the budget, with its place in the tree.
+/// What is only not supported becomes a [`Node::Refused`].
 pub fn read<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Group<'a>, Hdf5Error> {
     let (bytes, root) = superblock(bytes)?;
     let length = bytes.len() as u64;
@@ -45,13 +52,17 @@ pub fn read<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Group<'a>, Hdf5E
         bytes,
         structures: length.saturating_mul(MAX_READS),
         unwritten: length,
+        inflated: length.saturating_mul(MAX_INFLATED.0).max(MAX_INFLATED.1),
         budget,
+        path: String::new(),
         open: Vec::new(),
         collections: BTreeMap::new(),
     };
     match file.node(root)? {
         Node::Group(group) => Ok(group),
-        Node::Dataset(_) => Err(Hdf5Error::Missing { what: "the root group", offset: root }),
+        Node::Dataset(_) | Node::Refused(_) => {
+            Err(Hdf5Error::Missing { what: "the root group", offset: root })
+        }
     }
 }
 
@@ -62,7 +73,11 @@ struct File<'a, 'b> {
     structures: u64,
     /// How many bytes of values that were never written may still be filled in.
     unwritten: u64,
+    /// How many bytes compressed chunks may still become.
+    inflated: u64,
     budget: &'b mut Budget,
+    /// From the root to what is read.
+    path: String,
     /// The headers of the groups on the way from the root to what is read.
     open: Vec<u64>,
     /// The collections of the global heap that were read, by address.
@@ -87,12 +102,29 @@ impl<'a> File<'a, '_> {
         self.open.push(address);
         let mut members = BTreeMap::new();
         for link in self.links(&messages)? {
-            let node = self.node(link.address);
-            let node = node.map_err(|error| error.of_member(&link.name))?;
+            let node = self.member(&link).map_err(|error| error.of_member(&link.name))?;
             insert(&mut members, link.name, node)?;
         }
         self.open.pop();
         Ok(Node::Group(Group { attributes, members }))
+    }
+
+    /// What a link leads to.
+    fn member(&mut self, link: &Link) -> Result<Node<'a>, Hdf5Error> {
+        let (outside, groups) = (self.path.len(), self.open.len());
+        self.path.push('/');
+        self.path.push_str(&link.name);
+        let found = link.target.clone().and_then(|address| self.node(address));
+        let node = match found {
+            Err(error) if error.is_refusal() => {
+                self.budget.reserve(NODE + self.path.len() as u64, "a member that is refused")?;
+                Node::Refused(error.at(&self.path))
+            }
+            found => found?,
+        };
+        self.path.truncate(outside);
+        self.open.truncate(groups);
+        Ok(node)
     }
 
     /// A reader from `address` to the end of the file.
