@@ -3,7 +3,7 @@
 
 use super::error::KerasError;
 use super::report::Notice;
-use crate::model::{Graph, LayerSpec, Node, NodeId, Output};
+use crate::model::{Graph, GraphError, LayerSpec, Node, NodeId, Output};
 
 /// The nodes whose results nothing takes, but for those that are outputs.
 pub(super) fn dead_ends(nodes: &[Node], outputs: &[NodeId]) -> Vec<NodeId> {
@@ -19,6 +19,9 @@ pub(super) fn dead_ends(nodes: &[Node], outputs: &[NodeId]) -> Vec<NodeId> {
 /// As much of `whole` as leads to the first `count` of its outputs, and a notice of each layer of the rest.
 pub(super) fn without(whole: &Graph, count: usize) -> Result<(Graph, Vec<Notice>), KerasError> {
     let outputs = whole.outputs().get(..count).unwrap_or_default();
+    if outputs.is_empty() {
+        return Err(GraphError::Empty { what: "outputs" }.into());
+    }
     let mut leads = vec![false; whole.nodes().len()];
     outputs.iter().for_each(|output| mark(&mut leads, output.node));
     for (index, node) in whole.nodes().iter().enumerate().rev() {
