@@ -1,4 +1,4 @@
-"""Makes docs/KERAS-MATRIX.md of what the tests of keras_matrix.rs noted down in target/.
+"""Makes docs/KERAS-MATRIX.md of what the tests of keras_matrix noted down in target/.
 
     python3 tests/keras/tables.py > docs/KERAS-MATRIX.md
 """
