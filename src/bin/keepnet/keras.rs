@@ -154,7 +154,7 @@ pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, F
         _ => "unpacked `.keras` archive",
     };
     let writer = keras.writer.as_deref().map_or_else(String::new, |it| format!(", by {it}"));
-    let is_own = report.is_some_and(|report| report.writer.as_deref() == Some("keepnet"));
+    let is_own = report.is_some_and(|report| report.is_proven);
     let parameters = checkpoint.graph.parameters();
     let elements: usize = parameters.iter().map(|parameter| parameter.shape.elements()).sum();
     let network = format!(

@@ -180,7 +180,7 @@ impl Rule {
 
 /// The loss of that name.
 fn loss(name: &str) -> Result<Loss, String> {
-    const LOSSES: [Loss; 8] = [
+    const LOSSES: [Loss; 18] = [
         Loss::SparseCategoricalCrossentropy,
         Loss::SparseCategoricalCrossentropyWithLogits,
         Loss::CategoricalCrossentropy,
@@ -189,6 +189,16 @@ fn loss(name: &str) -> Result<Loss, String> {
         Loss::BinaryCrossentropyWithLogits,
         Loss::MeanSquaredError,
         Loss::MeanAbsoluteError,
+        Loss::Huber { delta: 1.0 },
+        Loss::LogCosh,
+        Loss::KlDivergence,
+        Loss::Poisson,
+        Loss::Hinge,
+        Loss::SquaredHinge,
+        Loss::CategoricalHinge,
+        Loss::MeanAbsolutePercentageError,
+        Loss::MeanSquaredLogarithmicError,
+        Loss::CosineSimilarity,
     ];
     let known = LOSSES.map(|loss| loss.name().to_string());
     let found = LOSSES.into_iter().zip(&known).find(|(_, known)| known.as_str() == name);

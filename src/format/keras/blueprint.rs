@@ -105,6 +105,7 @@ impl<'j> Blueprint<'j> {
         }
         let report = Report {
             writer: parts.version.map(|version| format!("Keras {version}")),
+            is_proven: false,
             optimizer_steps: optimizer.as_ref().map(|state| state.step),
             notices: weights.notices,
         };

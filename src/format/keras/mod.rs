@@ -105,6 +105,7 @@ impl Parts<'_> {
             Some(Kept::Checkpoint(checkpoint)) => {
                 let report = Report {
                     writer: Some("keepnet".to_owned()),
+                    is_proven: true,
                     optimizer_steps: checkpoint.optimizer.as_ref().map(|state| state.step),
                     notices: Vec::new(),
                 };

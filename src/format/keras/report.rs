@@ -105,6 +105,8 @@ impl fmt::Display for Notice {
 pub struct Report {
     /// Such as `Keras 3.15.1`, where the file tells.
     pub writer: Option<String>,
+    /// Whether what keepnet keeps beside was there, whose digests then all agree.
+    pub is_proven: bool,
     /// Steps of the optimizer whose state was restored.
     pub optimizer_steps: Option<u64>,
     pub notices: Vec<Notice>,
