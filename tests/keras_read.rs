@@ -1,5 +1,5 @@
-//! Files that both Kerases wrote (`tests/golden_keras_files`, by `tests/keras/make.py --golden`) give
-//! Keras' predictions, and their optimizers remember what Keras' do.
+//! Files that both Kerases wrote (`tests/golden_keras_files`, by `make.py --golden` and
+//! `golden_older.py` of `tests/keras`) give Keras' predictions, and their optimizers remember what Keras' do.
 
 mod keras_support;
 

@@ -25,6 +25,16 @@ def small(k):
     return sequential(k, (4,), k.layers.Dense(3, activation="sigmoid", name="out"))
 
 
+def dead_ends(k):
+    """Part of the model inside leads to no output, but Keras trains it, or counts it, all the same."""
+    L = k.layers
+    inner = k.Input((6,), name="inner")
+    x = L.Dense(4, "relu", name="trunk")(inner)
+    results = [L.Dense(3, name="left")(x), L.Dense(5, name="taken")(x)]
+    _, result = k.Model(inner, results, name="heads")(entry := k.Input((6,), name="entry"))
+    return k.Model(entry, L.Dense(3, "softmax", name="last")(result), name="ends")
+
+
 def frozen(k):
     model = classifier(k)
     model.get_layer("conv").trainable = False
@@ -223,6 +233,9 @@ def cases():
     yield optimizer(
         "optimizer-legacy-frozen-layers", ("Adam", {}), K2, lambda k: k.optimizers.legacy, frozen
     )
+    for kind in ("Adam", "SGD"):
+        choice = kind, {"momentum": 0.9} if kind == "SGD" else {}
+        yield optimizer(f"optimizer-dead-ends-{kind.lower()}", choice, ("keras3", "tfkeras"), build=dead_ends)
     for name, (kind, positional, named) in SCHEDULES.items():
         yield schedule(name, kind, positional, named)
     yield from losses()

@@ -41,6 +41,8 @@ WANTED = {
     "k3-optimizer-adam-amsgrad": ["model.h5"],
     "k2-optimizer-rmsprop-centered": ["model.keras"],
     "k3-optimizer-nadam": ["model.keras"],
+    "k3-optimizer-dead-ends-adam": ["model.keras"],
+    "k2-optimizer-dead-ends-sgd": ["model.h5"],
     "k2-optimizer-legacy-nadam": ["model.h5"],
     "k3-optimizer-adamax": ["model.keras"],
     "k2-optimizer-legacy-adagrad": ["model.h5"],

@@ -214,21 +214,29 @@ pub(crate) fn variable<'a>(
     slot: &str,
     parameter: &str,
 ) -> Result<&'a [f32], String> {
-    let parameter = parameter.replace('/', "_");
-    let is_it = |name: &str| {
-        let (_, name) = name.split_once('/').unwrap_or(("", name));
-        let name = name.trim_end_matches(":0").replace('/', "_");
-        slot_names(slot).iter().any(|slot| {
-            let ending = format!("{parameter}_{slot}");
-            name == format!("{slot}_{parameter}")
-                || name == ending
-                || name.ends_with(&format!("_{ending}"))
-        })
+    let named_so = |parameter: &str| -> Vec<_> {
+        let parameter = parameter.replace('/', "_");
+        let is_it = |name: &str| {
+            let (_, name) = name.split_once('/').unwrap_or(("", name));
+            let name = name.trim_end_matches(":0").replace('/', "_");
+            slot_names(slot).iter().any(|slot| {
+                let ending = format!("{parameter}_{slot}");
+                name == format!("{slot}_{parameter}")
+                    || name == ending
+                    || name.ends_with(&format!("_{ending}"))
+            })
+        };
+        variables.iter().filter(|(name, _)| is_it(name)).collect()
     };
-    let found: Vec<_> = variables.iter().filter(|(name, _)| is_it(name)).collect();
-    match found.as_slice() {
-        [(_, numbers)] => Ok(numbers),
-        _ => Err(format!("{} variables of Keras are {slot} of {parameter}", found.len())),
+    // Some name the model that the layer is in, others do not.
+    let (_, inner) = parameter.split_once('/').unwrap_or_default();
+    let found = [parameter, inner].map(named_so).into_iter().find(|found| !found.is_empty());
+    match found.as_deref() {
+        Some([(_, numbers)]) => Ok(numbers),
+        found => {
+            let count = found.map_or(0, <[_]>::len);
+            Err(format!("{count} variables of Keras are {slot} of {parameter}"))
+        }
     }
 }
 
