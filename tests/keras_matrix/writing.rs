@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keepnet::format;
-use keepnet::format::keras::Reader;
+use keepnet::format::keras::{Notice, Reader};
 use keepnet::model::{Clipping, Sgd};
 use keepnet::wire::npy;
 use keepnet::{
@@ -155,7 +155,10 @@ fn save_again(case: &Case, folders: &[PathBuf; 2], asked: &Asked) -> Result<(), 
             let mut told = json!({"iterations": steps});
             // The legacy optimizers have another order, and tf-keras keeps a momentum that it does not use.
             let is_same = !name.contains("legacy") && !remembers_nothing(&model);
-            if is_of(case, asked) && is_same {
+            // Of what leads to no output nothing is saved.
+            let is_left_out = |notice: &_| matches!(notice, Notice::LayerLeftOut { .. });
+            let is_whole = !report.notices.iter().any(is_left_out);
+            if is_of(case, asked) && is_same && is_whole {
                 let moments = case.moments_in_order();
                 put(folder, name, "slots", &[ndarray::Array1::from(moments).into_dyn()]);
                 told["slots"] = format!("{name}.slots.npy").into();
