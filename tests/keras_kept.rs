@@ -289,3 +289,27 @@ fn what_keras_will_not_see_is_told() {
         );
     }
 }
+
+/// What Keras computes of the larger of x and a number: all of x, be the number ever so large.
+#[test]
+fn the_larger_of_two_numbers_is_written_without_rounding_one_by_the_other() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.h5");
+    let values = [-3e9, -1e9, -2.5, -1e-6, 0.0, 1e-6, 0.1, 0.3, 7.5];
+    for (number, may_round) in [(-1e9, false), (-0.1, false), (0.0, false), (0.1, true)] {
+        let larger = Activation::Threshold { threshold: number, value: number };
+        let graph = Sequential::new([values.len()]).activation(larger).graph().unwrap();
+        let model = Model::new(graph, 1);
+        model.save(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let mut root = hdf5::read(&bytes, &mut Budget::new(1 << 20)).unwrap();
+        root.members.remove("keepnet").unwrap();
+        fs::write(&path, hdf5::write(&root).unwrap().concat()).unwrap();
+        let x = Samples::new(1, [values.len()], values.to_vec()).unwrap();
+        let answers = [model, Model::load(&path).unwrap()].map(|it| it.predict(&x).unwrap());
+        for (&own, &theirs) in answers[0].iter().zip(&answers[1]) {
+            let within = if may_round { f32::EPSILON * own.abs() } else { 0.0 };
+            assert!((own - theirs).abs() <= within, "{number}: {own} {theirs}");
+        }
+    }
+}

@@ -392,7 +392,15 @@ fn layers_for(activation: Activation) -> Option<Vec<Class>> {
         Activation::Threshold { threshold, value: 0.0 } if threshold >= 0.0 => {
             one("ReLU", json!({"threshold": threshold}))
         }
-        // max(x - threshold, 0) + threshold
+        // -min(-x, -threshold), to the bit: with a sum, a large number would round x away.
+        Activation::Threshold { threshold, value } if threshold == value && threshold < 0.0 => {
+            let turned = || class("Rescaling", json!({"scale": -1.0, "offset": 0.0}), false);
+            let at_most = json!({
+                "max_value": -threshold, "negative_slope": 1.0, "threshold": 0.0,
+            });
+            Some(vec![turned(), class("ReLU", at_most, false), turned()])
+        }
+        // max(x - threshold, 0) + threshold: only the last place of x may be rounded.
         Activation::Threshold { threshold, value } if threshold == value => {
             let moved = |by: f64| class("Rescaling", json!({"scale": 1.0, "offset": by}), false);
             Some(vec![moved(-threshold), class("ReLU", json!({}), false), moved(threshold)])
