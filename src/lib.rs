@@ -29,6 +29,11 @@
 //! # }
 //! ```
 //!
+//! [`Model::load`] takes the files of other programs too: `.keras` and `.h5` of Keras, SavedModels of TensorFlow,
+//! ONNX files, such as PyTorch exports; and with [`Model::load_with_weights`] `.safetensors` of anybody.
+//! `model.save("m.keras")`, `"m.h5"`, `"m.onnx"` and `"m.safetensors"` write them, [`Model::save_as`] SavedModels. What is read of each
+//! is in `docs/INTEROP.md`.
+//!
 //! From the ground up: [`tensor`] and [`bytes`]; the kernels; [`model`], which is plain data, and
 //! the operations; [`nn`], networks that run, and [`wire`], foreign syntax; [`train`], [`format`](mod@format) and
 //! [`report`]. `docs/ARCHITECTURE.md` says what may import what, and why.

@@ -114,6 +114,37 @@ fn the_embedded_images_need_no_option_but_patience() {
 }
 
 #[test]
+fn every_form_is_saved_and_proven_if_asked_for() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), data());
+    let out = dir.path();
+    // Twice: what is there is replaced.
+    for _ in 0..2 {
+        let output = succeed(short(out, data.path()).arg("--all-formats"));
+        let story = text(&output.stdout);
+        assert_eq!(story.matches("the probe in it is answered to the bit").count(), 7, "{story}");
+        let rows = story.lines().filter(|line| line.matches(" all ").count() == 3);
+        assert_eq!(rows.count(), 7, "{story}");
+        let mut table = story.lines().filter(|line| line.contains('│'));
+        assert!(table.all(|line| line.chars().count() <= 80), "{story}");
+    }
+    let whole = fs::read(out.join("mnist.knet")).unwrap();
+    for form in ["mnist_savedmodel", "mnist.safetensors", "mnist.onnx"] {
+        let model = Model::load(out.join(form)).unwrap();
+        assert!(model.to_bytes(SaveOptions::default()).unwrap() == whole, "{form}");
+    }
+    fs::remove_dir_all(out.join("mnist_savedmodel")).unwrap();
+    fs::create_dir(out.join("mnist_savedmodel")).unwrap();
+    let output = short(out, data.path()).arg("--all-formats").output().unwrap();
+    let error = text(&output.stderr);
+    assert!(
+        error.contains(
+            "mnist_savedmodel: it is no model in that form; choose another folder with --out"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
 fn json_is_alone_on_standard_output_and_as_the_help_says() {
     let (dir, data) = (tempfile::tempdir().unwrap(), data());
     let output = succeed(short(dir.path(), data.path()).arg("--json"));
@@ -216,7 +247,10 @@ fn what_cannot_work_is_refused_before_training() {
     fs::remove_dir(dir.path().join("mnist.knet")).unwrap();
     fs::create_dir_all(dir.path().join("mnist_model/precious")).unwrap();
     let line = refused(&mut short(dir.path(), data.path()), 1);
-    assert!(line.contains("mnist_model: this is not a model saved by keepnet"), "{line}");
+    assert!(
+        line.contains("mnist_model: it is no model in that form; choose another folder with --out"),
+        "{line}"
+    );
 
     for wrong in [["--epochs", "0"], ["--limit", "0"], ["--threads", "no"], ["--download", "x"]] {
         let output = run(short(dir.path(), data.path()).args(wrong));

@@ -3,6 +3,7 @@
 mod format_support;
 
 use std::fs;
+use std::path::Path;
 
 use format_support::{assert_same_bits, checkpoints, small};
 use keepnet::bytes::Budget;
@@ -122,11 +123,10 @@ fn a_model_edited_in_the_way_of_keras_is_read_as_keras_reads_it() {
     let (read, report) = load_reported(&path, &Limits::default()).unwrap();
     let notices = report.unwrap().notices;
     // What Keras 3 cannot take from `.h5` stands where only keepnet looks.
-    let [Notice::NoOptimizerState { .. }, Notice::Edited { part: "model_config" }] =
-        notices.as_slice()
-    else {
+    let [Notice::NoOptimizerState { .. }, Notice::Edited { part }] = notices.as_slice() else {
         panic!("{notices:?}");
     };
+    assert_eq!(part, "model_config");
     assert_eq!(read.graph.activation(NodeId(1)), Activation::Selu);
     assert_eq!((read.history, read.proof, read.training), (None, None, None));
     assert_eq!(read.tensors.len(), checkpoint.tensors.len());
@@ -290,6 +290,55 @@ fn what_keras_will_not_see_is_told() {
     }
 }
 
+/// Saves as `.h5`, without what only keepnet knows.
+fn save_bare(model: &Model, path: &Path) {
+    model.save(path).unwrap();
+    let bytes = fs::read(path).unwrap();
+    let mut root = hdf5::read(&bytes, &mut Budget::new(1 << 20)).unwrap();
+    root.members.remove("keepnet").unwrap();
+    fs::write(path, hdf5::write(&root).unwrap().concat()).unwrap();
+}
+
+#[test]
+fn a_padding_for_which_keras_has_no_word_is_told_by_other_layers() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.h5");
+    let pads = |top, bottom, left, right| Padding::Explicit { top, bottom, left, right };
+    let pool = |kind| Pool2d { kind, strides: [2; 2], padding: pads(1, 0, 0, 1), ..Pool2d::max(3) };
+    let transposed = |padding, kernel, more| Conv2dTranspose {
+        strides: [2, 3],
+        padding,
+        output_padding: Some([more, 0]),
+        activation: Activation::Tanh,
+        ..Conv2dTranspose::new(3, kernel)
+    };
+    let network = |function| {
+        Sequential::new(Shape::image(9, 8, 2))
+            .conv2d(4, 2, function)
+            .layer(Dropout { rate: 0.5 })
+            .layer(pool(PoolKind::Max))
+    };
+    let x: Vec<f32> = (0..2 * 9 * 8 * 2).map(|i| (i * 7919 % 1009) as f32 / 252.0 - 2.0).collect();
+    let x = Samples::new(2, Shape::image(9, 8, 2), x).unwrap();
+    for layer in [
+        transposed(pads(1, 1, 0, 2), 3, 1),
+        transposed(pads(0, 1, 1, 0), 4, 0),
+        transposed(pads(0, 0, 0, 0), 2, 0),
+    ] {
+        let model = Model::new(network(Activation::Relu).layer(layer.clone()).graph().unwrap(), 3);
+        save_bare(&model, &path);
+        let again = Model::load(&path).unwrap();
+        assert_eq!(model.predict(&x).unwrap(), again.predict(&x).unwrap(), "{layer:?}");
+    }
+    // Zeros would be the largest of what is below them, and count in an average.
+    let negative = network(Activation::Tanh);
+    let average = network(Activation::Relu).layer(pool(PoolKind::Average));
+    for graph in [negative, average] {
+        let error = Model::new(graph.graph().unwrap(), 3).save(&path).unwrap_err();
+        assert!(error.to_string().contains("a pooling with a padding of so many cells"), "{error}");
+    }
+}
+
 /// What Keras computes of the larger of x and a number: all of x, be the number ever so large.
 #[test]
 fn the_larger_of_two_numbers_is_written_without_rounding_one_by_the_other() {
@@ -300,11 +349,7 @@ fn the_larger_of_two_numbers_is_written_without_rounding_one_by_the_other() {
         let larger = Activation::Threshold { threshold: number, value: number };
         let graph = Sequential::new([values.len()]).activation(larger).graph().unwrap();
         let model = Model::new(graph, 1);
-        model.save(&path).unwrap();
-        let bytes = fs::read(&path).unwrap();
-        let mut root = hdf5::read(&bytes, &mut Budget::new(1 << 20)).unwrap();
-        root.members.remove("keepnet").unwrap();
-        fs::write(&path, hdf5::write(&root).unwrap().concat()).unwrap();
+        save_bare(&model, &path);
         let x = Samples::new(1, [values.len()], values.to_vec()).unwrap();
         let answers = [model, Model::load(&path).unwrap()].map(|it| it.predict(&x).unwrap());
         for (&own, &theirs) in answers[0].iter().zip(&answers[1]) {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::bytes::{Digest, atomic};
 use crate::format::keras::Hidden;
-use crate::format::{self, Format, SaveOptions};
+use crate::format::{self, Format, FormatError, SaveOptions};
 use crate::nn::{Model, Verification};
 use crate::report::numbers::{bytes, duration, grouped};
+use crate::report::{Align, Table};
 use crate::tensor::Samples;
 use ndarray::ArrayD;
 use serde::{Serialize, Serializer};
@@ -17,12 +18,25 @@ use serde::{Serialize, Serializer};
 use super::failure::Failure;
 use super::screen::Screen;
 
+/// What the model is called in each form: in keepnet's own and in those of Keras, then, if it is asked for,
+/// in all others.
+const FORMS: [(Format, &str); 7] = [
+    (Format::File, "mnist.knet"),
+    (Format::Directory, "mnist_model"),
+    (Format::Keras, "mnist.keras"),
+    (Format::Hdf5, "mnist.h5"),
+    (Format::SavedModel, "mnist_savedmodel"),
+    (Format::Safetensors, "mnist.safetensors"),
+    (Format::Onnx, "mnist.onnx"),
+];
+const USUAL: usize = 4;
+
 /// A folder that everything goes into.
 pub(crate) struct Out {
     pub(crate) file: PathBuf,
-    directory: PathBuf,
     pub(crate) keras: PathBuf,
-    hdf5: PathBuf,
+    /// Where the model goes, in each form.
+    models: Vec<(Format, PathBuf)>,
     pub(crate) predictions: PathBuf,
     pub(crate) training: PathBuf,
 }
@@ -30,7 +44,7 @@ pub(crate) struct Out {
 impl Out {
     /// Makes the folder, and finds out whether saving there will succeed: better now than after
     /// training.
-    pub(crate) fn prepare(dir: &Path) -> Result<Self, Failure> {
+    pub(crate) fn prepare(dir: &Path, all_formats: bool) -> Result<Self, Failure> {
         let write = |path: &Path| {
             let path = path.to_owned();
             move |source| Failure::Write { path, source }
@@ -38,47 +52,46 @@ impl Out {
         atomic::create_directories(dir).map_err(write(dir))?;
         let probe = dir.join(format!(".demo-probe-{}", std::process::id()));
         File::create_new(&probe).and_then(|_| fs::remove_file(&probe)).map_err(write(dir))?;
+        let forms = FORMS.iter().take(if all_formats { FORMS.len() } else { USUAL });
         let out = Self {
             file: dir.join("mnist.knet"),
-            directory: dir.join("mnist_model"),
             keras: dir.join("mnist.keras"),
-            hdf5: dir.join("mnist.h5"),
+            models: forms.map(|&(form, name)| (form, dir.join(name))).collect(),
             predictions: dir.join("predictions.png"),
             training: dir.join("training.png"),
         };
-        let Self { file, directory, keras, hdf5, predictions, training } = &out;
-        for path in [file, keras, hdf5, predictions, training, directory] {
+        let models = out.models.iter().map(|(form, path)| (path, Some(*form)));
+        for (path, form) in models.chain([(&out.predictions, None), (&out.training, None)]) {
             let Ok(found) = fs::symlink_metadata(path) else { continue };
+            let is_folder = matches!(form, Some(Format::Directory | Format::SavedModel));
             let problem = if found.is_symlink() {
                 "it is a symbolic link"
-            } else if found.is_dir() && path != directory {
+            } else if found.is_dir() && !is_folder {
                 "it is a directory"
             } else if found.permissions().readonly() {
                 "it is read-only"
+            } else if is_folder && form != form_at(path)? {
+                "it is no model in that form"
             } else {
                 continue;
             };
             return Err(Failure::Occupied { path: path.clone(), problem });
         }
-        if out.directory.exists()
-            && Format::detect(&out.directory).map_err(crate::error::Error::from)?
-                != Format::Directory
-        {
-            let problem = "it is a file";
-            return Err(Failure::Occupied { path: out.directory, problem });
-        }
         Ok(out)
     }
 
-    /// Saves the model in all forms: keepnet's own, then those of Keras.
-    pub(crate) fn save(&self, model: &Model) -> Result<[Kept; 4], Failure> {
-        let Self { file, directory, keras, hdf5, .. } = self;
-        Ok([
-            Kept::save(model, file)?,
-            Kept::save(model, directory)?,
-            Kept::save(model, keras)?,
-            Kept::save(model, hdf5)?,
-        ])
+    /// Saves the model in all forms.
+    pub(crate) fn save(&self, model: &Model) -> Result<Vec<Kept>, Failure> {
+        self.models.iter().map(|(form, path)| Kept::save(model, *form, path)).collect()
+    }
+}
+
+/// The form that stands at `path`, if it is any.
+fn form_at(path: &Path) -> Result<Option<Format>, Failure> {
+    match Format::detect(path) {
+        Ok(form) => Ok(Some(form)),
+        Err(error) if matches!(error.cause(), FormatError::OtherKind { .. }) => Ok(None),
+        Err(error) => Err(crate::error::Error::from(error).into()),
     }
 }
 
@@ -90,7 +103,8 @@ pub(crate) struct Kept {
     path: PathBuf,
     files: u64,
     bytes: u64,
-    /// Of the file; of the directory, the digest that its manifest ends in.
+    /// Of the file; of keepnet's directory, the digest that its manifest ends in; of a SavedModel, that of the
+    /// index that keepnet keeps in it.
     sha256: Digest,
     #[serde(rename = "save_ms", serialize_with = "milliseconds")]
     saved_in: Duration,
@@ -118,19 +132,26 @@ pub(crate) struct Back {
 }
 
 impl Kept {
-    fn save(model: &Model, path: &Path) -> Result<Self, Failure> {
+    fn save(model: &Model, form: Format, path: &Path) -> Result<Self, Failure> {
         let started = Instant::now();
-        let hidden = model.save_reported(path, SaveOptions::default())?;
+        let hidden = model.save_as(path, form, SaveOptions::default())?;
         let saved_in = started.elapsed();
-        let form = Format::for_saving(path).map_err(crate::error::Error::from)?;
         let read = |source| Failure::ReadBack { path: path.to_owned(), source };
-        let (files, bytes, sha256) = if form == Format::Directory {
-            let (files, bytes) = extent(path).map_err(read)?;
-            let inspection = format::inspect(path).map_err(crate::error::Error::from)?;
-            (files, bytes, inspection.sha256)
-        } else {
-            let content = fs::read(path).map_err(read)?;
-            (1, content.len() as u64, Digest::of(&content))
+        let (files, bytes, sha256) = match form {
+            Format::Directory => {
+                let (files, bytes) = extent(path).map_err(read)?;
+                let inspection = format::inspect(path).map_err(crate::error::Error::from)?;
+                (files, bytes, inspection.sha256)
+            }
+            Format::SavedModel => {
+                let (files, bytes) = extent(path).map_err(read)?;
+                let index = path.join("assets.extra/keepnet/index");
+                (files, bytes, Digest::of(&fs::read(index).map_err(read)?))
+            }
+            _ => {
+                let content = fs::read(path).map_err(read)?;
+                (1, content.len() as u64, Digest::of(&content))
+            }
         };
         let path = path.to_owned();
         Ok(Self { form, path, files, bytes, sha256, saved_in, hidden, back: None })
@@ -183,6 +204,7 @@ impl Kept {
         let loaded = loaded.unwrap_or_default();
         let (slash, extent, digest) = match self.form {
             Format::Directory => ("/", format!("{size} in {files} files"), "manifest "),
+            Format::SavedModel => ("/", format!("{size} in {files} files"), "index    "),
             _ => ("", size, "sha256sum"),
         };
         screen.line(format_args!("{}{slash} ({extent})", path.display()))?;
@@ -209,6 +231,43 @@ impl Kept {
         }
         Ok(())
     }
+}
+
+/// A line for each form: what it takes, and what came back in every bit.
+pub(crate) fn table(kept: &[Kept]) -> Table {
+    let columns = [
+        ("Form", Align::Left),
+        ("Size", Align::Right),
+        ("Saved", Align::Right),
+        ("Loaded", Align::Right),
+        ("Parameters", Align::Right),
+        ("Answers", Align::Right),
+        ("Probe", Align::Left),
+    ];
+    let mut table =
+        Table::new(columns.into_iter().map(|(name, align)| (name.to_owned(), align)).collect());
+    for Kept { form, bytes: size, saved_in, back, .. } in kept {
+        let Some(back) = back else { continue };
+        let told = |some: usize, all: usize| match some == all {
+            true => "all".to_owned(),
+            false => format!("{} differ", grouped((all - some) as u64)),
+        };
+        let probe = match back.proof {
+            Some(true) => "all",
+            Some(false) => "differs",
+            None => "-",
+        };
+        table.row(vec![
+            form.to_string(),
+            bytes(*size),
+            duration(*saved_in),
+            duration(back.loaded_in),
+            told(back.identical_parameters, back.parameters),
+            told(back.identical, back.predictions),
+            probe.to_owned(),
+        ]);
+    }
+    table
 }
 
 /// How many files are in a directory and those in it, and their bytes.
@@ -250,17 +309,17 @@ mod tests {
         let mut model = new_model(&Shape::image(10, 12, 1), 3, Schedule::Constant, 7).unwrap();
         let images = Samples::new(5, [10, 12, 1], vec![0.5; 5 * 120]).unwrap();
         let mut expected = model.predict(&images).unwrap();
-        for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
+        for kept in &mut Out::prepare(dir.path(), true).unwrap().save(&model).unwrap() {
             assert_eq!(kept.prove(&model, &images, &expected).unwrap(), 0);
             assert_eq!(kept.back.as_ref().unwrap().proof, Some(true));
         }
         let value = &mut expected[[3, 1]];
         *value = f32::from_bits(value.to_bits() ^ 1);
-        for kept in &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap() {
+        for kept in &mut Out::prepare(dir.path(), true).unwrap().save(&model).unwrap() {
             assert_eq!(kept.prove(&model, &images, &expected).unwrap(), 1);
             assert_eq!(kept.back.as_ref().unwrap().identical, 4);
         }
-        let saved = &mut Out::prepare(dir.path()).unwrap().save(&model).unwrap();
+        let saved = &mut Out::prepare(dir.path(), true).unwrap().save(&model).unwrap();
         let weight = &mut model.parameter_mut("dense/bias").unwrap()[0];
         *weight = f32::from_bits(weight.to_bits() ^ 1);
         let now = model.predict(&images).unwrap();

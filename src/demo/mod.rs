@@ -71,7 +71,7 @@ fn run(
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
     let screen = &mut Screen::new(options);
-    let out = Out::prepare(&options.out)?;
+    let out = Out::prepare(&options.out, options.all_formats)?;
     let data = Data::load(options, screen)?;
     data.show(screen)?;
     let (mut model, recipe, resume) = begin(&data, &out, screen)?;
@@ -99,6 +99,10 @@ fn run(
         screen.heading("Evaluation on images it was not trained on")?;
         scores.show(screen)?;
         let different = prove(&model, &mut kept, &scores, &data, screen)?;
+        if options.all_formats {
+            screen.heading("Every form, and what came back in every bit")?;
+            screen.block(&kept::table(&kept).render(screen.charset))?;
+        }
         draw(&model, &scores.pictures(&data), &out, screen)?;
         show_what_next(&out, screen)?;
         (Ending::Done(scores), different)

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// Trains a convolutional network on MNIST, saves it in keepnet's forms and in those of Keras, loads
-/// them back, and proves that every parameter and prediction comes back bit for bit.
+/// Trains a convolutional network on MNIST, saves it in keepnet's forms and in those of Keras (with
+/// --all-formats as SavedModel, safetensors and ONNX too), loads them back, and proves that every parameter and
+/// prediction comes back bit for bit.
 ///
 /// Without options it takes the 10,000 images of MNIST that are part of this program, so it needs
 /// neither a download nor a folder.
@@ -61,6 +62,10 @@ pub(crate) struct Options {
     /// Where the model and the pictures go
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
+
+    /// Save the model in every form that keepnet knows: as SavedModel, safetensors and ONNX too
+    #[arg(long)]
+    pub(crate) all_formats: bool,
 
     /// Go on training the model at OUT/mnist.knet, in the middle of an epoch if it stopped there
     #[arg(long)]
@@ -137,6 +142,9 @@ What it writes:
   OUT/mnist_model/      the same model as a directory of NumPy arrays and a manifest
   OUT/mnist.keras       the same model for Keras 3 and tf-keras
   OUT/mnist.h5          the same model for Keras of any age, as HDF5
+  OUT/mnist_savedmodel/, OUT/mnist.safetensors, OUT/mnist.onnx
+                        the same model for TensorFlow, for whoever reads safetensors, and for
+                        ONNX runtimes, with --all-formats
   OUT/training.png      loss and accuracy over the epochs
   OUT/predictions.png   test images with what the model says, and its most confident mistakes
   DIR/step-0000050.knet the model after 50 steps, and so on, with --checkpoint-dir DIR
@@ -157,7 +165,7 @@ The object of --json has these members; sizes are in bytes, times in the unit th
   evaluation   images, loss, accuracy, confusion (classes, counts row by row, one row per true
                class), classes (precision, recall, f1, support)
   saved        for each form: form, path, files, bytes, sha256 (of the file; of the directory, the
-               digest its manifest ends in), save_ms, hidden (what Keras will not see of the
+               digest its manifest ends in; of a SavedModel, that of keepnet's index in it), save_ms, hidden (what Keras will not see of the
                model), and when loaded back: load_ms, parameters, identical_parameters (those that
                agree in every bit), predictions, identical (predictions that do), proof (whether the
                model answered the probe in its file to the bit)

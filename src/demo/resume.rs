@@ -38,6 +38,7 @@ impl Resume {
             data: self.data.clone(),
             download: None,
             out: self.out.clone(),
+            all_formats: false,
             resume: true,
             checkpoint_dir: Some(self.checkpoints.clone()),
             checkpoint_every: self.checkpoint_every,

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::content::ContentError;
 use super::keras::KerasError;
 use super::kind::{Format, Kind};
+use super::onnx::OnnxError;
+use super::safetensors::WeightsError;
+use super::savedmodel::SavedModelError;
 use crate::bytes::atomic::AtomicError;
 use crate::bytes::{BudgetError, Digest, ReadError};
 use crate::model::{GraphError, Shapes};
@@ -24,10 +27,19 @@ pub enum FormatError {
     /// in the directory form, a file; `offset` counts from the start of the file.
     #[error("the model is damaged in {part} at byte {offset}: {fault}")]
     Damaged { part: String, offset: u64, fault: Box<Fault> },
+    /// Models are made of directories and of regular files with one name, so that nothing leads out of them.
+    #[error("`{part}` is not taken for a part of the model: {rule}")]
+    Entry { part: String, rule: &'static str },
     #[error("this is not a model saved by keepnet but {found}")]
     OtherKind { found: Kind },
     #[error(transparent)]
     Keras(#[from] KerasError),
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    #[error(transparent)]
+    Safetensors(#[from] WeightsError),
+    #[error(transparent)]
+    SavedModel(#[from] SavedModelError),
     #[error("this is the {found} form of a model, not the {expected} form")]
     OtherForm { expected: Format, found: Format },
     #[error(
@@ -62,19 +74,25 @@ pub enum FormatError {
     Unfit(#[from] ContentError),
     #[error(
         "`.{extension}` is no extension of a known format; take `.knet` for one file, a directory \
-         (ending in `/` or without an extension), or `.keras` or `.h5` for Keras"
+         (ending in `/` or without an extension), `.keras` or `.h5` for Keras, `.safetensors` or `.onnx`; \
+         a SavedModel is a directory too: `Model::save_as` and `--to savedmodel` write one"
     )]
     Extension { extension: String },
     #[error(
-        "this is a model of Keras, which has no {what}; `keepnet doctor` tells of it, and \
-         `keepnet convert` makes one that has"
+        "this is a model of Keras, which has no {what}; `keepnet doctor` tells of it, `keepnet verify` \
+         checks it, and `keepnet convert` makes one that has"
     )]
     OfKeras { what: &'static str },
+    #[error(
+        "the {found} form of a model has no {what}; `keepnet verify` checks it, and `keepnet convert` makes \
+         one that has"
+    )]
+    HasNone { found: Format, what: &'static str },
     #[error("this is the {found} form of keepnet, no model of Keras; `keepnet verify` checks it")]
     NotOfKeras { found: Format },
     #[error(
-        "this is the {found} form of keepnet, a whole model; weights alone stand in `.weights.h5` and \
-         other files of Keras"
+        "this is the {found} form of keepnet, a whole model; weights alone stand in `.weights.h5`, \
+         other files of Keras and `.safetensors`"
     )]
     NotWeights { found: Format },
     #[error(
@@ -87,7 +105,10 @@ pub enum FormatError {
     )]
     WeightsName,
     /// Of [`LoadOptions::input_shapes`](super::LoadOptions::input_shapes).
-    #[error("the model takes {expected}, not {found}; leave the shapes out to take it as it is")]
+    #[error(
+        "the model takes {expected}, not {found}; images are given as height,width,channels, whatever the \
+         order in the file; leave the shapes out where the file has them"
+    )]
     InputShapes { expected: Shapes, found: Shapes },
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
@@ -135,8 +156,6 @@ pub enum Fault {
     Tensor(TensorError),
     #[error("it is missing")]
     Missing,
-    #[error("{rule}; the directory holds the files that its manifest names, and nothing else")]
-    Entry { rule: &'static str },
 }
 
 impl FormatError {
@@ -145,11 +164,15 @@ impl FormatError {
     pub fn is_corrupt(&self) -> bool {
         match self {
             Self::At { source, .. } => source.is_corrupt(),
-            Self::Damaged { .. } => true,
+            Self::Damaged { .. } | Self::Entry { .. } => true,
             Self::Keras(error) => error.is_corrupt(),
+            Self::Onnx(error) => error.is_corrupt(),
+            Self::Safetensors(error) => error.is_corrupt(),
+            Self::SavedModel(error) => error.is_corrupt(),
             Self::OtherKind { .. }
             | Self::OtherForm { .. }
             | Self::OfKeras { .. }
+            | Self::HasNone { .. }
             | Self::NotOfKeras { .. }
             | Self::NotWeights { .. }
             | Self::WeightsExtension
@@ -179,6 +202,7 @@ impl FormatError {
                     | Self::Version { .. }
                     | Self::UnknownSection { .. }
                     | Self::Keras(KerasError::WeightsAlone)
+                    | Self::Safetensors(WeightsError::Alone)
             )
         };
         self.is_corrupt() || newer(self.cause())

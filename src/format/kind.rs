@@ -8,8 +8,9 @@ use super::directory::MANIFEST;
 use super::error::Fault;
 use super::file::SIGNATURE;
 use super::keras;
+use super::savedmodel;
 use crate::bytes::fs::{self, Fs, RealFs};
-use crate::wire::hdf5;
+use crate::wire::{hdf5, onnx};
 
 /// A form in which models are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -24,6 +25,13 @@ pub enum Format {
     Keras,
     /// An `.h5` file of a whole model of Keras.
     Hdf5,
+    /// An `.onnx` file.
+    Onnx,
+    /// A `.safetensors` file, with the architecture in its metadata.
+    Safetensors,
+    /// A SavedModel of TensorFlow, which is a directory.
+    #[serde(rename = "savedmodel")]
+    SavedModel,
 }
 
 impl std::fmt::Display for Format {
@@ -33,6 +41,9 @@ impl std::fmt::Display for Format {
             Self::Directory => "directory",
             Self::Keras => "Keras",
             Self::Hdf5 => "HDF5",
+            Self::Onnx => "ONNX",
+            Self::Safetensors => "safetensors",
+            Self::SavedModel => "SavedModel",
         })
     }
 }
@@ -43,8 +54,6 @@ impl std::fmt::Display for Format {
 pub enum Kind {
     #[error("a directory without a `{MANIFEST}`")]
     Directory,
-    #[error("a SavedModel directory of TensorFlow")]
-    SavedModel,
     #[error("an empty file")]
     Empty,
     #[error("an HDF5 file (`.h5` of Keras is one)")]
@@ -71,6 +80,10 @@ pub enum Kind {
          `max_shard_size`"
     )]
     Shards,
+    #[error(
+        "`saved_model.pb`, a part of a SavedModel of TensorFlow; give the folder that it stands in"
+    )]
+    SavedModelPart,
     #[error("text")]
     Text,
     #[error("a file of a kind unknown to keepnet")]
@@ -79,7 +92,8 @@ pub enum Kind {
 
 impl Format {
     /// The form that saving to `path` asks for: a directory if it ends in a separator, is a
-    /// directory or has no extension, otherwise by the extension.
+    /// directory or has no extension, otherwise by the extension. Where a SavedModel stands, another one
+    /// is to stand.
     ///
     /// # Errors
     /// [`FormatError::Extension`] if the extension is none of a known format, and
@@ -88,15 +102,20 @@ impl Format {
         let ends_in_separator =
             path.as_os_str().as_encoded_bytes().last().is_some_and(|&last| last == b'/');
         match path.extension() {
+            _ if path.join(savedmodel::MODEL).is_file() => Ok(Self::SavedModel),
             _ if ends_in_separator || path.is_dir() => Ok(Self::Directory),
             Some(_) if names_weights(path) => Err(FormatError::WeightsName),
             None => Ok(Self::Directory),
             Some(extension) if extension.eq_ignore_ascii_case("knet") => Ok(Self::File),
             Some(extension) if extension.eq_ignore_ascii_case("keras") => Ok(Self::Keras),
+            Some(extension) if extension.eq_ignore_ascii_case("onnx") => Ok(Self::Onnx),
             Some(extension)
                 if ["h5", "hdf5"].iter().any(|known| extension.eq_ignore_ascii_case(known)) =>
             {
                 Ok(Self::Hdf5)
+            }
+            Some(extension) if extension.eq_ignore_ascii_case("safetensors") => {
+                Ok(Self::Safetensors)
             }
             Some(extension) => {
                 Err(FormatError::Extension { extension: extension.display().to_string() })
@@ -123,8 +142,8 @@ impl Format {
                 return Ok(Self::Directory);
             } else if holds(keras::CONFIG) {
                 return Ok(Self::Keras);
-            } else if holds("saved_model.pb") {
-                Kind::SavedModel
+            } else if savedmodel::is_one(fs, path)? {
+                return Ok(Self::SavedModel);
             } else {
                 Kind::Directory
             };
@@ -150,6 +169,9 @@ impl Format {
         match kind {
             Kind::Zip => Ok(Self::Keras),
             Kind::Hdf5 => Ok(Self::Hdf5),
+            // Cut in the middle of a character, it could be text.
+            Kind::Unknown | Kind::Text if onnx::begins(&start) => Ok(Self::Onnx),
+            Kind::Safetensors => Ok(Self::Safetensors),
             _ => check_signature(&start).map(|()| Self::File).map_err(|error| error.at(path)),
         }
     }
@@ -197,13 +219,15 @@ pub(super) fn check_signature(bytes: &[u8]) -> Result<(), FormatError> {
 
 impl Kind {
     fn of(start: &[u8]) -> Self {
-        const SIGNATURES: [(&[u8], Kind); 6] = [
+        const SIGNATURES: [(&[u8], Kind); 7] = [
             (&hdf5::SIGNATURE, Kind::Hdf5),
             (b"PK\x03\x04", Kind::Zip),
             (b"PK\x05\x06", Kind::Zip),
             (b"\x93NUMPY", Kind::Npy),
             (b"\x89PNG\r\n\x1a\n", Kind::Png),
             (b"\x1f\x8b", Kind::Gzip),
+            // Its version, and its graphs.
+            (b"\x08\x01\x12", Kind::SavedModelPart),
         ];
         let known = SIGNATURES.into_iter().find(|(signature, _)| start.starts_with(signature));
         if let Some((_, kind)) = known {

@@ -34,19 +34,27 @@ mod directory;
 mod error;
 mod file;
 mod inspection;
+mod kept;
 pub mod keras;
 mod kind;
 mod limits;
+pub mod onnx;
+pub mod operations;
 mod options;
 #[cfg(test)]
 mod power_loss_tests;
+mod report;
+pub mod safetensors;
+mod savedmodel;
 mod version;
+mod whole;
 
 use std::path::Path;
 
 use crate::bytes::Budget;
+use crate::bytes::atomic::Owned;
 use crate::bytes::fs::{Fs, RealFs, Stat};
-use crate::model::{Checkpoint, Graph};
+use crate::model::{Checkpoint, CompileSettings, Graph};
 
 pub use content::{ContentError, Role, SectionId};
 pub use error::{Fault, FormatError};
@@ -54,14 +62,19 @@ pub(crate) use file::Mapped;
 pub use inspection::{EpochInfo, Inspection, ProofInfo, SectionInfo, TensorInfo};
 pub use kind::{Format, Kind, names_weights};
 pub use limits::Limits;
-pub use options::{LoadOptions, SaveOptions};
+pub use options::{LoadOptions, Recipient, SaveOptions};
+pub use savedmodel::SavedModelError;
 pub use version::Version;
 
 use inspection::Parsed;
-use keras::Loaded;
+use report::Loaded;
 
 /// How the file form begins.
 pub(crate) const SIGNATURE: &[u8] = &file::SIGNATURE;
+
+/// What a directory may be that is replaced: a model in either of the forms that are directories, whichever is
+/// saved in its place.
+const SAVED_DIRECTORIES: [Owned<'static>; 2] = [directory::OWNED, savedmodel::OWNED];
 
 /// The file form of `checkpoint`. The same checkpoint always gives the same bytes.
 ///
@@ -85,11 +98,11 @@ pub fn from_bytes<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checkpoint<'a>
 /// # Errors
 /// [`FormatError::Unfit`], or [`FormatError::NotSaved`], which says what stands at `path` now.
 pub fn save(checkpoint: &Checkpoint<'_>, path: &Path, format: Format) -> Result<(), FormatError> {
-    save_reported(checkpoint, path, format, keras::Reader::default()).map(drop)
+    save_reported(checkpoint, path, format, Recipient::default()).map(drop)
 }
 
-/// Saves for the Keras that is to read it, if it is saved for Keras, and tells what that will not see of
-/// the model. Any Keras reads what was saved for the other; it may not train on from there.
+/// Saves for the program that is to read it, if it is saved for another than keepnet, and tells what that
+/// will not see of the model. Any Keras reads what was saved for the other; it may not train on from there.
 ///
 /// # Errors
 /// As [`save`].
@@ -97,9 +110,10 @@ pub fn save_reported(
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     format: Format,
-    target: keras::Reader,
+    recipient: impl Into<Recipient>,
 ) -> Result<Vec<keras::Hidden>, FormatError> {
-    save_reported_on(&RealFs, checkpoint, path, format, target).map(|(_, hidden)| hidden)
+    let saved = save_reported_on(&RealFs, checkpoint, path, format, recipient.into());
+    saved.map(|(_, hidden)| hidden)
 }
 
 /// Saves the parameters alone, for `load_weights` of Keras: as `.weights.h5`, or as `.h5` in the way of
@@ -128,8 +142,7 @@ pub(crate) fn save_on<F: Fs>(
     path: &Path,
     format: Format,
 ) -> Result<Option<Stat>, FormatError> {
-    let target = keras::Reader::default();
-    save_reported_on(fs, checkpoint, path, format, target).map(|(stat, _)| stat)
+    save_reported_on(fs, checkpoint, path, format, Recipient::default()).map(|(stat, _)| stat)
 }
 
 fn save_reported_on<F: Fs>(
@@ -137,12 +150,17 @@ fn save_reported_on<F: Fs>(
     checkpoint: &Checkpoint<'_>,
     path: &Path,
     format: Format,
-    target: keras::Reader,
+    Recipient { target, layout }: Recipient,
 ) -> Result<(Option<Stat>, Vec<keras::Hidden>), FormatError> {
     let saved = match format {
         Format::File => file::save(fs, checkpoint, path).map(|stat| (stat, Vec::new())),
         Format::Directory => directory::save(fs, checkpoint, path).map(|()| (None, Vec::new())),
         Format::Keras | Format::Hdf5 => keras::save(fs, checkpoint, path, format, target),
+        Format::Onnx => onnx::save(fs, checkpoint, path).map(|stat| (stat, Vec::new())),
+        Format::Safetensors => {
+            safetensors::save(fs, checkpoint, path, layout).map(|stat| (stat, Vec::new()))
+        }
+        Format::SavedModel => savedmodel::save(fs, checkpoint, path).map(|()| (None, Vec::new())),
     };
     saved.map_err(|error| error.at(path))
 }
@@ -187,13 +205,26 @@ fn load_reported_on<F: Fs>(
             let loaded = keras::load_on(fs, path, form, options).map_err(|error| error.at(path))?;
             (loaded.checkpoint, Some(loaded.report))
         }
+        Format::Onnx => {
+            let loaded = onnx::load_on(fs, path, options).map_err(|error| error.at(path))?;
+            (loaded.checkpoint, Some(loaded.report))
+        }
+        Format::Safetensors => {
+            let loaded = safetensors::load_on(fs, path, &options.limits);
+            let loaded = loaded.map_err(|error| error.at(path))?;
+            (loaded.checkpoint, Some(loaded.report))
+        }
+        Format::SavedModel => {
+            let loaded = savedmodel::load_on(fs, path, options).map_err(|error| error.at(path))?;
+            (loaded.checkpoint, Some(loaded.report))
+        }
     };
     options.check(&loaded.0.graph).map_err(|error| error.at(path))?;
     Ok(loaded)
 }
 
-/// Loads the weights that stand alone at `weights`, in a `.weights.h5` or `.h5` file of Keras, into the
-/// architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any form. What it
+/// Loads the weights that stand alone at `weights`, in a `.safetensors` file or in a `.weights.h5` or `.h5`
+/// file of Keras, into the architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any form. What it
 /// was compiled with comes along, and what the optimizer remembers if it stands beside the weights. Tells
 /// what became of the weights.
 ///
@@ -206,7 +237,15 @@ pub fn load_with_weights(
 ) -> Result<(Checkpoint<'static>, keras::Report), FormatError> {
     let options = options.into();
     let found = keras::Architecture::read_on(&RealFs, architecture, &options.limits)?;
-    let Loaded { checkpoint, report } = found.with_weights_on(&RealFs, weights, &options)?;
+    let Loaded { checkpoint, report } = match Format::detect(weights)? {
+        Format::Safetensors => {
+            let network = found.into_network(&options);
+            let network = network.map_err(|error| FormatError::from(error).at(architecture))?;
+            safetensors_into(&network.graph, network.compile.as_ref(), weights, &options.limits)
+                .map(|loaded| loaded.with_notices(network.notices))?
+        }
+        _ => found.with_weights_on(&RealFs, weights, &options)?,
+    };
     options.check(&checkpoint.graph).map_err(|error| error.at(architecture))?;
     Ok((checkpoint, report))
 }
@@ -221,8 +260,23 @@ pub fn load_weights(
     path: &Path,
     limits: &Limits,
 ) -> Result<(Checkpoint<'static>, keras::Report), FormatError> {
-    let Loaded { checkpoint, report } = keras::load_weights_on(&RealFs, checkpoint, path, limits)?;
+    let Loaded { checkpoint, report } = match Format::detect(path)? {
+        Format::Safetensors => {
+            safetensors_into(&checkpoint.graph, checkpoint.compile.as_ref(), path, limits)?
+        }
+        _ => keras::load_weights_on(&RealFs, checkpoint, path, limits)?,
+    };
     Ok((checkpoint, report))
+}
+
+fn safetensors_into(
+    graph: &Graph,
+    compile: Option<&CompileSettings>,
+    path: &Path,
+    limits: &Limits,
+) -> Result<Loaded, FormatError> {
+    let loaded = safetensors::load_weights_on(&RealFs, graph, compile, path, limits);
+    loaded.map_err(|error| error.at(path))
 }
 
 /// Loads the architecture alone of what stands at `path`: the text that `to_json` of Keras gives, or a model
@@ -235,8 +289,9 @@ pub fn load_architecture(
     options: impl Into<LoadOptions>,
 ) -> Result<Graph, FormatError> {
     let options = options.into();
-    let graph = keras::Architecture::read_on(&RealFs, path, &options.limits)?.into_graph(&options);
-    let graph = graph.map_err(|error| FormatError::from(error).at(path))?;
+    let found =
+        keras::Architecture::read_on(&RealFs, path, &options.limits)?.into_network(&options);
+    let graph = found.map_err(|error| FormatError::from(error).at(path))?.graph;
     options.check(&graph).map_err(|error| error.at(path))?;
     Ok(graph)
 }
@@ -308,7 +363,10 @@ fn with_parsed<F: Fs, T>(
     let parsed = match found {
         Format::File => file::read(fs, path, limits, budget),
         Format::Directory => directory::parse(fs, path, limits, budget),
-        Format::Keras | Format::Hdf5 => Err(FormatError::OfKeras { what: "checksums to inspect" }),
+        Format::Keras | Format::Hdf5 => Err(FormatError::OfKeras { what: "sections to inspect" }),
+        Format::Safetensors | Format::SavedModel | Format::Onnx => {
+            Err(FormatError::HasNone { found, what: "sections to inspect" })
+        }
     };
     then(found, parsed.map_err(|error| error.at(path))?)
 }

@@ -1,6 +1,7 @@
 //! What goes into a file, and how one is read.
 
 use super::keras::Reader;
+use super::safetensors::Layout;
 use super::{FormatError, Limits};
 use crate::model::{Checkpoint, Graph, Shapes};
 use crate::tensor::Shape;
@@ -10,8 +11,9 @@ use crate::tensor::Shape;
 pub struct LoadOptions {
     /// What it may cost.
     pub limits: Limits,
-    /// The shapes of samples, one for each input, in their order. They are for models of Keras that take
-    /// any size, such as `(None, None, 3)`: keepnet's take one. A model that has shapes of its own must
+    /// The shapes of samples, one for each input, in their order. They are for models of other programs that
+    /// take any size, such as `(None, None, 3)`: keepnet's take one. Images have height, width and channels, in
+    /// this order though the file may have the channels first. A model that has shapes of its own must
     /// have these; with none given, any model may have what it has.
     pub input_shapes: Vec<Shape>,
 }
@@ -49,6 +51,29 @@ pub struct SaveOptions {
     /// For which Keras, if it is saved for Keras. The other one opens the file too, but may not train on
     /// from where this model stands.
     pub target: Reader,
+    /// Whose names and arrangement a `.safetensors` file has.
+    pub layout: Layout,
+}
+
+/// For whom a model is saved in a form of other programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recipient {
+    /// As [`SaveOptions::target`].
+    pub target: Reader,
+    /// As [`SaveOptions::layout`].
+    pub layout: Layout,
+}
+
+impl From<Reader> for Recipient {
+    fn from(target: Reader) -> Self {
+        Self { target, ..Self::default() }
+    }
+}
+
+impl From<Layout> for Recipient {
+    fn from(layout: Layout) -> Self {
+        Self { layout, ..Self::default() }
+    }
 }
 
 /// Everything.
@@ -62,6 +87,7 @@ impl Default for SaveOptions {
             metadata: true,
             proof: true,
             target: Reader::default(),
+            layout: Layout::default(),
         }
     }
 }
@@ -77,12 +103,18 @@ impl SaveOptions {
             metadata: false,
             proof: false,
             target: Reader::default(),
+            layout: Layout::default(),
         }
+    }
+
+    /// For whom it is.
+    pub fn recipient(self) -> Recipient {
+        Recipient { target: self.target, layout: self.layout }
     }
 
     /// Leaves out what is not wanted.
     pub fn apply(self, mut checkpoint: Checkpoint<'_>) -> Checkpoint<'_> {
-        let Self { compile, optimizer, training, history, metadata, proof, target } = self;
+        let Self { compile, optimizer, training, history, metadata, proof, target, layout } = self;
         checkpoint.compile = checkpoint.compile.filter(|_| compile);
         checkpoint.optimizer = checkpoint.optimizer.filter(|_| optimizer);
         checkpoint.training = checkpoint.training.filter(|_| training);
@@ -98,7 +130,7 @@ impl SaveOptions {
             "training" => training,
             "history" => history,
             "proof" => proof,
-            _ => self != Self { target, ..Self::weights_only() },
+            _ => self != Self { target, layout, ..Self::weights_only() },
         });
         checkpoint
     }

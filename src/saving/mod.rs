@@ -19,7 +19,8 @@ pub use mapped::MappedModel;
 impl Model {
     /// Saves the model at `path`, everything that training needs to go on included. The extension
     /// chooses the form: `.knet` for one file; a trailing `/` or no extension for the directory form;
-    /// `.keras` and `.h5` for Keras, where what Keras has no words for stands beside, for keepnet.
+    /// `.keras` and `.h5` for Keras, `.safetensors`. What other programs have no words for stands beside,
+    /// for keepnet.
     ///
     /// What stood there before is replaced in one step: whatever happens, the old model or the new
     /// one can be loaded. (A model that takes more memory than the default [`Limits`] allow is saved
@@ -50,8 +51,37 @@ impl Model {
         options: SaveOptions,
     ) -> Result<Vec<keras::Hidden>, Error> {
         let path = path.as_ref();
-        let form = Format::for_saving(path)?;
-        Ok(format::save_reported(&self.checkpoint_for(options)?, path, form, options.target)?)
+        self.save_as(path, Format::for_saving(path)?, options)
+    }
+
+    /// Saves in that form, whatever the name: as a SavedModel for TensorFlow, say.
+    ///
+    /// ```
+    /// use keepnet::format::{Format, SaveOptions};
+    /// # use keepnet::{Activation, Model, Sequential};
+    /// # fn main() -> Result<(), keepnet::Error> {
+    /// # let home = std::env::temp_dir().join(format!("keepnet-savedmodel-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&home).expect("a temporary directory");
+    /// # let path = home.join("digits");
+    /// # let model = Sequential::new([4]).dense(2, Activation::Softmax).build(1)?;
+    /// model.save_as(&path, Format::SavedModel, SaveOptions::default())?;
+    /// let again = Model::load(&path)?;
+    /// assert_eq!(again.to_checkpoint().tensors, model.to_checkpoint().tensors); // every bit
+    /// # std::fs::remove_dir_all(&home).expect("ours");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_as(
+        &self,
+        path: impl AsRef<Path>,
+        form: Format,
+        options: SaveOptions,
+    ) -> Result<Vec<keras::Hidden>, Error> {
+        let checkpoint = self.checkpoint_for(options)?;
+        Ok(format::save_reported(&checkpoint, path.as_ref(), form, options.recipient())?)
     }
 
     /// Saves the parameters alone, as `save_weights` of Keras does and for its `load_weights`: as
@@ -122,8 +152,8 @@ impl Model {
         Ok((within(checkpoint, &limits, Some(path))?, report))
     }
 
-    /// Puts the weights that stand alone at `weights`, in a `.weights.h5` or `.h5` file of Keras, into
-    /// the architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any
+    /// Puts the weights that stand alone at `weights`, in a `.safetensors` file or in a `.weights.h5` or
+    /// `.h5` file of Keras, into the architecture at `architecture`: the text that `to_json` of Keras gives, or a model in any
     /// form. Tells what became of them.
     ///
     /// # Errors
@@ -141,7 +171,7 @@ impl Model {
     }
 
     /// Takes the parameters from the weights at `path`, as `load_weights` of Keras does: a `.weights.h5`
-    /// or `.h5` file, or a whole model of Keras of the same layers. If the model is compiled and the file
+    /// or `.h5` file, or a whole model of Keras of the same layers; or a `.safetensors` file. If the model is compiled and the file
     /// holds what the optimizer remembers, that too. A fit that was under way is forgotten. Tells what
     /// became of the weights.
     ///

@@ -4,6 +4,7 @@
 mod aligned;
 mod dtype;
 mod memory;
+mod permute;
 mod samples;
 mod shape;
 mod stored;

@@ -130,10 +130,20 @@ impl<'a> Tensor<'a> {
         if placed.iter().all(behind) { first.values(length) } else { None }
     }
 
+    /// Whether the bytes are somebody else's.
+    pub(crate) fn is_borrowed(&self) -> bool {
+        matches!(self.bytes, Bytes::Borrowed(_))
+    }
+
     /// The same tensor, borrowing the bytes of this one.
     pub fn borrowed(&self) -> Tensor<'_> {
         let (dtype, shape) = (self.dtype, self.shape.clone());
         Tensor { dtype, shape, bytes: Bytes::Borrowed(&self.bytes) }
+    }
+
+    /// The same numbers in another shape; `None` if that has more or fewer.
+    pub(crate) fn reshaped(self, shape: Shape) -> Option<Self> {
+        Self::of(self.dtype, shape, self.bytes).ok()
     }
 
     /// The same tensor borrowing from nobody.

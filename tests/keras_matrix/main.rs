@@ -7,6 +7,8 @@
 
 #[path = "../keras_support/mod.rs"]
 mod keras_support;
+#[path = "../peers/mod.rs"]
+mod peers;
 mod reading;
 mod training;
 mod writing;
@@ -25,19 +27,7 @@ use sha2::{Digest, Sha256};
 /// The Python to run, if one with both Kerases is named.
 fn python() -> Option<&'static str> {
     static PYTHON: OnceLock<Option<String>> = OnceLock::new();
-    let python = PYTHON.get_or_init(|| {
-        let Ok(python) = std::env::var("KEEPNET_KERAS_PYTHON") else {
-            println!("passed over: KEEPNET_KERAS_PYTHON names no Python with keras and tf_keras");
-            return None;
-        };
-        let program =
-            "import importlib.util as u; assert u.find_spec('keras') and u.find_spec('tf_keras')";
-        let output = Command::new(&python).args(["-c", program]).output();
-        let has_both = output.is_ok_and(|output| output.status.success());
-        assert!(has_both, "KEEPNET_KERAS_PYTHON={python} is no Python with keras and tf_keras");
-        Some(python)
-    });
-    python.as_deref()
+    PYTHON.get_or_init(peers::kerases).as_deref()
 }
 
 fn target(name: &str) -> PathBuf {

@@ -28,19 +28,22 @@ fn what_is_left_out_is_said() {
     let text = place.done(&["convert", "digits.knet", "w.knet", "--weights-only"]);
     assert_eq!(
         text,
-        "saved digits.knet as w.knet\n\
+        "saved digits.knet as w.knet, in the file form\n\
          left out: compile, optimizer, training, history, metadata, proof\n"
     );
     assert!(place.read("w.knet") == model.to_bytes(SaveOptions::weights_only()).unwrap());
 
     let without = "optimizer,history";
     let text = place.done(&["convert", "digits.knet", "s.knet", "--without", without]);
-    assert_eq!(text, "saved digits.knet as s.knet\nleft out: optimizer, history\n");
+    assert_eq!(
+        text,
+        "saved digits.knet as s.knet, in the file form\nleft out: optimizer, history\n"
+    );
     let options = SaveOptions { optimizer: false, history: false, ..SaveOptions::default() };
     assert!(place.read("s.knet") == model.to_bytes(options).unwrap());
     // There is nothing left to leave out.
     let text = place.done(&["convert", "s.knet", "t.knet", "--without", "history"]);
-    assert_eq!(text, "saved s.knet as t.knet\n");
+    assert_eq!(text, "saved s.knet as t.knet, in the file form\n");
 }
 
 #[test]
@@ -94,4 +97,40 @@ fn forms_that_are_not_there_are_refused() {
     let error = place.fails(1, &["unpack", "digits.knet", "mine"]);
     assert!(error.contains("mine: the directory holds `thesis.txt`"), "{error}");
     assert_eq!(place.read("mine/thesis.txt"), b"years of work");
+}
+
+#[test]
+fn options_of_another_form_are_refused() {
+    let (place, _) = Place::with_digits();
+    for (out, option, value) in [
+        ("out.onnx", "--to", "savedmodel"),
+        ("out.knet", "--to", "directory"),
+        ("out.weights.h5", "--to", "savedmodel"),
+        ("out.onnx", "--layout", "torch"),
+        ("out", "--layout", "keras"),
+        ("out.safetensors", "--target", "keras2"),
+        ("out.knet", "--target", "keras3"),
+    ] {
+        let error = place.fails(2, &["convert", "digits.knet", out, option, value]);
+        assert!(error.contains(option), "{error}");
+        assert!(!place.path(out).exists(), "{out}");
+    }
+    place.fails(2, &["train", "digits.knet", "--out", "out.knet", "--layout", "torch"]);
+    let error = place.fails(1, &["convert", "digits.knet", "digits.pb"]);
+    assert!(error.contains("--to savedmodel"), "{error}");
+}
+
+#[test]
+fn what_is_left_out_is_not_called_restored() {
+    let (place, model) = Place::with_digits();
+    model.save(place.path("digits.keras")).unwrap();
+    let restored = "optimizer restored, after 3 steps";
+    let text = place.done(&["convert", "digits.keras", "all.knet"]);
+    assert!(text.contains(restored), "{text}");
+    for option in [&["--weights-only"][..], &["--without", "optimizer"]] {
+        let arguments = [&["convert", "digits.keras", "less.knet"], option].concat();
+        let text = place.done(&arguments);
+        assert!(text.contains("left out: ") && !text.contains("restored"), "{text}");
+        assert!(place.json(&arguments)["report"]["optimizer_steps"].is_null());
+    }
 }

@@ -145,3 +145,28 @@ fn other_locales_get_ascii() {
         assert!(output.status.success() && output.stdout.is_ascii(), "{command}");
     }
 }
+
+#[test]
+fn forms_of_other_programs_are_left_to_verify() {
+    let (place, _) = Place::with_digits();
+    place.done(&["convert", "digits.knet", "digits.onnx"]);
+    let error = place.fails(1, &["inspect", "digits.onnx"]);
+    let words = "the ONNX form of a model has no sections to inspect; `keepnet verify` checks it";
+    assert!(error.contains(words), "{error}");
+    let text = place.done(&["verify", "digits.onnx"]);
+    assert!(text.contains("ok   digests    SHA-256 of every tensor"), "{text}");
+    let help = place.done(&["--help"]);
+    for form in [".knet", "directory", ".keras", ".h5", "SavedModel", ".onnx", ".safetensors"] {
+        assert!(help.contains(form), "{form}");
+    }
+}
+
+#[test]
+fn the_order_of_a_shape_is_told_where_it_is_asked_for() {
+    let (place, _) = Place::with_digits();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden_keras_files/k3-net-any-size");
+    let run = place.run(&["summary", &format!("{golden}/model.keras")]);
+    assert!(run.stderr.contains("height,width,channels"), "{}", run.stderr);
+    let error = place.fails(1, &["summary", "digits.knet", "--input-shape", "1,28,28"]);
+    assert!(error.contains("1×28×28; images are given as height,width,channels"), "{error}");
+}

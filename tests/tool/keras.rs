@@ -32,13 +32,13 @@ fn bits(samples: &Samples) -> Vec<u32> {
 fn converted_files_say_what_came_along() {
     let place = with("k2-optimizer-adam/model.h5", "old.h5");
     let text = place.done(&["convert", "old.h5", "new.knet"]);
-    let start = "saved old.h5 as new.knet\nwritten by Keras 2.21.0\noptimizer restored, after ";
+    let start = "saved old.h5 as new.knet, in the file form\nwritten by Keras 2.21.0\noptimizer restored, after ";
     assert!(text.starts_with(start), "{text}");
 
     let json = place.json(&["convert", "old.h5", "new.keras"]);
     assert_eq!((&json["form"], &json["from"]), (&"keras".into(), &"old.h5".into()));
-    assert_eq!(json["keras"]["writer"], "Keras 2.21.0");
-    assert!(json["keras"]["optimizer_steps"].as_u64().unwrap() > 0);
+    assert_eq!(json["report"]["writer"], "Keras 2.21.0");
+    assert!(json["report"]["optimizer_steps"].as_u64().unwrap() > 0);
     assert_eq!((&json["left_out"], &json["not_held"]), (&Value::Array(vec![]), &json["left_out"]));
     // From Keras to keepnet to Keras to keepnet, the model stays the same.
     place.done(&["convert", "new.keras", "again.knet"]);
@@ -78,7 +78,7 @@ fn alike_notices_are_gathered() {
     let (_, report) = format::load_reported(&place.path("half.keras"), &Limits::default()).unwrap();
     let all = report.unwrap().notices.len();
     let json = place.json(&["convert", "half.keras", "half.knet"]);
-    let notices = json["keras"]["notices"].as_array().unwrap();
+    let notices = json["report"]["notices"].as_array().unwrap();
     let count: u64 = notices.iter().map(|notice| notice["count"].as_u64().unwrap()).sum();
     assert!(count == all as u64 && notices.len() < all, "{notices:?}");
     let text = place.done(&["convert", "half.keras", "half.knet"]);
@@ -89,9 +89,9 @@ fn alike_notices_are_gathered() {
 fn what_keras_has_no_place_for_is_said() {
     let (place, model) = Place::with_digits();
     let text = place.done(&["convert", "digits.knet", "digits.keras"]);
-    assert!(text.starts_with("saved digits.knet as digits.keras\n"), "{text}");
+    assert!(text.starts_with("saved digits.knet as digits.keras, in the Keras form\n"), "{text}");
     let held = format::load(&place.path("digits.keras"), &Limits::default()).unwrap();
-    let lost = text.lines().find(|line| line.starts_with("Keras has no place for"));
+    let lost = text.lines().find(|line| line.starts_with("no place there for"));
     assert_eq!(lost.is_some_and(|line| line.contains("history")), held.history.is_none(), "{text}");
     assert_eq!(lost.is_some_and(|line| line.contains("proof")), held.proof.is_none(), "{text}");
     let images = &mnist::embedded().unwrap().validation.take(20).inputs()[0].clone();
@@ -150,7 +150,7 @@ fn verify_says_what_cannot_be_checked() {
     let place = with("k2-optimizer-adam/model.h5", "old.h5");
     let text = place.done(&["verify", "old.h5"]);
     assert!(text.contains("–    checksums  none: a flipped bit in a weight goes unseen"), "{text}");
-    assert!(text.contains("–    proof      none: files of Keras carry none"), "{text}");
+    assert!(text.contains("–    proof      none: only what keepnet saved"), "{text}");
     let json = place.json(&["verify", "old.h5"]);
     assert_eq!((&json["result"], &json["checksums"]), (&"no_proof".into(), &Value::Null));
 }
@@ -216,7 +216,10 @@ fn weights_alone_become_a_model() {
         ("w.h5", "digits.keras"),
     ] {
         let text = place.done(&["convert", weights, "out.keras", "--architecture", architecture]);
-        assert!(text.starts_with(&format!("saved {weights} as out.keras\n")), "{text}");
+        assert!(
+            text.starts_with(&format!("saved {weights} as out.keras, in the Keras form\n")),
+            "{text}"
+        );
         assert_eq!(answers("out.keras"), answers("digits.knet"));
         let restored = text.contains("optimizer restored, after 3 steps");
         assert_eq!(restored, weights == "w.weights.h5", "{text}");

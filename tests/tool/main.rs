@@ -11,4 +11,6 @@ mod inspect;
 mod keras;
 mod place;
 mod predict;
+mod safetensors;
+mod savedmodel;
 mod verify;

@@ -9,18 +9,19 @@ use keepnet::model::Checkpoint;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::keras::{ForKeras, Told};
+use crate::foreign::{ForWhom, Told};
 use crate::outcome::Outcome;
 use crate::paths::{InputShapes, keep_apart};
 
 /// Save a model in another form, or with less in it
 ///
 /// The form of IN is told by its content, that of OUT by its name: `.knet` for one file, a
-/// trailing `/` or no extension for a directory, `.keras` or `.h5` for Keras. Everything is kept unless it is
-/// named to be left out, or Keras has no place for it, which is said. What stands at OUT is replaced
+/// trailing `/` or no extension for a directory, `.keras` or `.h5` for Keras, `.safetensors` or `.onnx`;
+/// a SavedModel is a directory too, and takes `--to savedmodel`. Everything is kept unless it is
+/// named to be left out, or OUT has no place for it, which is said. What stands at OUT is replaced
 /// in one step.
 ///
-/// Weights that stand alone, in a `.weights.h5` or `.h5` file, become a model with --architecture. An OUT
+/// Weights that stand alone, in a `.weights.h5`, `.h5` or `.safetensors` file, become a model with --architecture. An OUT
 /// that ends in `.weights.h5` takes the weights alone.
 #[derive(Args)]
 #[command(after_help = "\
@@ -30,6 +31,10 @@ Examples:
   keepnet convert old.h5 new.keras                             for the Keras of today
   keepnet convert new.keras old.keras --target keras2          to train on in tf-keras
   keepnet convert w.weights.h5 new.keras --architecture m.json with the text of `to_json`
+  keepnet convert mnist.knet mnist.safetensors --layout torch  for `load_state_dict` of PyTorch
+  keepnet convert mnist.knet mnist_tf --to savedmodel          for TensorFlow and its Serving
+  keepnet convert mnist.knet mnist.onnx                        for onnxruntime and others
+  keepnet convert torch.onnx mnist.knet                        from what PyTorch exported
   keepnet convert mnist.knet small.knet --without optimizer,history")]
 pub(crate) struct Convert {
     /// The model
@@ -42,8 +47,11 @@ pub(crate) struct Convert {
     /// a model in any form
     #[arg(long, value_name = "MODEL")]
     architecture: Option<PathBuf>,
+    /// Which form OUT is to have, if it is to be a directory
+    #[arg(long, value_name = "FORM", value_enum)]
+    to: Option<To>,
     #[command(flatten)]
-    target: ForKeras,
+    recipient: ForWhom,
     #[command(flatten)]
     shapes: InputShapes,
     /// Keep the network and its parameters alone
@@ -53,10 +61,29 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "PART,…", value_enum, value_delimiter = ',')]
     without: Vec<Part>,
     /// Print JSON: from, to, form, left_out, not_held (parts that the form has no place for), hidden (what
-    /// Keras will not see) and, if IN is of Keras, keras: writer, optimizer_steps and notices, each with
-    /// text and count
+    /// Keras will not see) and, if IN is of another program, report: writer, optimizer_steps (if they are in OUT) and
+    /// notices, each with text and count
     #[arg(long)]
     json: bool,
+}
+
+/// The forms that are directories.
+#[derive(Clone, Copy, ValueEnum)]
+enum To {
+    /// keepnet's own
+    Directory,
+    /// TensorFlow's
+    #[value(name = "savedmodel")]
+    SavedModel,
+}
+
+impl To {
+    fn form(self) -> Format {
+        match self {
+            Self::Directory => Format::Directory,
+            Self::SavedModel => Format::SavedModel,
+        }
+    }
 }
 
 /// What `--json` prints.
@@ -68,7 +95,7 @@ struct Report {
     left_out: Vec<String>,
     not_held: Vec<String>,
     hidden: Vec<String>,
-    keras: Option<Told>,
+    report: Option<Told>,
 }
 
 /// What need not be in a file.
@@ -129,10 +156,16 @@ impl Convert {
             FormatError::At { path, source }
         };
         let weights_alone = format::names_weights(output);
-        let form = match weights_alone {
-            true => Format::Hdf5,
-            false => Format::for_saving(output).map_err(|error| at(output, error))?,
+        let named = if weights_alone { Ok(Format::Hdf5) } else { Format::for_saving(output) };
+        let form = match (self.to, named) {
+            (None, named) => named.map_err(|error| at(output, error))?,
+            (Some(to), Ok(Format::Directory | Format::SavedModel) | Err(_)) => to.form(),
+            (Some(to), Ok(named)) => {
+                let (path, asked) = (output.clone(), to.form());
+                return Err(Failure::OtherName { path, named, asked });
+            }
         };
+        let recipient = self.recipient.recipient(form)?;
         let (checkpoint, report) = self.load()?;
         let before = parts(&checkpoint);
         let checkpoint = self.options().apply(checkpoint);
@@ -140,12 +173,13 @@ impl Convert {
             return Err(at(input, FormatError::WouldLose { id: id.clone() }).into());
         }
         let after = parts(&checkpoint);
-        let target = self.target.reader();
         let hidden = match weights_alone {
-            true => format::save_weights(&checkpoint, output, target).map(|()| Vec::new())?,
-            false => format::save_reported(&checkpoint, output, form, target)?,
+            true => {
+                format::save_weights(&checkpoint, output, recipient.target).map(|()| Vec::new())?
+            }
+            false => format::save_reported(&checkpoint, output, form, recipient)?,
         };
-        // What a form of Keras holds is what comes back from it.
+        // What a form of another program holds is what comes back from it.
         let held = match form {
             Format::File | Format::Directory => after.clone(),
             _ if weights_alone => {
@@ -163,12 +197,16 @@ impl Convert {
             left_out: names(&before, &after),
             not_held: names(&after, &held),
             hidden: hidden.iter().map(ToString::to_string).collect(),
-            keras: report.map(|report| Told::from(&report)),
+            report: report.map(|mut report| {
+                // What is left out again was not restored.
+                report.optimizer_steps.take_if(|_| !held.contains(&Part::Optimizer));
+                Told::from(&report)
+            }),
         };
         if self.json { Outcome::json(&report) } else { Ok(Outcome::text(&report.text())) }
     }
 
-    /// The model, and what became of it if it is of Keras.
+    /// The model, and what became of it if it is of another program.
     fn load(&self) -> Result<(Checkpoint<'static>, Option<keras::Report>), Failure> {
         let options = self.shapes.options();
         match &self.architecture {
@@ -188,23 +226,23 @@ impl Convert {
         }
         let with = |part| !self.without.contains(&part);
         SaveOptions {
-            target: self.target.reader(),
             compile: with(Part::Compile),
             optimizer: with(Part::Optimizer),
             training: with(Part::Training),
             history: with(Part::History),
             metadata: with(Part::Metadata),
             proof: with(Part::Proof),
+            ..SaveOptions::default()
         }
     }
 }
 
 impl Report {
     fn text(&self) -> String {
-        let mut text = format!("saved {} as {}\n", self.from, self.to);
-        for (what, parts) in
-            [("left out", &self.left_out), ("Keras has no place for", &self.not_held)]
-        {
+        let Self { from, to, form, .. } = self;
+        let mut text = format!("saved {from} as {to}, in the {form} form\n");
+        let not_held = "no place there for";
+        for (what, parts) in [("left out", &self.left_out), (not_held, &self.not_held)] {
             if !parts.is_empty() {
                 text += &format!("{what}: {}\n", parts.join(", "));
             }
@@ -212,7 +250,7 @@ impl Report {
         for hidden in &self.hidden {
             text += &format!("note: {hidden}\n");
         }
-        text + &self.keras.as_ref().map_or_else(String::new, Told::text)
+        text + &self.report.as_ref().map_or_else(String::new, Told::text)
     }
 }
 

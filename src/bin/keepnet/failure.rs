@@ -4,7 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use keepnet::bytes::atomic::AtomicError;
-use keepnet::format::FormatError;
+use keepnet::format::keras::KerasError;
+use keepnet::format::onnx::OnnxError;
+use keepnet::format::operations::LoweringError;
+use keepnet::format::{Format, FormatError, SavedModelError};
 use keepnet::train::data::DataError;
 use keepnet::wire::npy::NpyError;
 use keepnet::wire::png::{ImageError, PngError};
@@ -79,6 +82,13 @@ pub(crate) enum Failure {
     Invert { path: PathBuf },
     #[error("{}: this is {what} itself, which would be lost; write to another path", path.display())]
     SamePath { path: PathBuf, what: &'static str },
+    #[error("{option} is for {whose}, but OUT has the {form} form; leave it out")]
+    NoEffect { option: &'static str, whose: &'static str, form: Format },
+    #[error(
+        "{}: the name asks for the {named} form, --to for the {asked} form; change one of them",
+        path.display()
+    )]
+    OtherName { path: PathBuf, named: Format, asked: Format },
     #[error("{}: this lies inside {}, which would be spoilt; write elsewhere", path.display(), input.display())]
     Inside { path: PathBuf, input: PathBuf },
 }
@@ -112,6 +122,8 @@ impl Failure {
             | Self::Mixed { .. }
             | Self::Invert { .. }
             | Self::SamePath { .. }
+            | Self::NoEffect { .. }
+            | Self::OtherName { .. }
             | Self::Inside { .. } => Exit::Usage,
         }
     }
@@ -122,6 +134,10 @@ impl Failure {
             Self::Format(error) if error.is_corrupt() => {
                 Some("the model is not as it was saved; take another copy of it")
             }
+            Self::Format(error) if is_of_any_size(error) => Some(
+                "sides are given as height,width,channels, in this order whatever that of the file: \
+                 `--input-shape 224,224,3`",
+            ),
             Self::NotCompiled { .. } => Some(
                 "load it in a program, call `Model::compile` with the loss it was trained with, \
                  and save it again",
@@ -132,4 +148,14 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// Whether the file leaves open how large its samples are.
+fn is_of_any_size(error: &FormatError) -> bool {
+    matches!(
+        error.cause(),
+        FormatError::Keras(KerasError::OpenShape { .. })
+            | FormatError::Onnx(OnnxError::Lowering(LoweringError::OpenShape { .. }))
+            | FormatError::SavedModel(SavedModelError::Lowering(LoweringError::OpenShape { .. }))
+    )
 }

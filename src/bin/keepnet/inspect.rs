@@ -20,7 +20,8 @@ use crate::outcome::{Outcome, counted, note};
 /// stands, history, the user's notes.
 ///
 ///
-/// Everything is checked on the way, as by `keepnet verify`, but the network is not run.
+/// Everything is checked on the way, as by `keepnet verify`, but the network is not run. A MODEL is a `.knet` file
+/// or the directory form of one; `keepnet summary` and `keepnet verify` tell of the other forms.
 #[derive(Args)]
 #[command(after_help = "\
 Digests are cut to 12 digits; --json has them whole.

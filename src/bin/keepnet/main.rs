@@ -7,9 +7,9 @@ mod convert;
 mod doctor;
 mod evaluate;
 mod failure;
+mod foreign;
 mod inputs;
 mod inspect;
-mod keras;
 mod labelled;
 mod outcome;
 mod paths;
@@ -29,8 +29,8 @@ use outcome::Outcome;
 
 /// Looks into saved models, proves them, runs them and carries them between forms.
 ///
-/// A MODEL is a `.knet` file or the directory form of one, or a `.keras` or `.h5` file of Keras; its
-/// content decides, not its name.
+/// A MODEL is a `.knet` file or the directory form of one, a `.keras` or `.h5` file of Keras, a SavedModel of
+/// TensorFlow, an `.onnx` or a `.safetensors` file; its content decides, not its name.
 #[derive(Parser)]
 #[command(name = "keepnet", version, after_help = EXIT_CODES)]
 struct Cli {

@@ -11,15 +11,16 @@ use keepnet::nn::SHARD;
 use keepnet::{Model, ModelError, Shape};
 
 use crate::failure::Failure;
-use crate::keras::tell;
+use crate::foreign::tell;
 
 /// The most bytes that are read of a file of arrays or pictures.
 const LIMIT: u64 = 8 << 30;
 
-/// What a model of Keras leaves open that takes any size.
+/// What a model of another program leaves open that takes any size.
 #[derive(Args)]
 pub(crate) struct InputShapes {
-    /// The shape of a sample, for a model of Keras that takes any size; repeat it for each input, in order
+    /// The shape of a sample, for a model that takes any size: height,width,channels for images, in this order
+    /// even if the file has channels first. Repeat it for each input, in order
     #[arg(long, value_name = "N,…", value_parser = shape)]
     input_shape: Vec<Shape>,
 }

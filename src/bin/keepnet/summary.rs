@@ -7,7 +7,7 @@ use keepnet::format;
 use keepnet::report::{Charset, summary};
 
 use crate::failure::Failure;
-use crate::keras::tell;
+use crate::foreign::tell;
 use crate::outcome::Outcome;
 use crate::paths::InputShapes;
 

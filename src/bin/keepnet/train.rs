@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use keepnet::format::{Format, Recipient};
 use keepnet::model::{CompileSettings, EpochRecord, Loss, Optimizer, OutputLoss};
 use keepnet::report::numbers::grouped;
 use keepnet::train::data::mnist;
@@ -11,7 +12,7 @@ use keepnet::{Callback, CallbackError, FitOptions, Model, SaveOptions, Stop};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::keras::{ForKeras, tell_hidden};
+use crate::foreign::{ForWhom, tell_hidden};
 use crate::labelled::{compile_by_output, fitted};
 use crate::outcome::{Outcome, Real, note};
 use crate::paths::{InputShapes, keep_apart, load};
@@ -48,7 +49,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
     #[command(flatten)]
-    target: ForKeras,
+    recipient: ForWhom,
     /// Compile it anew, with this optimizer
     #[arg(long, value_enum)]
     optimizer: Option<Rule>,
@@ -91,7 +92,7 @@ impl Train {
         keep_apart(&self.model, &self.out, "the model")?;
         let (path, out) = (&self.model, &self.out);
         // A name of no known form is refused before the work, not behind it.
-        keepnet::format::Format::for_saving(out)?;
+        let recipient = self.recipient.recipient(Format::for_saving(out)?)?;
         let mut model = load(path, &self.shapes)?;
         let (split, called) = match &self.data {
             Some(dir) => (mnist::from_dir(dir)?, dir.display().to_string()),
@@ -108,7 +109,8 @@ impl Train {
         let options =
             FitOptions { epochs: self.epochs, batch_size, validation, ..FitOptions::default() };
         let history = model.fit_with(&train, &options, &mut Progress).map_err(on_data)?;
-        let options = SaveOptions { target: self.target.reader(), ..SaveOptions::default() };
+        let Recipient { target, layout, .. } = recipient;
+        let options = SaveOptions { target, layout, ..SaveOptions::default() };
         let hidden = model.save_reported(out, options).map_err(|source| match source {
             keepnet::Error::Format(error) => Failure::Format(error),
             other => Failure::Save { path: out.clone(), source: Box::new(other) },

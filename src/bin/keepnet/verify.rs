@@ -11,15 +11,15 @@ use keepnet::{Checkpoint, Verification};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::keras;
+use crate::foreign;
 use crate::outcome::{Exit, Outcome, Real, counted};
 use crate::paths::{in_model, runnable};
 
 /// Check every byte, then run the probe that was saved with the model
 ///
-/// Ends with 0 if every bit is as saved (or no proof was saved), 3 if the model is corrupt or
-/// gives other bits, 4 if it is sound but the proof is of another arithmetic revision or a newer
-/// keepnet. A file that Keras wrote carries no proof: its checksums, if it has any, and the shapes of its
+/// Ends with 0 if every bit is as saved (or no proof was saved), 3 if the model is corrupt, was changed after
+/// keepnet saved it or gives other bits, 4 if it is sound but the proof is of another arithmetic revision or a newer
+/// keepnet. What another program wrote carries no proof: its checksums, if it has any, and the shapes of its
 /// weights are checked.
 #[derive(Args)]
 #[command(after_help = "\
@@ -31,7 +31,7 @@ pub(crate) struct Verify {
     /// The model
     model: PathBuf,
     /// Print JSON: model, form, version, sha256, sections, tensors, skipped, proof, result
-    /// (identical, different, other_arithmetic, proof_not_known or no_proof) and largest_difference; of a model that is refused:
+    /// (identical, different, edited, other_arithmetic, proof_not_known or no_proof) and largest_difference; of a model that is refused:
     /// model, result (damaged, not_known if it is newer or no model, not_read) and error
     #[arg(long)]
     json: bool,
@@ -64,8 +64,11 @@ struct Refusal {
 
 impl Verify {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        if let Ok(form @ (Format::Keras | Format::Hdf5)) = Format::detect(&self.model) {
-            return match keras::verify(&self.model, form, self.json) {
+        let found = Format::detect(&self.model);
+        if let Ok(form) = found
+            && !matches!(form, Format::File | Format::Directory)
+        {
+            return match foreign::verify(&self.model, form, self.json) {
                 Err(Failure::Format(error)) if self.json => self.refused(error),
                 verified => verified,
             };
@@ -167,6 +170,21 @@ pub(crate) struct Probed {
 }
 
 impl Probed {
+    /// Of a model that somebody has changed since keepnet saved it: the proof is of the former one.
+    pub(crate) fn edited(part: &str) -> Self {
+        Self {
+            exit: Exit::Corrupt,
+            result: "edited",
+            largest: None,
+            mark: "BAD",
+            found: "of the model that keepnet saved, which this is no longer".to_owned(),
+            verdict: format!(
+                "changed: {part} is not as keepnet saved it; where that is meant, `keepnet convert` makes a new \
+                 model of it"
+            ),
+        }
+    }
+
     /// Runs the probe that was saved with the model, if there is one that this keepnet can read.
     pub(crate) fn of(path: &Path, checkpoint: &Checkpoint<'_>) -> Result<Self, Failure> {
         let model = runnable(path, checkpoint)?;

@@ -101,7 +101,7 @@ pub(crate) fn create_directories_on<F: Fs>(fs: &F, path: &Path) -> io::Result<F:
     }
 }
 
-/// What tells a directory that may be replaced.
+/// What tells a directory that may be replaced: one kind of those that are saved.
 pub(crate) struct Owned<'o> {
     /// A file that every whole one holds, and how that begins.
     pub(crate) mark: (&'o str, &'o [u8]),
@@ -110,22 +110,23 @@ pub(crate) struct Owned<'o> {
 }
 
 /// Fills a directory through `write`, which is given an empty scratch directory, and puts it at
-/// `path`. A directory that stands there is exchanged with it and then removed, if it is empty or
-/// `owned`.
+/// `path`. A directory that stands there is exchanged with it and then removed, if it is empty or one of
+/// those that are `owned`.
 ///
 /// # Errors
 /// As described for the [module](self).
 pub(crate) fn replace_directory<F: Fs>(
     fs: &F,
     path: &Path,
-    owned: &Owned<'_>,
+    owned: &[Owned<'_>],
     write: impl FnOnce(&Contents<'_, F>) -> io::Result<()>,
 ) -> Result<(), AtomicError> {
     let target = Target::open(fs, path, Kind::Directory)?;
     if target.stands == Stands::Old {
         target.check_replaceable(owned)?;
     }
-    scratch::remove_stray_directories(&target, owned.owns);
+    let owns = |path: &Path| owned.iter().any(|owned| (owned.owns)(path));
+    scratch::remove_stray_directories(&target, &owns);
     let mut scratch = Scratch::directory(&target).map_err(target.failed(Step::Create))?;
     fs.open(&target.parent, scratch.name())
         .and_then(|directory| write(&Contents { fs, directory }))
@@ -150,7 +151,7 @@ pub(crate) fn replace_directory<F: Fs>(
             scratch.keep();
             target.sync_parent()?;
             // The old directory now has the scratch name.
-            scratch::remove_stray_directory(&target, scratch.name(), owned.owns);
+            scratch::remove_stray_directory(&target, scratch.name(), &owns);
             Ok(())
         }
         Err(error) => Err(target.failed(Step::Rename)(error)),
@@ -224,26 +225,26 @@ impl<'f, F: Fs> Target<'f, F> {
 
     /// Whether the directory that stands there may be replaced: it is empty, or what was saved,
     /// damaged perhaps, and nothing else.
-    fn check_replaceable(&self, owned: &Owned<'_>) -> Result<(), AtomicError> {
+    fn check_replaceable(&self, owned: &[Owned<'_>]) -> Result<(), AtomicError> {
         let fs = self.fs;
         let foreign = || {
             let directory = fs::open_directory(fs, || fs.open(&self.parent, &self.name))?;
             let Some(first) = fs.names(&directory)?.next().transpose()? else {
                 return Ok(None);
             };
-            let (name, beginning) = owned.mark;
-            let mut start = Vec::new();
-            match fs.open(&directory, name.as_ref()) {
-                Ok(file) => file.take(beginning.len() as u64).read_to_end(&mut start)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(Some(PathBuf::from(first)));
-                }
-                Err(error) => return Err(error),
-            };
-            if start != beginning {
-                return Ok(Some(PathBuf::from(name)));
+            for &Owned { mark: (name, beginning), owns } in owned {
+                let mut start = Vec::new();
+                match fs.open(&directory, name.as_ref()) {
+                    Ok(file) => file.take(beginning.len() as u64).read_to_end(&mut start)?,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
+                return match start == beginning {
+                    true => tree::find_foreign(fs, &directory, owns),
+                    false => Ok(Some(PathBuf::from(name))),
+                };
             }
-            tree::find_foreign(fs, &directory, owned.owns)
+            Ok(Some(PathBuf::from(first)))
         };
         match foreign() {
             Ok(None) => Ok(()),

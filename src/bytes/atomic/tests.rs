@@ -43,7 +43,7 @@ impl Form {
         let path = Path::new("model");
         match self {
             Self::File => write_file_on(fs, path, |out| out.write_all(text.as_bytes())).map(drop),
-            Self::Directory => replace_directory(fs, path, &OWNED, fill(text)),
+            Self::Directory => replace_directory(fs, path, &[OWNED], fill(text)),
         }
     }
 
@@ -180,7 +180,7 @@ fn stray_directories_are_removed_if_all_they_hold_is_ours() {
     fs::write(ours.join("a"), "half").unwrap();
     fs::write(mixed.join("a"), "half").unwrap();
     fs::write(mixed.join("thesis.tex"), "mine").unwrap();
-    replace_directory(&RealFs, &path, &OWNED, fill("new")).unwrap();
+    replace_directory(&RealFs, &path, &[OWNED], fill("new")).unwrap();
     assert!(!ours.exists());
     assert_eq!(names(&mixed), ["a", "thesis.tex"]);
 }
@@ -190,7 +190,7 @@ fn stray_directories_are_removed_if_all_they_hold_is_ours() {
 fn a_directory_that_is_being_read_stays_whole() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("model");
-    let save = |text| replace_directory(&RealFs, &path, &OWNED, fill(text)).unwrap();
+    let save = |text| replace_directory(&RealFs, &path, &[OWNED], fill(text)).unwrap();
     save("old");
     let open = || super::fs::open_directory(&RealFs, || RealFs.open_path(&path)).unwrap();
     let old = open();
@@ -211,7 +211,7 @@ fn a_directory_that_is_being_read_stays_whole() {
 fn a_directory_with_foreign_files_is_not_replaced() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("model");
-    let replace = || replace_directory(&RealFs, &path, &OWNED, fill("new")).unwrap_err();
+    let replace = || replace_directory(&RealFs, &path, &[OWNED], fill("new")).unwrap_err();
     fs::create_dir_all(path.join("sub")).unwrap();
     let found = |error| match error {
         AtomicError::Foreign { found } => found,
@@ -242,7 +242,7 @@ fn what_cannot_be_replaced_is_refused() {
 
     let file = |name| write_file(&path(name), |_| Ok(())).unwrap_err().to_string();
     let directory = |name| {
-        let error = replace_directory(&RealFs, &path(name), &OWNED, fill("new")).unwrap_err();
+        let error = replace_directory(&RealFs, &path(name), &[OWNED], fill("new")).unwrap_err();
         error.to_string()
     };
     let wording = [
@@ -292,7 +292,7 @@ fn where_directories_cannot_be_exchanged_overwriting_is_refused() {
 #[test]
 fn a_directory_that_appears_meanwhile_is_exchanged() {
     let fs = SimulatedFs::new(Image::empty(), 4, Trouble::default());
-    replace_directory(&fs, Path::new("model"), &OWNED, |contents| {
+    replace_directory(&fs, Path::new("model"), &[OWNED], |contents| {
         Form::Directory.save(&fs, "theirs").unwrap();
         fill("ours")(contents)
     })

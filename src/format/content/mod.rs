@@ -256,6 +256,10 @@ impl Description {
         Ok(description)
     }
 
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
     /// The names of what the optimizer keeps per parameter.
     pub(super) fn slots(&self) -> &[String] {
         self.optimizer.as_ref().map_or(&[], |optimizer| &optimizer.slots)

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::bytes::Budget;
 use crate::bytes::fs::{self, Fs, Kind, Stat};
-use crate::format::FormatError;
 use crate::format::error::Fault;
+use crate::format::{FormatError, whole};
 
 /// An open directory. What is opened in it is opened by a single name, never through a link.
 /// Who saves leaves it whole while it is open.
@@ -15,23 +15,26 @@ pub(in crate::format) struct Directory<'f, F: Fs> {
     fs: &'f F,
     handle: F::File,
     /// As messages call it, with a final slash if it is not the root.
-    prefix: &'static str,
+    prefix: String,
 }
 
 impl<'f, F: Fs> Directory<'f, F> {
     pub(in crate::format) fn open(fs: &'f F, path: &Path) -> Result<Self, FormatError> {
         let handle = fs::open_directory(fs, || fs.open_path(path));
         let handle = handle.map_err(|error| io_error("open the directory", error))?;
-        Ok(Self { fs, handle, prefix: "" })
+        Ok(Self { fs, handle, prefix: String::new() })
     }
 
-    /// The directory of that name in this one; `prefix` is the name and a slash.
-    pub(super) fn sub(&self, name: &str, prefix: &'static str) -> Result<Self, FormatError> {
+    /// The directory of that name in this one.
+    pub(in crate::format) fn sub(&self, name: &str) -> Result<Self, FormatError> {
+        self.sub_if_one(name)?.ok_or_else(|| self.stray(name, "it is no directory"))
+    }
+
+    /// The directory of that name in this one, or nothing if it is a file.
+    pub(in crate::format) fn sub_if_one(&self, name: &str) -> Result<Option<Self>, FormatError> {
         let (handle, stat) = self.open_inside(name)?;
-        if stat.kind != Kind::Directory {
-            return Err(self.fault(name, Fault::Entry { rule: "it is no directory" }));
-        }
-        Ok(Self { fs: self.fs, handle, prefix })
+        let prefix = format!("{}{name}/", self.prefix);
+        Ok((stat.kind == Kind::Directory).then_some(Self { fs: self.fs, handle, prefix }))
     }
 
     fn open_inside(&self, name: &str) -> Result<(F::File, Stat), FormatError> {
@@ -40,7 +43,7 @@ impl<'f, F: Fs> Directory<'f, F> {
         opened.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => self.fault(name, Fault::Missing),
             _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-                self.fault(name, Fault::Entry { rule: "it is a symbolic link" })
+                self.stray(name, "it is a symbolic link; copy the model with what that leads to")
             }
             _ => io_error("open a file of it", error),
         })
@@ -50,17 +53,40 @@ impl<'f, F: Fs> Directory<'f, F> {
         FormatError::damaged(format!("{}{name}", self.prefix), 0, fault)
     }
 
+    fn stray(&self, name: &str, rule: &'static str) -> FormatError {
+        FormatError::Entry { part: format!("{}{name}", self.prefix), rule }
+    }
+
     /// Opens a regular file that has no other name, and gives its length.
     pub(in crate::format) fn file(&self, name: &str) -> Result<(F::File, u64), FormatError> {
         let (file, stat) = self.open_inside(name)?;
         let rule = if stat.kind != Kind::File {
             "it is no regular file"
         } else if stat.links > 1 {
-            "it is a hard link, so that something else may change it"
+            "it is a hard link, so that something else may change it; copy the model"
         } else {
             return Ok((file, stat.length));
         };
-        Err(self.fault(name, Fault::Entry { rule }))
+        Err(self.stray(name, rule))
+    }
+
+    /// All of a file, for which there is room in `budget`.
+    pub(in crate::format) fn content(
+        &self,
+        name: &str,
+        budget: &mut Budget,
+    ) -> Result<Vec<u8>, FormatError> {
+        let (file, _) = self.file(name)?;
+        whole::read(self.fs, file, budget)
+    }
+
+    /// The names of what stands in it, those that are no text left out.
+    pub(in crate::format) fn names(&self) -> Result<Vec<String>, FormatError> {
+        let list = |error| io_error("list the directory", error);
+        let names = self.fs.names(&self.handle).map_err(list)?;
+        let names = names.map(|name| name.map(|name| name.into_string().ok()));
+        let names: Vec<_> = names.collect::<io::Result<_>>().map_err(list)?;
+        Ok(names.into_iter().flatten().collect())
     }
 
     /// The bytes of a file that is exactly `length` long, after `start`, which they must equal.
@@ -104,9 +130,9 @@ impl<'f, F: Fs> Directory<'f, F> {
         for name in self.fs.names(&self.handle).map_err(list)? {
             let name = name.map_err(list)?;
             if !name.to_str().is_some_and(|name| allowed.contains(name)) {
-                let rule = "the manifest does not name it";
+                let rule = "the manifest does not name it; move it elsewhere";
                 let name = name.as_encoded_bytes().escape_ascii().to_string();
-                return Err(self.fault(&name, Fault::Entry { rule }));
+                return Err(self.stray(&name, rule));
             }
         }
         Ok(())

@@ -18,7 +18,7 @@ use crate::bytes::Budget;
 use crate::bytes::fs::Fs;
 pub(super) use entries::Directory;
 pub(super) use manifest::MANIFEST;
-pub(super) use write::save;
+pub(super) use write::{OWNED, save};
 
 const TENSORS: &str = "tensors";
 const EXTRA: &str = "extra";

@@ -99,7 +99,7 @@ fn read_extra<'m, F: Fs>(
     if extra.is_empty() {
         return Ok(payloads);
     }
-    let directory = root.sub(EXTRA, EXTRA_PREFIX)?;
+    let directory = root.sub(EXTRA)?;
     let files: BTreeMap<&str, &ExtraEntry> = extra
         .iter()
         .map(|entry| (entry.file.strip_prefix(EXTRA_PREFIX).unwrap_or(&entry.file), entry))
@@ -170,7 +170,7 @@ fn read_tensors<F: Fs>(
     if plan.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let directory = root.sub(TENSORS, TENSORS_PREFIX)?;
+    let directory = root.sub(TENSORS)?;
     directory.check_names(&plan.iter().map(|planned| planned.name).collect())?;
     let read = plan.into_par_iter().filter_map(|planned| planned.read(&directory).transpose());
     Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().unzip())

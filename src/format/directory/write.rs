@@ -9,8 +9,12 @@ use crate::bytes::atomic::{self, Owned};
 use crate::bytes::fs::Fs;
 use crate::bytes::{Digest, sha256_each};
 use crate::format::content::{Description, Section, is_section_id};
-use crate::format::{FormatError, Limits};
+use crate::format::{FormatError, Limits, SAVED_DIRECTORIES};
 use crate::model::Checkpoint;
+
+/// The directory form, for whoever replaces it.
+pub(in crate::format) const OWNED: Owned<'static> =
+    Owned { mark: (MANIFEST, MARKER), owns: &is_ours };
 
 pub(in crate::format) fn save<F: Fs>(
     fs: &F,
@@ -53,8 +57,7 @@ pub(in crate::format) fn save<F: Fs>(
     let manifest = Manifest::new(description.architecture(), tensors, extra);
     let text = manifest.to_text();
     Limits::default().check_manifest(text.len() as u64)?;
-    let owned = Owned { mark: (MANIFEST, MARKER), owns: &is_ours };
-    Ok(atomic::replace_directory(fs, path, &owned, |scratch| {
+    Ok(atomic::replace_directory(fs, path, &SAVED_DIRECTORIES, |scratch| {
         if !manifest.tensors.is_empty() {
             let directory = scratch.directory(TENSORS)?;
             for ((entry, header), region) in manifest.tensors.iter().zip(&headers).zip(&regions) {

@@ -6,15 +6,17 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::blueprint::Blueprint;
-use super::kept::{self, Kept};
+use super::kept;
 use super::network::Network;
-use super::open::{content, dialect, parse, with_parts};
+use super::open::{dialect, parse, with_parts};
 use super::write::Described;
-use super::{KerasError, Loaded, VERSION};
+use super::{KerasError, VERSION};
 use crate::bytes::Budget;
 use crate::bytes::fs::Fs;
-use crate::format::{self, Format, FormatError, Kind, Limits, LoadOptions};
-use crate::model::{Checkpoint, Graph};
+use crate::format::kept::Kept;
+use crate::format::report::{Loaded, Notice};
+use crate::format::{self, Format, FormatError, Kind, Limits, LoadOptions, whole};
+use crate::model::{Checkpoint, CompileSettings, Graph};
 
 /// What layers there are, from wherever that was read.
 pub(in crate::format) enum Architecture {
@@ -22,6 +24,13 @@ pub(in crate::format) enum Architecture {
     Own(Box<Checkpoint<'static>>),
     /// What Keras builds a model from.
     Keras { config: Value, compile: Option<Value>, version: Option<String> },
+}
+
+/// A network without weights.
+pub(in crate::format) struct Untrained {
+    pub(in crate::format) graph: Graph,
+    pub(in crate::format) compile: Option<CompileSettings>,
+    pub(in crate::format) notices: Vec<Notice>,
 }
 
 impl Architecture {
@@ -32,7 +41,7 @@ impl Architecture {
         limits: &Limits,
     ) -> Result<Self, FormatError> {
         match Format::detect_on(fs, path) {
-            Ok(Format::File | Format::Directory) => {
+            Ok(Format::File | Format::Directory | Format::Safetensors | Format::SavedModel) => {
                 let checkpoint = format::load_on(fs, path, limits)?;
                 Ok(Self::Own(Box::new(checkpoint)))
             }
@@ -53,9 +62,7 @@ impl Architecture {
         limits: &Limits,
     ) -> Result<Self, FormatError> {
         with_parts(fs, path, form, limits, |parts, budget| {
-            if let Some(Kept::Checkpoint(checkpoint)) =
-                kept::read(parts.root, &parts.texts, limits, budget)?
-            {
+            if let Some(Kept::Checkpoint(checkpoint)) = kept::read(parts, limits, budget)? {
                 return Ok(Self::Own(checkpoint));
             }
             let (config, compile) = (parts.config()?.clone(), parts.compile.cloned());
@@ -66,20 +73,28 @@ impl Architecture {
     fn of_text<F: Fs>(fs: &F, path: &Path, limits: &Limits) -> Result<Self, FormatError> {
         let io = |source| FormatError::Io { action: "read it", source };
         let file = fs.open_path(path).map_err(io)?;
-        let text = content(fs, file, &mut Budget::new(limits.memory))?;
+        let text = whole::read(fs, file, &mut Budget::new(limits.memory))?;
         let config = parse(&text, "the architecture", limits)?;
         let compile = config.get("compile_config").filter(|compile| !compile.is_null()).cloned();
         let version = config.get(VERSION).and_then(Value::as_str).map(str::to_owned);
         Ok(Self::Keras { config, compile, version })
     }
 
-    /// The layers as a graph.
-    pub(in crate::format) fn into_graph(self, options: &LoadOptions) -> Result<Graph, KerasError> {
+    /// The layers as a graph, and what it was compiled with.
+    pub(in crate::format) fn into_network(
+        self,
+        options: &LoadOptions,
+    ) -> Result<Untrained, KerasError> {
         match self {
-            Self::Own(checkpoint) => Ok(checkpoint.graph),
-            Self::Keras { config, version, .. } => {
+            Self::Own(own) => {
+                Ok(Untrained { graph: own.graph, compile: own.compile, notices: Vec::new() })
+            }
+            Self::Keras { config, compile, version } => {
                 let network = Network::parse(&config)?;
-                Ok(Blueprint::new(&network, dialect(version.as_deref()), None, options)?.graph)
+                let dialect = dialect(version.as_deref());
+                let blueprint = Blueprint::new(&network, dialect, compile.as_ref(), options)?;
+                let Blueprint { graph, compile, notices, .. } = blueprint;
+                Ok(Untrained { graph, compile, notices })
             }
         }
     }

@@ -9,13 +9,14 @@ use super::error::KerasError;
 use super::layers::Dialect;
 use super::network::Network;
 use super::open::Parts;
-use super::report::{Notice, Report};
+use super::optimizer::Variable;
 use super::weights::{self, Weights};
 use super::write::Described;
 use super::{Loaded, compile, optimizer};
 use crate::bytes::Budget;
 use crate::format::LoadOptions;
-use crate::model::{Checkpoint, CompileSettings, Graph, Layer, LayerSpec};
+use crate::format::report::{Notice, Report};
+use crate::model::{Checkpoint, CompileSettings, Graph, Layer, LayerSpec, NamedTensor, Optimizer};
 
 /// A model short of its numbers.
 pub(super) struct Blueprint<'j> {
@@ -24,8 +25,8 @@ pub(super) struct Blueprint<'j> {
     whole: Option<Graph>,
     /// The layers as Keras has them: by these it finds the numbers.
     layers: Vec<BuiltLayer<'j>>,
-    compile: Option<CompileSettings>,
-    notices: Vec<Notice>,
+    pub(super) compile: Option<CompileSettings>,
+    pub(super) notices: Vec<Notice>,
 }
 
 impl<'j> Blueprint<'j> {
@@ -65,25 +66,45 @@ impl<'j> Blueprint<'j> {
         parts: &Parts<'_>,
         budget: &mut Budget,
     ) -> Result<Loaded, KerasError> {
+        self.filled(parts.version, budget, |weights, layers, _| {
+            let named = weights::named(parts.root)?;
+            let tensors = match named {
+                Some(group) => weights.by_name(group, layers, parts.dialect())?,
+                None => weights.by_class(parts.root, layers, parts.config.is_none())?,
+            };
+            if weights::are_of_theano(parts.root, named)
+                && weights.graph.layers().iter().any(is_convolution)
+            {
+                weights.notices.push(Notice::KernelsOfTheano);
+            }
+            let variables = match named {
+                Some(_) => optimizer::by_name(parts.root),
+                None => optimizer::by_number(parts.root),
+            };
+            Ok(Numbers { tensors, variables: variables.map_err(|error| error.to_string()) })
+        })
+    }
+
+    /// With the numbers that `find` finds.
+    pub(super) fn filled<'f>(
+        self,
+        version: Option<&str>,
+        budget: &mut Budget,
+        find: impl FnOnce(
+            &mut Weights<'_, '_>,
+            &[BuiltLayer<'j>],
+            Option<&Optimizer>,
+        ) -> Result<Numbers<'f>, KerasError>,
+    ) -> Result<Loaded, KerasError> {
         let Self { graph, whole, layers, compile, notices } = self;
         let whole = whole.as_ref().unwrap_or(&graph);
         let mut weights = Weights { graph: whole, budget, notices };
-        let named = weights::named(parts.root)?;
-        let mut tensors = match named {
-            Some(group) => weights.by_name(group, &layers, parts.dialect())?,
-            None => weights.by_class(parts.root, &layers, parts.config.is_none())?,
-        };
-        if weights::are_of_theano(parts.root, named) && graph.layers().iter().any(is_convolution) {
-            weights.notices.push(Notice::KernelsOfTheano);
-        }
+        let settings = compile.as_ref().map(|compile| &compile.optimizer);
+        let Numbers { mut tensors, variables } = find(&mut weights, &layers, settings)?;
         let trained = weights.trained(&layers);
-        let variables = match named {
-            Some(_) => optimizer::by_name(parts.root),
-            None => optimizer::by_number(parts.root),
-        };
         let is_told = |notice: &Notice| matches!(notice, Notice::NotCompiled { .. });
         let state = match (&compile, variables) {
-            (Some(_), Err(error)) => Err(error.to_string()),
+            (Some(_), Err(reason)) => Err(reason),
             (Some(compile), Ok(Some(variables))) => {
                 optimizer::state(&variables, &compile.optimizer, &trained, &mut weights).map(Some)
             }
@@ -104,7 +125,7 @@ impl<'j> Blueprint<'j> {
             tensors.retain(|tensor| names.contains(&tensor.name));
         }
         let report = Report {
-            writer: parts.version.map(|version| format!("Keras {version}")),
+            writer: version.map(|version| format!("Keras {version}")),
             is_proven: false,
             optimizer_steps: optimizer.as_ref().map(|state| state.step),
             notices: weights.notices,
@@ -113,6 +134,14 @@ impl<'j> Blueprint<'j> {
             Checkpoint { compile, optimizer, ..Checkpoint::new(graph.clone(), tensors) };
         Ok(Loaded { checkpoint: checkpoint.into_owned(), report })
     }
+}
+
+/// The numbers of a file.
+pub(super) struct Numbers<'f> {
+    /// Of all parameters.
+    pub(super) tensors: Vec<NamedTensor<'f>>,
+    /// Of the optimizer, if there are any, or why they cannot be had.
+    pub(super) variables: Result<Option<Vec<Variable<'f>>>, String>,
 }
 
 fn is_convolution(layer: &Layer) -> bool {

@@ -5,7 +5,7 @@ use crate::tensor::Shape;
 
 /// The shape that all inputs are brought to: axes are counted from the last, and each is as long as the
 /// longest.
-pub(super) fn common_shape(shapes: &[&Shape]) -> Shape {
+pub(in crate::format) fn common_shape(shapes: &[&Shape]) -> Shape {
     let rank = shapes.iter().map(|shape| shape.rank()).max().unwrap_or(0);
     let mut common = vec![1; rank];
     for shape in shapes {
@@ -17,7 +17,7 @@ pub(super) fn common_shape(shapes: &[&Shape]) -> Shape {
 }
 
 /// Layers that repeat an input of shape `from` up to shape `to`, as far as there are such.
-pub(super) fn repeat(from: &Shape, to: &Shape) -> Vec<LayerSpec> {
+pub(in crate::format) fn repeat(from: &Shape, to: &Shape) -> Vec<LayerSpec> {
     let mut specs = Vec::new();
     let mut dims = vec![1; to.rank().saturating_sub(from.rank())];
     dims.extend_from_slice(from.dims());

@@ -11,8 +11,8 @@ use super::json::brief;
 use super::layers::{Dialect, Lowering};
 use super::network::{Argument, Body, Call, Layer, Network};
 use super::operators;
-use super::report::Notice;
 use crate::format::LoadOptions;
+use crate::format::report::Notice;
 use crate::model::{self, Graph, LayerSpec, Merge, Node, NodeId, Output, output_shape};
 use crate::tensor::Shape;
 

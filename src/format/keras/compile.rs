@@ -6,7 +6,7 @@ mod optimizer;
 
 use serde_json::Value;
 
-use super::report::Notice;
+use crate::format::report::Notice;
 use crate::model::{CompileSettings, Graph};
 
 /// Why settings stay behind, in words.

@@ -2,7 +2,7 @@
 //! all that gives a result nobody takes. Keras keeps it; a graph has none such.
 
 use super::error::KerasError;
-use super::report::Notice;
+use crate::format::report::Notice;
 use crate::model::{Graph, GraphError, LayerSpec, Node, NodeId, Output};
 
 /// The nodes whose results nothing takes, but for those that are outputs.

@@ -7,7 +7,7 @@
 
 mod alone;
 mod blueprint;
-mod broadcast;
+pub(in crate::format) mod broadcast;
 mod build;
 mod compile;
 mod dead_ends;
@@ -17,34 +17,35 @@ mod json;
 mod kept;
 mod layers;
 mod network;
+mod objects;
 mod open;
 mod operators;
 mod optimizer;
-mod report;
 mod slices;
 #[cfg(test)]
 mod tests;
 mod weights;
 mod write;
 
+pub use super::report::{Hidden, Notice, Report};
 pub use doctor::{Container, Content, Diagnosis, Effect, Finding, Problem, Reader, diagnose};
 pub use error::{KerasError, Owner};
-pub use report::{Hidden, Notice, Report};
 
 use std::path::Path;
 
+use super::report::Loaded;
 use super::{Format, FormatError, LoadOptions};
 use crate::bytes::Budget;
 use crate::bytes::fs::Fs;
-use crate::model::Checkpoint;
+use crate::format::kept::Kept;
 #[cfg(fuzzing)]
 use crate::model::{CompileSettings, Graph};
 use blueprint::Blueprint;
-use kept::Kept;
 use network::Network;
 use open::{Parts, with_parts};
 
 pub(super) use alone::{Architecture, load_weights_on};
+pub(super) use objects::{Object, SavedModel};
 pub(super) use write::{Arrangement, save, save_weights};
 
 /// The members of a `.keras` file.
@@ -56,12 +57,6 @@ const METADATA: &str = "metadata.json";
 const MODEL: &str = "model_config";
 const COMPILE: &str = "training_config";
 const VERSION: &str = "keras_version";
-
-/// A model, and what is to be told of it.
-pub(super) struct Loaded {
-    pub(super) checkpoint: Checkpoint<'static>,
-    pub(super) report: Report,
-}
 
 /// Loads what stands at `path`, in that form.
 pub(super) fn load_on<F: Fs>(
@@ -101,19 +96,14 @@ impl Parts<'_> {
         options: &LoadOptions,
         budget: &mut Budget,
     ) -> Result<Loaded, FormatError> {
-        match kept::read(self.root, &self.texts, &options.limits, budget)? {
+        match kept::read(self, &options.limits, budget)? {
             Some(Kept::Checkpoint(checkpoint)) => {
-                let report = Report {
-                    writer: Some("keepnet".to_owned()),
-                    is_proven: true,
-                    optimizer_steps: checkpoint.optimizer.as_ref().map(|state| state.step),
-                    notices: Vec::new(),
-                };
+                let report = Report::of_own(&checkpoint);
                 Ok(Loaded { checkpoint: *checkpoint, report })
             }
-            Some(Kept::PassedOver(notice)) => {
+            Some(Kept::Edited { part }) => {
                 let mut loaded = self.load(options, budget)?;
-                loaded.report.notices.push(notice);
+                loaded.report.notices.push(Notice::Edited { part });
                 Ok(loaded)
             }
             None => Ok(self.load(options, budget)?),

@@ -1,6 +1,5 @@
 //! Opening a file of Keras, whatever its container: the parts that it holds.
 
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
@@ -11,7 +10,7 @@ use super::{COMPILE, CONFIG, Container, METADATA, MODEL, VERSION, WEIGHTS, json,
 use crate::bytes::Budget;
 use crate::bytes::fs::{self, Fs};
 use crate::format::directory::Directory;
-use crate::format::{Format, FormatError, Kind, Limits};
+use crate::format::{Format, FormatError, Kind, Limits, whole};
 use crate::wire::hdf5::{self, Group};
 use crate::wire::zip::Archive;
 
@@ -32,10 +31,9 @@ pub(super) fn with_parts<F: Fs, T>(
     if fs.stat(&opened).map_err(io)?.kind == fs::Kind::Directory {
         let folder = Directory::open(fs, path)?;
         let [config, metadata, weights] =
-            [CONFIG, METADATA, WEIGHTS].map(|name| match folder.file(name) {
-                Ok((file, _)) => content(fs, file, budget).map(Some),
+            [CONFIG, METADATA, WEIGHTS].map(|name| match folder.content(name, budget) {
                 Err(error) if error.is_missing() => Ok(None),
-                Err(error) => Err(error),
+                content => content.map(Some),
             });
         let (config, metadata, weights) = (config?, metadata?, weights?);
         let config = config.ok_or(KerasError::Missing { part: CONFIG })?;
@@ -43,23 +41,11 @@ pub(super) fn with_parts<F: Fs, T>(
         let members = Members { config: &config, metadata: metadata.as_deref(), weights: &weights };
         return members.open(Container::Folder, limits, budget, then);
     }
-    let bytes = content(fs, opened, budget)?;
+    let bytes = whole::read(fs, opened, budget)?;
     match form {
         Format::Hdf5 => read_hdf5(&bytes, limits, budget, then),
         _ => read_archive(&bytes, limits, budget, then),
     }
-}
-
-pub(super) fn content<F: Fs>(
-    fs: &F,
-    mut file: F::File,
-    budget: &mut Budget,
-) -> Result<Vec<u8>, FormatError> {
-    let io = |source| FormatError::Io { action: "read it", source };
-    let length = fs.stat(&file).map_err(io)?.length;
-    let mut bytes = budget.vec(length, "the file")?;
-    file.by_ref().take(length).read_to_end(&mut bytes).map_err(io)?;
-    Ok(bytes)
 }
 
 /// Reads a `.keras` file.

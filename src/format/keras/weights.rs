@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::{Became, BuiltLayer};
 use super::error::KerasError;
 use super::layers::Dialect;
-use super::report::Notice;
 use crate::bytes::Budget;
+use crate::format::report::Notice;
 use crate::model::{Graph, LayerSpec, NamedTensor, Parameter};
 use crate::tensor::{DType, Tensor};
 use crate::wire::hdf5::{Array, Dataset, Group, Hdf5Error, Node};
@@ -23,7 +23,7 @@ pub(super) struct Weights<'g, 'b> {
 const LISTS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
 
 /// Parameters in the order of the graph: numbers and where they stood.
-type Found<'f> = BTreeMap<usize, Tensor<'f>>;
+pub(super) type Found<'f> = BTreeMap<usize, Tensor<'f>>;
 
 impl<'g> Weights<'g, '_> {
     /// The weights of `model.weights.h5` and `.weights.h5`: a group for each layer, named after its
@@ -153,7 +153,7 @@ impl<'g> Weights<'g, '_> {
     }
 
     /// The parameters of some layers of the graph, in their order.
-    fn parameters(&self, own: &[usize]) -> Vec<usize> {
+    pub(super) fn parameters(&self, own: &[usize]) -> Vec<usize> {
         let of = |layer: &usize| {
             let places = self.graph.parameters().iter().enumerate();
             let layer = *layer;
@@ -207,7 +207,7 @@ impl<'g> Weights<'g, '_> {
         [trained, others]
     }
 
-    fn in_order(&self, layer: &BuiltLayer<'_>) -> Vec<usize> {
+    pub(super) fn in_order(&self, layer: &BuiltLayer<'_>) -> Vec<usize> {
         match &layer.is {
             Became::Input => Vec::new(),
             Became::Layers(own) => self.parameters(own),
@@ -302,7 +302,10 @@ impl<'g> Weights<'g, '_> {
     }
 
     /// All parameters of the graph.
-    fn complete<'f>(&self, mut found: Found<'f>) -> Result<Vec<NamedTensor<'f>>, KerasError> {
+    pub(super) fn complete<'f>(
+        &self,
+        mut found: Found<'f>,
+    ) -> Result<Vec<NamedTensor<'f>>, KerasError> {
         let parameters = self.graph.parameters().iter().enumerate();
         let named = parameters.map(|(place, parameter)| {
             let name = self.graph.tensor_name(parameter);

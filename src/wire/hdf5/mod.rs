@@ -35,7 +35,6 @@
 
 mod checksum;
 mod error;
-mod floats;
 mod read;
 mod tree;
 mod write;

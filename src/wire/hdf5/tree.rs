@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Hdf5Error;
+use crate::bytes::{Budget, BudgetError};
 use crate::tensor::{DType, Shape, Tensor};
+use crate::wire::floats;
 
 /// A group: named groups and datasets, in the order of their names' bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +57,18 @@ pub enum Array<'a> {
 }
 
 impl<'a> Group<'a> {
+    /// Puts a node at `path`: names with `/` between them, of groups that are made where they are missing.
+    pub fn insert(&mut self, path: &str, node: Node<'a>) {
+        let Some((name, below)) = path.split_once('/') else {
+            self.members.insert(path.to_owned(), node);
+            return;
+        };
+        let member = self.members.entry(name.to_owned());
+        if let Node::Group(group) = member.or_insert_with(|| Node::Group(Group::default())) {
+            group.insert(below, node);
+        }
+    }
+
     /// The node at `path`: names with `/` between them.
     ///
     /// # Errors
@@ -149,6 +163,15 @@ impl<'a> Array<'a> {
             Self::Numbers(tensor) if tensor.bytes().is_empty() => Some(&[]),
             _ => None,
         }
+    }
+
+    /// The numbers as f32, if they are floating-point ones, as [`floats::to_f32`] gives them.
+    ///
+    /// # Errors
+    /// Where the converted numbers take more memory than is left of `budget`.
+    pub fn to_f32(&self, budget: &mut Budget) -> Result<Option<Tensor<'_>>, BudgetError> {
+        let numbers = self.tensor().map(|tensor| floats::to_f32(tensor, budget));
+        Ok(numbers.transpose()?.flatten())
     }
 
     /// The number, if this is one, of whatever type but a half or bfloat16; to the nearest f64.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::loss;
 use crate::format::keras::json::{Object, real, whole};
-use crate::format::keras::report::Notice;
+use crate::format::report::Notice;
 use crate::model::settings::check_metric;
 use crate::model::{Graph, Loss, Metric, OutputLoss};
 

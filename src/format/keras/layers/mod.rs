@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::error::KerasError;
 use super::json::{Settings, count};
-use super::report::Notice;
+use crate::format::report::Notice;
 use crate::model::{
     Activation, Arrange, BatchNormalization, BilinearUpSampling2d, Dense, Dropout, GraphError,
     Layer, LayerSpec, Merge, Noise, PRelu, PoolKind, Softmax, output_shape,

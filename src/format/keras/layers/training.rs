@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Lowering;
 use crate::format::keras::json::{Settings, brief, real};
-use crate::format::keras::report::Notice;
+use crate::format::report::Notice;
 use crate::model::Initializer;
 
 impl Lowering {

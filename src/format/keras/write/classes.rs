@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::format::keras::error::KerasError;
 use crate::model::{
-    Activation, Arrange, BilinearUpSampling2d, Initializer, Layer, LayerSpec, Merge, Noise,
-    NormalizationStatistics, Padding, Padding1d, PoolKind, RowMethod,
+    Activation, Arrange, BilinearUpSampling2d, Conv2dTranspose, Initializer, Layer, LayerSpec,
+    Merge, Noise, NormalizationStatistics, Padding, Padding1d, PoolKind, RowMethod,
 };
 
 /// A layer as Keras calls it. `config` lacks what all layers have: name, type, trainable.
@@ -16,9 +16,19 @@ pub(super) struct Class {
     pub(super) is_itself: bool,
 }
 
-/// The layers of Keras that `layer` becomes, one behind the other, where it is applied to so many
-/// `inputs`, of which the first has `rank`.
-pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<Class>, KerasError> {
+/// What a layer is applied to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applied {
+    pub(super) inputs: usize,
+    /// The axes of the first of them, that of the batch not counted.
+    pub(super) rank: usize,
+    /// Whether none of its numbers is below 0.
+    pub(super) is_never_negative: bool,
+}
+
+/// The layers of Keras that `layer` becomes, one behind the other.
+pub(super) fn classes(layer: &Layer, applied: Applied) -> Result<Vec<Class>, KerasError> {
+    let Applied { inputs, rank, is_never_negative } = applied;
     let (strides, dilation) = match &layer.spec {
         LayerSpec::Conv1d(conv) => ([conv.strides; 2], [conv.dilation; 2]),
         LayerSpec::Conv2d(conv) => (conv.strides, conv.dilation),
@@ -34,7 +44,7 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
             remedy: "take one of them",
         });
     }
-    let mut before = Vec::new();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
     let mut padding2d = |padding: Padding| match padding {
         Padding::Valid => "valid",
         Padding::Same => "same",
@@ -44,14 +54,10 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
             "valid"
         }
     };
-    let padding = |padding: Padding| match padding {
-        Padding::Valid => Ok("valid"),
-        Padding::Same => Ok("same"),
-        Padding::Explicit { .. } => Err(KerasError::NoWords {
-            layer: layer.name.clone(),
-            what: "a padding of so many cells",
-            remedy: "take `Same` or `Valid`",
-        }),
+    let unpadded = |what: &'static str, remedy: &'static str| KerasError::NoWords {
+        layer: layer.name.clone(),
+        what,
+        remedy,
     };
     let activation = layer.spec.activation();
     let (own, behind) = own_activation(activation);
@@ -114,12 +120,27 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
             }),
         ),
         LayerSpec::Conv2dTranspose(conv) => {
-            let padding = padding(conv.padding)?;
+            let what = "a padding of fewer cells than its output_padding";
+            let (padding, cropping) = match conv.padding {
+                Padding::Valid => ("valid", None),
+                Padding::Same => ("same", None),
+                Padding::Explicit { .. } => {
+                    let cropping = cropping(conv);
+                    (
+                        "valid",
+                        Some(cropping.ok_or_else(|| unpadded(what, "take `Same` or `Valid`"))?),
+                    )
+                }
+            };
+            let output_padding = conv.output_padding.filter(|_| cropping.is_none());
+            after.extend(
+                cropping.map(|cropping| class("Cropping2D", json!({"cropping": cropping}), false)),
+            );
             (
                 "Conv2DTranspose",
                 json!({
                     "filters": conv.filters, "kernel_size": conv.kernel, "strides": conv.strides,
-                    "padding": padding, "output_padding": conv.output_padding,
+                    "padding": padding, "output_padding": output_padding,
                     "data_format": "channels_last", "dilation_rate": conv.dilation,
                     "activation": own, "use_bias": conv.use_bias,
                     "kernel_initializer": initializer(conv.kernel_initializer),
@@ -155,7 +176,16 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
             }),
         ),
         LayerSpec::Pool2d(pool) => {
-            let padding = padding(pool.padding)?;
+            // Zeros are none of the largest where nothing is below them.
+            let is_padded_by_zeros = pool.kind == PoolKind::Max && is_never_negative;
+            let padding = match pool.padding {
+                Padding::Explicit { .. } if !is_padded_by_zeros => {
+                    let remedy =
+                        "take `Same` or `Valid`, or put it behind a relu if it takes the largest";
+                    return Err(unpadded("a pooling with a padding of so many cells", remedy));
+                }
+                padding => padding2d(padding),
+            };
             (
                 match pool.kind {
                     PoolKind::Max => "MaxPooling2D",
@@ -296,8 +326,24 @@ pub(super) fn classes(layer: &Layer, rank: usize, inputs: usize) -> Result<Vec<C
         LayerSpec::Arrange(arrange) => self::arrange(arrange),
     };
     before.push(class(name, config, true));
+    before.extend(after);
     before.extend(behind.into_iter().flatten());
     Ok(before)
+}
+
+/// What is to be cut off of the result without padding, before and behind each axis. Keras' is
+/// (n − 1) · stride + the larger of stride and e, for a kernel that reaches over e cells
+/// (`keras/src/backend/common/backend_utils.py`).
+fn cropping(conv: &Conv2dTranspose) -> Option<[[usize; 2]; 2]> {
+    let Padding::Explicit { top, bottom, left, right } = conv.padding else { return None };
+    let [more_rows, more_columns] = conv.output_padding.unwrap_or_default();
+    let behind = |axis: usize, cut: usize, more: usize| {
+        let [kernel, dilation, stride] =
+            [&conv.kernel, &conv.dilation, &conv.strides].map(|all| all.get(axis).copied());
+        let extent = (kernel? - 1) * dilation? + 1;
+        (cut + stride?.saturating_sub(extent)).checked_sub(more)
+    };
+    Some([[top, behind(0, bottom, more_rows)?], [left, behind(1, right, more_columns)?]])
 }
 
 fn class(name: &'static str, config: Value, is_itself: bool) -> Class {

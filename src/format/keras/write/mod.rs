@@ -14,14 +14,13 @@ use serde_json::{Value, json};
 
 use super::Reader;
 use super::error::KerasError;
-use super::report::Hidden;
 use super::{COMPILE, CONFIG, METADATA, MODEL, VERSION, WEIGHTS, kept};
 use crate::bytes::atomic;
 use crate::bytes::fs::{Fs, Stat};
-use crate::format::content::Description;
-use crate::format::{Format, FormatError};
+use crate::format::report::Hidden;
+use crate::format::{self, Format, FormatError};
 use crate::model::Checkpoint;
-use crate::wire::hdf5::{self, Array, Group, Node};
+use crate::wire::hdf5::{self, Array, Group};
 use crate::wire::zip;
 use compile::Compiled;
 pub(super) use network::Described;
@@ -171,10 +170,8 @@ fn with_kept<'c>(
     checkpoint: &'c Checkpoint<'_>,
     texts: &[(&'static str, &[u8])],
 ) -> Result<Group<'c>, FormatError> {
-    let Weights { mut root, places } = weights;
-    let (description, items) = Description::of(checkpoint)?;
-    description.check_limits()?;
-    let kept = kept::group(&description, &items, places, texts)?;
-    root.members.insert(kept::GROUP.to_owned(), Node::Group(kept));
+    let Weights { mut root, mut places } = weights;
+    let keep = format::kept::keep(checkpoint, |number, _| places.remove(&number), texts)?;
+    kept::put(&mut root, keep);
     Ok(root)
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::classes::{Class, classes};
+use super::classes::{Applied, Class, classes};
 use super::order::order;
 use crate::format::keras::error::KerasError;
-use crate::model::{Graph, LayerSpec, NodeId};
+use crate::model::{Activation, Graph, LayerSpec, Node, NodeId};
 use crate::tensor::Shape;
 
 /// A call of a layer: the layer, and the number of the call.
@@ -36,6 +36,36 @@ pub(super) struct DescribedLayer {
     input_shape: Value,
 }
 
+/// All nodes of a layer.
+fn calls_of(graph: &Graph, layer: usize) -> impl Iterator<Item = &Node> {
+    graph.nodes().iter().filter(move |node| node.layer == layer)
+}
+
+/// Whether a node is known to give no number below 0.
+fn is_never_negative(graph: &Graph, mut id: NodeId) -> bool {
+    loop {
+        let layer = graph.layer_of(id);
+        match layer.spec {
+            // What they give is there before them, or 0.
+            LayerSpec::Pool2d(_) | LayerSpec::Dropout(_) | LayerSpec::Identity => {}
+            _ => {
+                return matches!(
+                    layer.spec.activation(),
+                    Activation::Relu
+                        | Activation::Relu6
+                        | Activation::Sigmoid
+                        | Activation::HardSigmoid
+                );
+            }
+        }
+        let node = graph.nodes().get(id.0);
+        match node.and_then(|node| node.inputs.first()) {
+            Some(&input) => id = input,
+            None => return false,
+        }
+    }
+}
+
 impl Described {
     pub(in crate::format::keras) fn of(graph: &Graph) -> Result<Self, KerasError> {
         let mut layers: Vec<DescribedLayer> = Vec::new();
@@ -52,8 +82,13 @@ impl Described {
                 Some(span) => span,
                 None => {
                     let first = layers.len();
-                    let rank = shapes.first().map_or(0, |shape| shape.rank());
-                    for class in classes(layer, rank, node.inputs.len())? {
+                    let applied = Applied {
+                        inputs: node.inputs.len(),
+                        rank: shapes.first().map_or(0, |shape| shape.rank()),
+                        is_never_negative: calls_of(graph, node.layer)
+                            .all(|node| node.inputs.iter().all(|&id| is_never_negative(graph, id))),
+                    };
+                    for class in classes(layer, applied)? {
                         let itself = class.is_itself.then_some(node.layer);
                         let shape =
                             if layers.len() == first { with_batch(&shapes) } else { Value::Null };

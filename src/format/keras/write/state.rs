@@ -113,22 +113,10 @@ fn trained<'d>(checkpoint: &Checkpoint<'_>, described: &'d Described) -> Vec<Tra
 pub(super) fn by_name<'c>(variables: Vec<Variable<'c>>) -> (Group<'c>, Vec<(usize, String)>) {
     let (mut group, mut names, mut places) = (Group::default(), Vec::new(), Vec::new());
     for Variable { name, number, tensor } in variables {
-        insert(&mut group, &name, Dataset::from(tensor));
+        group.insert(&name, Node::Dataset(Dataset::from(tensor)));
         places.extend(number.map(|number| (number, name.clone())));
         names.push(name);
     }
     list(&mut group, "weight_names", names);
     (group, places)
-}
-
-/// Puts a dataset at a path, in groups that are made where they are missing.
-fn insert<'c>(group: &mut Group<'c>, path: &str, dataset: Dataset<'c>) {
-    let Some((name, below)) = path.split_once('/') else {
-        group.members.insert(path.to_owned(), Node::Dataset(dataset));
-        return;
-    };
-    let member = group.members.entry(name.to_owned());
-    if let Node::Group(group) = member.or_insert_with(|| Node::Group(Group::default())) {
-        insert(group, below, dataset);
-    }
 }

@@ -1,42 +1,41 @@
 //! Floating-point numbers of other sizes as f32.
 
-use super::tree::Array;
 use crate::bytes::{Budget, BudgetError};
 use crate::tensor::{DType, Tensor};
 
-impl Array<'_> {
-    /// The numbers as f32, if they are floating-point ones. Those that are f32 already are borrowed; of
-    /// float16 and bfloat16 each has an equal f32; of float64 the nearest is taken.
-    ///
-    /// # Errors
-    /// Where the converted numbers take more memory than is left of `budget`.
-    pub fn to_f32(&self, budget: &mut Budget) -> Result<Option<Tensor<'_>>, BudgetError> {
-        let Some(tensor) = self.tensor() else { return Ok(None) };
-        let bytes = tensor.bytes();
-        let count = (bytes.len() / tensor.dtype().size()) as u64;
-        let mut converted = budget.vec(
-            if tensor.dtype() == DType::F32 { 0 } else { count.saturating_mul(4) },
-            "numbers as float32",
-        )?;
-        let mut put = |value: f32| converted.extend(value.to_le_bytes());
-        match tensor.dtype() {
-            DType::F32 => return Ok(Some(tensor.borrowed())),
-            DType::F16 => {
-                let halves = bytes.as_chunks().0.iter().map(|half| u16::from_le_bytes(*half));
-                halves.for_each(|half| put(half_to_f32(half)));
-            }
-            DType::BF16 => {
-                let halves = bytes.as_chunks().0.iter().map(|half| u16::from_le_bytes(*half));
-                halves.for_each(|half| put(f32::from_bits(u32::from(half) << 16)));
-            }
-            DType::F64 => {
-                let doubles = bytes.as_chunks().0.iter().map(|double| f64::from_le_bytes(*double));
-                doubles.for_each(|double| put(nearest(double)));
-            }
-            _ => return Ok(None),
+/// The numbers as f32, if they are floating-point ones. Those that are f32 already are borrowed; of
+/// float16 and bfloat16 each has an equal f32; of float64 the nearest is taken.
+///
+/// # Errors
+/// Where the converted numbers take more memory than is left of `budget`.
+pub fn to_f32<'t>(
+    tensor: &'t Tensor<'_>,
+    budget: &mut Budget,
+) -> Result<Option<Tensor<'t>>, BudgetError> {
+    let bytes = tensor.bytes();
+    let count = (bytes.len() / tensor.dtype().size()) as u64;
+    let mut converted = budget.vec(
+        if tensor.dtype() == DType::F32 { 0 } else { count.saturating_mul(4) },
+        "numbers as float32",
+    )?;
+    let mut put = |value: f32| converted.extend(value.to_le_bytes());
+    match tensor.dtype() {
+        DType::F32 => return Ok(Some(tensor.borrowed())),
+        DType::F16 => {
+            let halves = bytes.as_chunks().0.iter().map(|half| u16::from_le_bytes(*half));
+            halves.for_each(|half| put(half_to_f32(half)));
         }
-        Ok(Tensor::new(DType::F32, tensor.shape().clone(), converted).ok())
+        DType::BF16 => {
+            let halves = bytes.as_chunks().0.iter().map(|half| u16::from_le_bytes(*half));
+            halves.for_each(|half| put(f32::from_bits(u32::from(half) << 16)));
+        }
+        DType::F64 => {
+            let doubles = bytes.as_chunks().0.iter().map(|double| f64::from_le_bytes(*double));
+            doubles.for_each(|double| put(nearest(double)));
+        }
+        _ => return Ok(None),
     }
+    Ok(Tensor::new(DType::F32, tensor.shape().clone(), converted).ok())
 }
 
 /// The f32 that is equal to a half (IEEE 754 binary16); of a NaN the payload is kept.
@@ -88,24 +87,18 @@ mod tests {
     #[test]
     fn floats_become_f32_and_integers_do_not() {
         let mut budget = Budget::new(8);
-        let of = |dtype, bytes: &[u8]| {
-            Array::from(Tensor::new(dtype, [bytes.len() / dtype.size()], bytes.to_vec()).unwrap())
+        let of = |dtype: DType, bytes: &[u8]| {
+            Tensor::new(dtype, [bytes.len() / dtype.size()], bytes.to_vec()).unwrap()
         };
         let doubles = of(DType::F64, &[0.1_f64.to_le_bytes(), f64::MAX.to_le_bytes()].concat());
         let expected = Tensor::from_f32([2], &[0.1, f32::INFINITY]).unwrap();
-        assert_eq!(doubles.to_f32(&mut budget), Ok(Some(expected.clone())));
+        assert_eq!(to_f32(&doubles, &mut budget), Ok(Some(expected.clone())));
         // The budget is spent; what is f32 already takes nothing.
-        assert!(of(DType::BF16, &[0x80, 0x3F]).to_f32(&mut budget).is_err());
-        assert_eq!(
-            Array::from(expected.borrowed()).to_f32(&mut budget),
-            Ok(Some(expected.borrowed()))
-        );
         let one = of(DType::BF16, &[0x80, 0x3F]);
-        assert_eq!(
-            one.to_f32(&mut Budget::new(4)),
-            Ok(Some(Tensor::from_f32([1], &[1.0]).unwrap()))
-        );
-        assert_eq!(of(DType::I32, &[1, 0, 0, 0]).to_f32(&mut Budget::new(4)), Ok(None));
-        assert_eq!(Array::text("1.0").to_f32(&mut Budget::new(4)), Ok(None));
+        assert!(to_f32(&one, &mut budget).is_err());
+        assert_eq!(to_f32(&expected, &mut budget), Ok(Some(expected.borrowed())));
+        let found = to_f32(&one, &mut Budget::new(4));
+        assert_eq!(found, Ok(Some(Tensor::from_f32([1], &[1.0]).unwrap())));
+        assert_eq!(to_f32(&of(DType::I32, &[1, 0, 0, 0]), &mut Budget::new(4)), Ok(None));
     }
 }

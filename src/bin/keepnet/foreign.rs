@@ -1,24 +1,28 @@
-//! What there is to say of files of Keras.
+//! What there is to say of files in the forms of other programs.
 
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use keepnet::format::keras::{Hidden, Notice, Reader, Report};
-use keepnet::format::{self, Format, Limits, ProofInfo};
+use keepnet::format::safetensors::Layout;
+use keepnet::format::{self, Format, Limits, ProofInfo, Recipient};
 use keepnet::report::numbers::grouped;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::outcome::{Outcome, Real, counted, note};
+use crate::outcome::{Exit, Outcome, Real, counted, note};
 use crate::verify::{Probed, listed};
 
-/// For which Keras a model is saved.
+/// For whom a model is saved.
 #[derive(Args)]
-pub(crate) struct ForKeras {
+pub(crate) struct ForWhom {
     /// The Keras that OUT is for, if it is of Keras: the other one opens it too, but may not train on from
-    /// where it stands
-    #[arg(long, value_enum, default_value_t)]
-    target: Target,
+    /// where it stands [default: keras3]
+    #[arg(long, value_enum)]
+    target: Option<Target>,
+    /// Whose names and arrangement the weights have, if OUT is `.safetensors` [default: keras]
+    #[arg(long, value_enum)]
+    layout: Option<Arranged>,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -30,16 +34,39 @@ enum Target {
     Keras2,
 }
 
-impl ForKeras {
-    pub(crate) fn reader(&self) -> Reader {
-        match self.target {
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Arranged {
+    /// `conv2d/kernel`, (height, width, in, out)
+    #[default]
+    Keras,
+    /// `conv2d.weight`, (out, in, height, width): a `state_dict` of PyTorch
+    Torch,
+}
+
+impl ForWhom {
+    /// For whom OUT is, which has that form. An option that says nothing of the form is refused.
+    pub(crate) fn recipient(&self, form: Format) -> Result<Recipient, Failure> {
+        if self.target.is_some() && !matches!(form, Format::Keras | Format::Hdf5) {
+            let (option, whose) = ("--target", "`.keras` and `.h5`");
+            return Err(Failure::NoEffect { option, whose, form });
+        }
+        if self.layout.is_some() && form != Format::Safetensors {
+            let (option, whose) = ("--layout", "`.safetensors`");
+            return Err(Failure::NoEffect { option, whose, form });
+        }
+        let target = match self.target.unwrap_or_default() {
             Target::Keras3 => Reader::Keras3,
             Target::Keras2 => Reader::TfKeras2,
-        }
+        };
+        let layout = match self.layout.unwrap_or_default() {
+            Arranged::Keras => Layout::Keras,
+            Arranged::Torch => Layout::Torch,
+        };
+        Ok(Recipient { target, layout })
     }
 }
 
-/// What became of a file of Keras when it was loaded.
+/// What became of the file of another program when it was loaded.
 #[derive(Serialize)]
 pub(crate) struct Told {
     pub(crate) writer: Option<String>,
@@ -85,7 +112,7 @@ fn kind(notice: &Notice) -> String {
 impl Told {
     /// A line for each thing to be told.
     pub(crate) fn text(&self) -> String {
-        let writer = self.writer.as_deref().unwrap_or("a Keras that does not name itself");
+        let writer = self.writer.as_deref().unwrap_or("a program that does not name itself");
         let mut text = format!("written by {writer}\n");
         if let Some(steps) = self.optimizer_steps {
             text += &format!("optimizer restored, after {}\n", counted(steps, "step"));
@@ -113,35 +140,46 @@ pub(crate) fn tell_hidden(hidden: &[Hidden]) {
     hidden.iter().for_each(|hidden| note(&hidden.to_string()));
 }
 
-/// What `verify --json` prints of a file of Keras. Members that it shares with files of keepnet are
-/// called the same.
+/// What `verify --json` prints of a form of another program. Members that it shares with keepnet's own forms
+/// are called the same.
 #[derive(Serialize)]
 struct Verified {
     model: String,
     form: Format,
     checksums: Option<&'static str>,
     tensors: usize,
-    keras: Told,
+    report: Told,
     proof: Option<ProofInfo>,
     result: &'static str,
     largest_difference: Option<Real<f64>>,
 }
 
-/// Checks as much of a file of Keras as can be checked, which loading has done. What keepnet keeps in its
-/// own has digests and a proof.
+/// Checks as much of a form of another program as can be checked, which loading has done. What keepnet keeps
+/// in it has digests and a proof.
 pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, Failure> {
     let (checkpoint, report) = format::load_reported(path, &Limits::default())?;
     tell(report.as_ref());
-    let probed = Probed::of(path, &checkpoint)?;
-    let keras = report.as_ref().map_or_else(|| Told::from(&Report::default()), Told::from);
+    let mut probed = Probed::of(path, &checkpoint)?;
+    let notices = report.iter().flat_map(|report| &report.notices);
+    let mut edited = notices.filter_map(|notice| match notice {
+        Notice::Edited { part } => Some(part.as_str()),
+        _ => None,
+    });
+    if let Some(part) = edited.next() {
+        probed = Probed::edited(part);
+    }
+    let told = report.as_ref().map_or_else(|| Told::from(&Report::default()), Told::from);
     let is_archive = form == Format::Keras && !path.is_dir();
     if json {
         return Outcome::json(&Verified {
             model: path.display().to_string(),
             form,
-            checksums: is_archive.then_some("CRC-32"),
+            checksums: match form {
+                Format::SavedModel => Some("CRC-32C"),
+                _ => is_archive.then_some("CRC-32"),
+            },
             tensors: checkpoint.tensors.len(),
-            keras,
+            report: told,
             proof: checkpoint.proof.as_ref().map(ProofInfo::from),
             result: probed.result,
             largest_difference: probed.largest.map(Real),
@@ -150,10 +188,13 @@ pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, F
     }
     let what = match form {
         Format::Hdf5 => "HDF5 file of Keras",
+        Format::Safetensors => "safetensors file",
+        Format::Onnx => "ONNX file",
+        Format::SavedModel => "SavedModel of TensorFlow",
         _ if is_archive => "`.keras` archive",
         _ => "unpacked `.keras` archive",
     };
-    let writer = keras.writer.as_deref().map_or_else(String::new, |it| format!(", by {it}"));
+    let writer = told.writer.as_deref().map_or_else(String::new, |it| format!(", by {it}"));
     let is_own = report.is_some_and(|report| report.is_proven);
     let parameters = checkpoint.graph.parameters();
     let elements: usize = parameters.iter().map(|parameter| parameter.shape.elements()).sum();
@@ -163,7 +204,9 @@ pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, F
         grouped(elements as u64)
     );
     let mut checks = vec![("ok", "structure", format!("{what}{writer}"))];
-    if is_archive {
+    if form == Format::SavedModel {
+        checks.push(("ok", "checksums", "CRC-32C of every tensor".to_owned()));
+    } else if is_archive {
         checks.push(("ok", "checksums", "CRC-32 of every member that is read".to_owned()));
     } else if !is_own {
         let none = "none: a flipped bit in a weight goes unseen in such files";
@@ -173,13 +216,14 @@ pub(crate) fn verify(path: &Path, form: Format, json: bool) -> Result<Outcome, F
         checks.push(("ok", "digests", "SHA-256 of every tensor and section".to_owned()));
     }
     checks.push(("ok", "network", network));
-    let verdict = match is_own {
+    let verdict = match is_own || probed.exit == Exit::Corrupt {
         true => {
             checks.push((probed.mark, "proof", probed.found));
             probed.verdict
         }
         false => {
-            checks.push(("–", "proof", "none: files of Keras carry none".to_owned()));
+            let none = "none: only what keepnet saved, and nobody has changed, carries one";
+            checks.push(("–", "proof", none.to_owned()));
             "read without a fault; what it computes was not compared. `keepnet convert` to a `.knet` \
              file gives it checksums"
                 .to_owned()

@@ -1,8 +1,9 @@
-//! What became of a file of Keras when it was loaded.
+//! What became of the file of another program when it was loaded, and of a model that was saved for one.
 
 use std::fmt;
 
-use super::error::Owner;
+use super::keras::Owner;
+use crate::model::Checkpoint;
 
 /// Something in a file that was not taken over as it stood. Predictions are the same all the same,
 /// unless it says otherwise.
@@ -11,6 +12,8 @@ use super::error::Owner;
 pub enum Notice {
     /// The numbers of a weight were of another type than f32.
     Converted { weight: String, from: &'static str },
+    /// The file rounds this value to a coarser type, keepnet does not: predictions differ by that.
+    Unrounded { value: String, to: &'static str },
     /// A setting that keepnet does not have: it only matters for training.
     NotCarried { owner: Owner, setting: String, found: String },
     /// Keras lets this layer act in training only; keepnet never.
@@ -36,15 +39,26 @@ pub enum Notice {
     /// Keras turned the kernels of convolutions around for Theano. They are taken as they stand, as
     /// tf-keras takes them; Keras up to 2.3 turned them back, so its predictions differ.
     KernelsOfTheano,
+    /// This input or output has its channels behind the batch in the file; here they are last.
+    ChannelsLast { name: String },
+    /// No module of the file is called as the layer; this one alone has its shapes, or is numbered in its
+    /// place.
+    ByShape { layer: String, module: String },
+    /// The numbers stand in the file as PyTorch has them, and were brought into keepnet's order.
+    LayoutOfTorch,
     /// keepnet wrote the file, and somebody has changed this part of it since: what keepnet keeps in it
     /// beside (training, history, proof …) is of the former model.
-    Edited { part: &'static str },
+    Edited { part: String },
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Converted { weight, from } => write!(f, "`{weight}` was {from}, and is f32 now"),
+            Self::Unrounded { value, to } => write!(
+                f,
+                "`{value}` is rounded to {to} in the file, and stays f32 here: predictions differ by that"
+            ),
             Self::NotCarried { owner, setting, found } => {
                 write!(
                     f,
@@ -88,6 +102,19 @@ impl fmt::Display for Notice {
                 "the file was written by Keras on Theano, where convolutions have their kernels turned \
                  around: they are taken as they stand, as tf-keras does, so predictions may differ",
             ),
+            Self::ChannelsLast { name } => write!(
+                f,
+                "`{name}` has channels first in the file, and channels last here"
+            ),
+            Self::ByShape { layer, module } => write!(
+                f,
+                "the layer `{layer}` took the weights of `{module}`, by their shapes and order: no name \
+                 tells"
+            ),
+            Self::LayoutOfTorch => f.write_str(
+                "kernels, and what stands behind a Flatten, were brought from PyTorch's layout into \
+                 keepnet's",
+            ),
             Self::Edited { part } => write!(
                 f,
                 "{part} was changed after keepnet wrote the file: what only keepnet knew of the model \
@@ -100,7 +127,22 @@ impl fmt::Display for Notice {
     }
 }
 
-/// What a file of Keras held.
+/// A model, and what is to be told of it.
+pub(super) struct Loaded {
+    pub(super) checkpoint: Checkpoint<'static>,
+    pub(super) report: Report,
+}
+
+impl Loaded {
+    /// With what there is to tell of the network before the weights.
+    pub(super) fn with_notices(mut self, mut before: Vec<Notice>) -> Self {
+        before.append(&mut self.report.notices);
+        self.report.notices = before;
+        self
+    }
+}
+
+/// What a file of another program held.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Such as `Keras 3.15.1`, where the file tells.
@@ -112,7 +154,19 @@ pub struct Report {
     pub notices: Vec<Notice>,
 }
 
-/// What Keras does not see of a model that was saved for it. keepnet does, when it loads the file again.
+impl Report {
+    /// Of what keepnet kept in the file of another program.
+    pub(super) fn of_own(checkpoint: &Checkpoint<'_>) -> Self {
+        Self {
+            writer: Some("keepnet".to_owned()),
+            is_proven: true,
+            optimizer_steps: checkpoint.optimizer.as_ref().map(|state| state.step),
+            notices: Vec::new(),
+        }
+    }
+}
+
+/// What another program does not see of a model that was saved for it. keepnet does, when it loads the file again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hidden {
