@@ -7,7 +7,7 @@ pub mod format_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use keepnet::bytes::Budget;
 use keepnet::format::{Format, Limits, from_bytes, load, save, to_bytes};
@@ -136,6 +136,49 @@ pub fn directory_with(manifest: &[u8]) -> &'static Path {
     });
     fs::write(DIRECTORY.join("manifest.json"), manifest).expect("a manifest");
     &DIRECTORY
+}
+
+/// The files of SavedModels that are replaced: of keepnet's small model, of one of tf-keras, and of the same
+/// as before TensorFlow 2.5, which has the metadata of Keras in `saved_model.pb`.
+pub const SAVEDMODEL: [(&str, &str); 6] = [
+    ("old", "saved_model.pb"),
+    ("own", "variables/variables.index"),
+    ("own", "assets.extra/keepnet/index"),
+    ("keras", "saved_model.pb"),
+    ("keras", "keras_metadata.pb"),
+    ("keras", "variables/variables.index"),
+];
+
+/// A SavedModel with `content` in the place of the file that `which` chooses; the others are whole.
+pub fn savedmodel_with(which: u8, content: &[u8]) -> PathBuf {
+    static WHOLE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let golden = "../tests/savedmodel/golden/tf-keras-2.21";
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(golden);
+        let path = scratch().join("savedmodel");
+        fs::create_dir(&path).expect("a folder");
+        save(&small(), &path.join("own"), Format::SavedModel).expect("a small model");
+        let data = "variables/variables.data-00000-of-00001";
+        let files = ["keras_metadata.pb", "saved_model.pb", "variables/variables.index", data];
+        for (model, files) in [("keras", &files[..]), ("old", &files[1..])] {
+            fs::create_dir_all(path.join(model).join("variables")).expect("a folder");
+            for file in files {
+                fs::copy(golden.join(file), path.join(model).join(file)).expect("a file");
+            }
+        }
+        path
+    });
+    static LAST: Mutex<Option<(PathBuf, Vec<u8>)>> = Mutex::new(None);
+    let mut last = LAST.lock().expect("one thread");
+    if let Some((file, whole)) = last.take() {
+        fs::write(file, whole).expect("a file");
+    }
+    let which = usize::from(which) % SAVEDMODEL.len();
+    let (model, name) = SAVEDMODEL[which];
+    let path = WHOLE.join(model);
+    let file = path.join(name);
+    *last = Some((file.clone(), fs::read(&file).expect("a file")));
+    fs::write(file, content).expect("a file");
+    path
 }
 
 /// A file of the file form.
