@@ -1,14 +1,16 @@
 //! Saving, loading and verifying: W1 with its whole training state, in keepnet's form and in those of
-//! Keras, and a model of 1 GiB beside what its bytes cost anyone: to copy, to read, to digest.
+//! other programs, and a model of 1 GiB beside what its bytes cost anyone: to copy, to read, to digest.
 //!
 //! ```text
 //! cargo bench --bench saving                 a table
 //! cargo bench --bench saving -- --json       one JSON object
 //! cargo bench --bench saving -- --w1         without the model of 1 GiB
+//! cargo bench --bench saving -- --table X    the table of docs/BENCHMARKS.md, of such an object
 //! ```
 //!
-//! Where `KEEPNET_TF_PYTHON` names an interpreter that has Keras, it writes W1 too, and what it takes to
-//! save and to load it is printed beside.
+//! Where `KEEPNET_TF_PYTHON` (Keras), `KEEPNET_KERAS_PYTHON` (TensorFlow and both Kerases),
+//! `KEEPNET_TORCH_PYTHON` (PyTorch, safetensors) and `KEEPNET_ONNX_PYTHON` (onnxruntime) name interpreters,
+//! these save and load W1 too, in turn with keepnet; without one, its figures are null.
 //!
 //! Every number is the median of several runs. What is compared runs in turn, so that whatever
 //! slows the machine for longer than a round slows both; a ratio is the median over the rounds. The
@@ -18,6 +20,10 @@
 
 #[path = "measure/figures.rs"]
 mod figures;
+#[path = "measure/forms.rs"]
+mod forms;
+#[path = "measure/in_turn.rs"]
+mod in_turn;
 #[path = "measure/keras_files.rs"]
 mod keras_files;
 #[path = "measure/median.rs"]
@@ -27,6 +33,18 @@ mod memory;
 #[allow(dead_code, reason = "one network is measured here, and not how fast it computes")]
 #[path = "measure/nets.rs"]
 mod nets;
+#[path = "measure/onnx_files.rs"]
+mod onnx_files;
+#[path = "measure/peer.rs"]
+mod peer;
+#[path = "measure/record_table.rs"]
+mod record_table;
+#[path = "measure/safetensors_files.rs"]
+mod safetensors_files;
+#[path = "measure/tensorflow_files.rs"]
+mod tensorflow_files;
+#[path = "../tests/conversions/without_kept.rs"]
+mod without_kept;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -38,6 +56,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use figures::{Figure, object, print, round};
+use forms::Forms;
 use keepnet::bytes::Digest;
 use keepnet::{
     Activation, FitOptions, MappedFile, MappedModel, Model, SaveOptions, Sequential, Shape, verify,
@@ -45,6 +64,7 @@ use keepnet::{
 use median::median;
 use nets::NETS;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// Where Linux has a file system in memory.
 const MEMORY: &str = "/dev/shm";
@@ -63,6 +83,9 @@ struct Options {
     /// How often the large model is saved and loaded
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Measure nothing: print a table of this record, which `--json` gave
+    #[arg(long)]
+    table: Option<PathBuf>,
     /// Only load this model, and print by how many MiB memory rose at most
     #[arg(long, hide = true)]
     peak_of: Option<PathBuf>,
@@ -75,6 +98,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     if let Some(path) = options.peak_of {
         return print_peak(&path);
+    }
+    if let Some(record) = options.table {
+        record_table::print(&serde_json::from_slice(&fs::read(record)?)?);
+        return Ok(());
     }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut figures: Vec<Figure> = vec![("threads", json!(rayon::current_num_threads()), "")];
@@ -120,7 +147,18 @@ fn of_w1(folder: &Path, runs: usize) -> Result<Vec<Figure>, Box<dyn Error>> {
         ("load_ms", round(load * 1e3, 2), "ms, every check included"),
         ("verify_ms", round(verified * 1e3, 2), "ms, loaded and the probe answered"),
     ];
-    figures.extend(keras_files::of_keras(&model, folder, runs)?);
+    figures.extend(of_forms(&model, folder, runs.div_ceil(3))?);
+    Ok(figures)
+}
+
+/// W1 in the forms of other programs, beside these.
+fn of_forms(model: &Model, disk: &Path, rounds: usize) -> Result<Vec<Figure>, Box<dyn Error>> {
+    let memory = tempfile::tempdir_in(MEMORY).ok();
+    let forms = Forms::new(model, memory.as_ref().map(TempDir::path), disk);
+    let mut figures = keras_files::of_keras(&forms, rounds)?;
+    figures.extend(tensorflow_files::of_tensorflow(&forms, rounds)?);
+    figures.extend(safetensors_files::of_safetensors(&forms, rounds)?);
+    figures.extend(onnx_files::of_onnx(&forms, rounds)?);
     Ok(figures)
 }
 

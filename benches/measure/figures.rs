@@ -22,7 +22,7 @@ pub(crate) fn print((name, value, unit): &Figure) {
         }),
         value => {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            println!("{name:<24}{text:>10}  {unit}");
+            println!("{name:<36}{text:>10}  {unit}");
         }
     }
 }
