@@ -70,6 +70,9 @@ fn graphs_without_layers_answer_as_in_tensorflow() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+    let groups = Model::load(home.path().join("keras-groups")).unwrap();
+    let is_grouped = |layer: &&Layer| matches!(layer.spec, LayerSpec::GroupNormalization(_));
+    assert_eq!(groups.graph().layers().iter().filter(is_grouped).count(), 4);
     let error = Model::load(home.path().join("unknown")).unwrap_err();
     assert!(error.to_string().contains("no layer for Cumsum (×2), Sin (×1);"), "{error}");
 }

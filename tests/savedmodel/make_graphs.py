@@ -125,6 +125,25 @@ def sequence(k):
     ])  # fmt: skip
 
 
+def gaps(k):
+    layers = k.layers
+    return k.Sequential([
+        layers.Input((23, 3)), layers.Conv1D(5, 3, padding="causal", dilation_rate=2, activation="relu"),
+        layers.Conv1D(4, 2, padding="same", dilation_rate=3, use_bias=False), layers.BatchNormalization(),
+        layers.Conv1D(6, 3, dilation_rate=4), layers.Flatten(), layers.Dense(2),
+    ])  # fmt: skip
+
+
+def groups(k):
+    layers = k.layers
+    return k.Sequential([
+        layers.Input((7, 5, 3)), layers.Conv2D(8, 3, padding="same"), layers.GroupNormalization(4),
+        layers.Conv2D(6, 3, activation="relu"), layers.GroupNormalization(2, center=False, epsilon=1e-5),
+        layers.Conv2D(4, 1), layers.GroupNormalization(1, scale=False), layers.GroupNormalization(-1),
+        layers.Flatten(), layers.GroupNormalization(3, center=False, scale=False), layers.Dense(2),
+    ])  # fmt: skip
+
+
 def tokens(k):
     layers = k.layers
     return k.Sequential([
@@ -156,10 +175,10 @@ def moved(model):
     return model
 
 
-for make in (w1, lenet, resnet, depthwise, mlp, transposed, sequence, tokens, branches):
+for make in (w1, lenet, resnet, depthwise, mlp, transposed, sequence, gaps, groups, tokens, branches):
     for k, name in ((keras, "keras"), (tf_keras, "tf_keras")):
-        if k is tf_keras and make is tokens:
-            continue  # it normalises layers by an operation for batches
+        if k is tf_keras and make in (tokens, groups):
+            continue  # it normalises layers by an operation for batches, groups by weighted averages
         name = f"{name}-{make.__name__}"
         model = moved(make(k))
         if k is keras:

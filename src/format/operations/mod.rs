@@ -156,9 +156,8 @@ pub(super) enum Kind {
     BatchNormalization { epsilon: f64, channels: Channels },
     /// (x, γ?, β?): from `axis` to the last one, which are as many as `over` says if it does.
     LayerNormalization { axis: i64, over: Option<usize>, epsilon: f64 },
-    /// (x, γ, β), for each channel or for each group; channels stand first, as many groups as channels
-    /// where it is not told.
-    GroupNormalization { groups: Option<usize>, epsilon: f64 },
+    /// (x, γ?, β?)
+    GroupNormalization { groups: Groups, epsilon: f64 },
     /// (x, shape); 0 in the shape is the axis as it is if `zero_copies`.
     Reshape { zero_copies: bool },
     /// (x, order?): reversed where no order is given in either way.
@@ -195,6 +194,18 @@ pub(super) enum Kind {
     Identity,
     /// Of this name.
     Unknown(String),
+}
+
+/// The groups of channels that are normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// So many, of channels that stand first; γ and β are of channels or of groups.
+    Of(usize),
+    /// Each channel, where they stand first.
+    Channels,
+    /// Those of the last but one axis, of so many with that of the batch; the last one has the channels of
+    /// a group.
+    Split { rank: usize },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

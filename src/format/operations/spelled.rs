@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Channels, Constant, Elementwise, Function, Kind, Program, ValueId};
+use super::{Channels, Constant, Elementwise, Function, Groups, Kind, Program, ValueId};
 use crate::model::PoolKind;
 
 /// Puts one operation in the place of each normalisation that is spelled out, and leaves out what leads to
@@ -113,6 +113,15 @@ impl<'r, 'p> Reading<'r, 'p> {
         self.program.constants.get(&self.same(value))
     }
 
+    /// Whether a value is numbers of the file, maybe in another shape.
+    fn is_numbers(&self, value: ValueId) -> bool {
+        self.constant(value).is_some()
+            || matches!(
+                self.made(self.same(value)),
+                Some((Kind::Reshape { .. }, &[Some(of), Some(_)])) if self.constant(of).is_some()
+            )
+    }
+
     /// The two values that `value` is a sum, a product, … of.
     fn pair(&self, value: ValueId, elementwise: Elementwise) -> Option<[ValueId; 2]> {
         match self.made(self.same(value))? {
@@ -156,7 +165,7 @@ impl<'r, 'p> Reading<'r, 'p> {
         // (x − mean)·factor + β
         let moved = self.pairs(value, Elementwise::Add).find_map(|[y, beta]| {
             let found = self.centred(y)?;
-            self.constant(beta).map(|_| Normalization { beta: Some(beta), ..found })
+            self.is_numbers(beta).then_some(Normalization { beta: Some(beta), ..found })
         });
         // x·factor + (β − mean·factor)
         moved.or_else(|| {
@@ -187,7 +196,9 @@ impl<'r, 'p> Reading<'r, 'p> {
                 if let Some(factor) = self.factor(by) {
                     return of(y, factor);
                 }
-                self.constant(by)?;
+                if !self.is_numbers(by) {
+                    return None;
+                }
                 let plain = self.pairs(y, Elementwise::Multiply);
                 let plain = plain.map(|[y, by]| of(y, self.factor(by)?)).find_map(|it| it);
                 let found = plain.or_else(|| over_root(y)).filter(|it| it.gamma.is_none())?;
@@ -208,13 +219,11 @@ impl<'r, 'p> Reading<'r, 'p> {
             of_negative.or_else(|| scaled(self.negative(value)?))
         };
         if let Some([beta, product]) = self.pair(value, Elementwise::Subtract) {
-            self.constant(beta)?;
-            return Some((scaled(product)?, Some(beta)));
+            return self.is_numbers(beta).then_some((scaled(product)?, Some(beta)));
         }
         lessened(value).map(|mean| (mean, None)).or_else(|| {
             self.pairs(value, Elementwise::Add).find_map(|[product, beta]| {
-                self.constant(beta)?;
-                Some((lessened(product)?, Some(beta)))
+                self.is_numbers(beta).then_some((lessened(product)?, Some(beta)))
             })
         })
     }
@@ -227,8 +236,8 @@ impl<'r, 'p> Reading<'r, 'p> {
         let scaled = || {
             let mut products = self.pairs(value, Elementwise::Multiply);
             products.find_map(|[factor, gamma]| {
-                self.constant(gamma)?;
-                Some(Factor { gamma: Some(gamma), ..reciprocal(factor)? })
+                let found = Factor { gamma: Some(gamma), ..reciprocal(factor)? };
+                self.is_numbers(gamma).then_some(found)
             })
         };
         let divided = || {
@@ -252,7 +261,7 @@ impl<'r, 'p> Reading<'r, 'p> {
     /// What keepnet calls it: by averages of the file, or by those of each sample.
     fn kind(&self, it: &Normalization) -> Option<Kind> {
         let Normalization { x, mean, variance, epsilon, .. } = *it;
-        let vectors = [it.gamma, it.beta].into_iter().flatten();
+        let mut vectors = [it.gamma, it.beta].into_iter().flatten();
         if self.constant(mean).is_some() && self.constant(x).is_none() {
             // A number for each channel, which stands last.
             let lengths = vectors.chain([mean, variance]).map(|value| {
@@ -273,13 +282,21 @@ impl<'r, 'p> Reading<'r, 'p> {
         };
         let squares = self.average(variance).filter(|(_, along)| *along == axes)?.0;
         let [a, b] = self.pair(squares, Elementwise::Multiply)?;
+        if a != b || !is_deviation(a) {
+            return None;
+        }
         let is_in_turn = axes.windows(2).all(|pair| matches!(pair, [a, b] if a + 1 == *b));
-        let (axis, over) = (axes.first().copied()?, Some(axes.len()));
-        (a == b && is_deviation(a) && is_in_turn).then_some(Kind::LayerNormalization {
-            axis,
-            over,
-            epsilon,
-        })
+        if is_in_turn && vectors.all(|value| self.constant(value).is_some()) {
+            let (axis, over) = (axes.first().copied()?, Some(axes.len()));
+            return Some(Kind::LayerNormalization { axis, over, epsilon });
+        }
+        // All axes but those of the samples and of the groups.
+        let (&last, cells) = axes.split_last()?;
+        let rank = axes.len() + 2;
+        let is_last = usize::try_from(last).is_ok_and(|last| last + 1 == rank);
+        let groups = Groups::Split { rank };
+        (is_last && cells.iter().copied().eq(1..last - 1))
+            .then_some(Kind::GroupNormalization { groups, epsilon })
     }
 
     /// The axes along which `value` averages x.
@@ -306,13 +323,13 @@ mod tests {
     use crate::format::operations::{Input, Lowered, LoweringError, Operation, lower};
     use crate::model::LayerSpec;
 
-    /// (x − mean) / √(mean of squares + 0.25) along these axes, of samples of 3×4.
-    fn normalized(axes: &[i64]) -> Result<Lowered, LoweringError> {
+    /// (x − mean) / √(mean of squares + 0.25) along these axes.
+    fn normalized(sample: &[usize], axes: &[i64]) -> Result<Lowered, LoweringError> {
         let mut program = Program {
             inputs: vec![Input {
                 name: "x".to_owned(),
                 value: ValueId(0),
-                dims: Some(vec![None, Some(3), Some(4)]),
+                dims: Some([None].into_iter().chain(sample.iter().copied().map(Some)).collect()),
             }],
             constants: [
                 (ValueId(1), Constant::integers(axes.iter().copied())),
@@ -345,15 +362,32 @@ mod tests {
     #[test]
     fn only_the_last_axes_are_normalised_along() {
         for (axes, trailing) in [(&[-1][..], 1), (&[2], 1), (&[1, 2], 2), (&[-2, -1], 2)] {
-            let graph = normalized(axes).unwrap().graph;
+            let graph = normalized(&[3, 4], axes).unwrap().graph;
             let [_, layer] = graph.layers() else { panic!("{:?}", graph.layers()) };
             let LayerSpec::LayerNormalization(found) = &layer.spec else { panic!("{layer:?}") };
             assert_eq!((found.trailing_axes, found.epsilon), (trailing, 0.25));
             assert!(!found.scale && !found.center);
         }
         for axes in [&[1][..], &[-2]] {
-            assert!(matches!(normalized(axes), Err(LoweringError::Unsupported { .. })));
+            assert!(matches!(normalized(&[3, 4], axes), Err(LoweringError::Unsupported { .. })));
         }
-        assert!(normalized(&[2, 1]).is_err());
+        assert!(normalized(&[3, 4], &[2, 1]).is_err());
+    }
+
+    #[test]
+    fn all_axes_but_that_of_groups_are_normalised_along() {
+        let graph = normalized(&[5, 2, 3], &[1, 3]).unwrap().graph;
+        let [_, joined, layer, split] = graph.layers() else { panic!("{:?}", graph.layers()) };
+        let LayerSpec::GroupNormalization(found) = &layer.spec else { panic!("{layer:?}") };
+        assert_eq!((found.groups, found.epsilon), (2, 0.25));
+        assert!(!found.scale && !found.center);
+        let shapes = [[5, 6].as_slice(), &[5, 2, 3]];
+        for (layer, dims) in [joined, split].into_iter().zip(shapes) {
+            assert!(matches!(&layer.spec, LayerSpec::Reshape(shape) if shape.dims() == dims));
+        }
+        // Others are left, or the value has more axes.
+        for (sample, axes) in [(&[5, 2, 3][..], &[2, 1][..]), (&[5, 2, 3, 4], &[1, 3])] {
+            assert!(matches!(normalized(sample, axes), Err(LoweringError::Unsupported { .. })));
+        }
     }
 }

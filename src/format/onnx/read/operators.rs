@@ -6,8 +6,8 @@ use super::{Building, Wanted};
 use crate::format::FormatError;
 use crate::format::onnx::OnnxError;
 use crate::format::operations::{
-    Channels, Comparison, Constant, Elementwise, Function, Interpolation, KernelOrder, Kind, Moves,
-    Operation, Pads,
+    Channels, Comparison, Constant, Elementwise, Function, Groups, Interpolation, KernelOrder,
+    Kind, Moves, Operation, Pads,
 };
 use crate::format::report::Notice;
 use crate::model::PoolKind;
@@ -101,12 +101,12 @@ impl Building<'_> {
             "GroupNormalization" => {
                 let groups = usize::try_from(attributes.int("num_groups", 0)?).ok();
                 let groups = groups.filter(|&groups| groups > 0);
-                let groups = Some(groups.ok_or_else(|| attributes.fault("has no groups"))?);
+                let groups = Groups::Of(groups.ok_or_else(|| attributes.fault("has no groups"))?);
                 Kind::GroupNormalization { groups, epsilon: attributes.float("epsilon", 1e-5)? }
             }
             "InstanceNormalization" => {
                 let epsilon = attributes.float("epsilon", 1e-5)?;
-                Kind::GroupNormalization { groups: None, epsilon }
+                Kind::GroupNormalization { groups: Groups::Channels, epsilon }
             }
             "Flatten" => return self.flatten(attributes, inputs),
             "Reshape" => Kind::Reshape { zero_copies: !attributes.flag("allowzero")? },

@@ -16,7 +16,8 @@ use std::rc::Rc;
 use super::place::{Placed, axes_of};
 use super::sketch::{Sketch, Step};
 use super::{
-    Channels, Constant, Input, Kind, LoweringError, Operation, Program, ValueId, spelled, tidy,
+    Channels, Constant, Groups, Input, Kind, LoweringError, Operation, Program, ValueId, spelled,
+    tidy,
 };
 use crate::bytes::Budget;
 use crate::format::LoadOptions;
@@ -485,7 +486,7 @@ fn channels_of(inputs: &[Input], operations: &[Operation]) -> BTreeMap<usize, Ch
             | Kind::Resize { channels, .. } => {
                 channels_of.entry(input).or_insert(*channels);
             }
-            Kind::GroupNormalization { .. } => {
+            Kind::GroupNormalization { groups: Groups::Of(_) | Groups::Channels, .. } => {
                 channels_of.entry(input).or_insert(Channels::First);
             }
             Kind::Elementwise(_)

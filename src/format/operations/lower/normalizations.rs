@@ -75,7 +75,10 @@ impl Lowering<'_, '_> {
         Ok(x.at(self.step(Step::Layer(norm.into(), parameters), x.node)?))
     }
 
-    fn has_gamma_and_beta(&self, operation: &Operation) -> Result<(bool, bool), LoweringError> {
+    pub(super) fn has_gamma_and_beta(
+        &self,
+        operation: &Operation,
+    ) -> Result<(bool, bool), LoweringError> {
         Ok((self.get(operation, 1)?.is_some(), self.get(operation, 2)?.is_some()))
     }
 }

@@ -202,11 +202,19 @@ impl Lowering<'_, '_> {
             let node = self.layer(LayerSpec::Flatten, &[x.node])?;
             return Ok(Placed { node, axes: vec![0], spread });
         }
-        let plain = match x.is_row_major(&self.sketch) {
+        let mut node = match x.is_row_major(&self.sketch) {
             true => x.node,
             false => x.row_major(&mut self.sketch, self.operation)?.node,
         };
-        let node = self.layer(LayerSpec::Reshape(Shape::new(dims)), &[plain])?;
+        // What was given another shape already need not have had it.
+        while let (Some(LayerSpec::Reshape(_)), Some(source)) =
+            (self.sketch.spec(node), self.sketch.source(node))
+        {
+            node = source;
+        }
+        if *self.sketch.shape(node).dims() != *dims {
+            node = self.layer(LayerSpec::Reshape(Shape::new(dims)), &[node])?;
+        }
         Ok(Placed::plain(&self.sketch, node))
     }
 
