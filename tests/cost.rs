@@ -1,75 +1,22 @@
 //! What a network is said to take before it is built is what it takes at most: the limits of loading
 //! rest on it. The whole process is measured, so the tests stand alone and take turns.
-#![allow(unsafe_code)] // a global allocator is unsafe to write
 
 mod format_support;
+mod peak_memory;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keepnet::model::NodeId;
 use keepnet::nn::SHARD;
 use keepnet::train::data::Dataset;
 use keepnet::*;
+use peak_memory::peak;
 use proptest::prelude::*;
-
-/// The system's allocator, the bytes that are allocated, and the most that were.
-struct Measuring;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn taken(bytes: usize) {
-    let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    PEAK.fetch_max(held, Ordering::Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Measuring {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        taken(layout.size());
-        // SAFETY: the caller vouches for `layout`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        taken(layout.size());
-        // SAFETY: the caller vouches for `layout`.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // The old block may stand beside the new one for a while; large ones are moved by the
-        // system without a copy.
-        taken(size);
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller vouches for the block and its new size.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller vouches for the block.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Measuring = Measuring;
 
 /// A failed test must not fail the next.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The most that was allocated during `work` beyond what was before.
-fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
-    let before = HELD.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    let done = work();
-    (done, (PEAK.load(Ordering::Relaxed) - before) as u64)
 }
 
 /// What goes with the network's text and its parameters and not with its images: steps, names,

@@ -1,58 +1,27 @@
 //! HDF5 that is damaged, or made to do harm: refused in words, at once, within the budget. All is one
 //! test, because it counts what the whole process allocates.
-#![allow(unsafe_code)] // a global allocator is unsafe to write
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod peak_memory;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use keepnet::bytes::Budget;
 use keepnet::wire::hdf5::*;
-
-/// The system's allocator, and how much it has given at most.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn gave(bytes: usize) {
-    let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    PEAK.fetch_max(held, Ordering::Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        gave(layout.size());
-        // SAFETY: the caller vouches for `layout`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller vouches for the block.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use peak_memory::peak;
 
 /// What may be taken beyond the budget: the window of the inflater, and vectors that grow to twice what
 /// they hold.
-const BESIDES: usize = 128 << 10;
+const BESIDES: u64 = 128 << 10;
 
 /// Reads with so large a budget. It must not take longer or more memory than that is worth.
 fn read_within(budget: u64, bytes: &[u8]) -> Result<Group<'_>, Hdf5Error> {
-    let held = HELD.load(Ordering::Relaxed);
-    PEAK.store(held, Ordering::Relaxed);
     let start = Instant::now();
-    let answer = read(bytes, &mut Budget::new(budget));
-    let (took, peak) = (start.elapsed(), PEAK.load(Ordering::Relaxed) - held);
-    assert!(peak <= 2 * budget as usize + BESIDES, "{peak} bytes with a budget of {budget}");
+    let (answer, peak) = peak(|| read(bytes, &mut Budget::new(budget)));
+    let took = start.elapsed();
+    assert!(peak <= 2 * budget + BESIDES, "{peak} bytes with a budget of {budget}");
     assert!(took < Duration::from_secs(2), "{took:?}");
     answer
 }

@@ -4,9 +4,10 @@
 
 #[path = "../format_support/mod.rs"]
 mod format_support;
-mod memory;
 mod messages;
 mod onnx;
+#[path = "../peak_memory/mod.rs"]
+mod peak_memory;
 mod safetensors;
 mod savedmodel;
 
@@ -16,7 +17,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use keepnet::Model;
-use memory::measured;
 
 /// What was tried.
 #[derive(Default)]
@@ -25,7 +25,7 @@ struct Tried {
     read: usize,
     faults: Vec<String>,
     slowest: Vec<(Duration, String)>,
-    largest: Vec<(usize, String)>,
+    largest: Vec<(u64, String)>,
 }
 
 impl Tried {
@@ -37,7 +37,7 @@ impl Tried {
         load: impl FnOnce() -> Result<T, E>,
     ) -> Result<(), String> {
         let (start, length) = (Instant::now(), size(path));
-        let (loaded, peak) = measured(|| load().map(drop));
+        let (loaded, peak) = peak_memory::peak(|| load().map(drop));
         let took = start.elapsed();
         let loaded = loaded.map_err(|error| error.to_string());
         println!("{what}: {took:?}, {} KiB: {loaded:?}", peak >> 10);
@@ -94,10 +94,10 @@ impl Tried {
 }
 
 /// Bytes of a file, or of all in a folder.
-fn size(path: &Path) -> usize {
+fn size(path: &Path) -> u64 {
     let stat = fs::metadata(path).unwrap();
     if !stat.is_dir() {
-        return stat.len() as usize;
+        return stat.len();
     }
     fs::read_dir(path).unwrap().map(|entry| size(&entry.unwrap().path())).sum()
 }

@@ -6,7 +6,7 @@ use keepnet::format::{Format, Limits, load, save};
 use prost::encoding::encode_varint;
 
 use super::format_support::small;
-use super::memory::measured;
+use super::peak_memory;
 
 fn field(number: u64, content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -97,20 +97,20 @@ pub(crate) fn take_no_more_than_the_limit() {
                 fs::write(file, &bytes).unwrap();
                 for memory in (16..26).map(|bits| 1 << bits) {
                     let limits = Limits { memory, ..Limits::default() };
-                    let (loaded, peak) = measured(|| load(path, &limits).map(drop));
+                    let (loaded, peak) = peak_memory::peak(|| load(path, &limits).map(drop));
                     let what =
                         format!("{count} × {content:?} in {fields:?}, {memory} bytes: {loaded:?}");
                     // Before anything else, the first MiB is searched for an HDF5 file.
                     let allowed = memory.max(3 * bytes.len().min(1 << 20) as u64);
                     // What is not counted: names, texts of errors.
-                    assert!(peak as u64 <= allowed + (64 << 10), "{what}: {peak}");
+                    assert!(peak <= allowed + (64 << 10), "{what}: {peak}");
                     let error = loaded.map_or_else(|error| error.to_string(), |()| String::new());
                     let refused =
                         error.contains("bytes of memory") || error.contains("programs write");
                     tried += 1;
                     decoded += usize::from(!refused);
                     if !refused && count == 30_000 {
-                        closest = closest.max(100 * peak as u64 / allowed);
+                        closest = closest.max(100 * peak / allowed);
                         break;
                     }
                 }

@@ -1,4 +1,5 @@
-//! An allocator that knows how much is allocated, and how much was at most.
+//! An allocator that knows how much is allocated, and how much was at most: of the whole process, so tests that
+//! measure stand alone or take turns.
 #![allow(unsafe_code)] // a global allocator is unsafe to write
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -51,9 +52,9 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// Does it, and tells how many bytes more than before were allocated at any time.
-pub(crate) fn measured<T>(work: impl FnOnce() -> T) -> (T, usize) {
+pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = NOW.load(Relaxed);
     MOST.store(before, Relaxed);
     let done = work();
-    (done, MOST.load(Relaxed).saturating_sub(before))
+    (done, MOST.load(Relaxed).saturating_sub(before) as u64)
 }
