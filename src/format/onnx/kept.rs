@@ -132,7 +132,8 @@ impl Container for File<'_> {
             };
             let tensor = self.tensors.get(entry.path.as_str()).ok_or_else(missing)?;
             let stored = stored(tensor).ok_or_else(unfit)?;
-            if entry.role != Role::Parameter || entry.path.starts_with(PREFIX) {
+            // What the graph takes is called there as it is in the model; layers may be called anything.
+            if entry.role != Role::Parameter || entry.path != entry.name {
                 return Ok(stored);
             }
             let parameter = own.get(&entry.name).ok_or_else(unfit)?;
