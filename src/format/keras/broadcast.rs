@@ -26,8 +26,21 @@ pub(in crate::format) fn repeat(from: &Shape, to: &Shape) -> Vec<LayerSpec> {
     }
     let times = |from: usize, to: usize| if from == 1 { to } else { 1 };
     match (dims.as_slice(), to.dims()) {
-        (&[steps, _], &[to_steps, _]) if steps != to_steps => {
-            specs.push(Arrange::UpSampling1d { size: times(steps, to_steps) }.into());
+        (&[1], &[to_length]) if to_length != 1 => {
+            specs.push(LayerSpec::Reshape([1, 1].into()));
+            specs.push(Arrange::UpSampling1d { size: to_length }.into());
+            specs.push(LayerSpec::Reshape([to_length].into()));
+        }
+        (&[steps, channels], &[to_steps, to_channels]) => {
+            if steps != to_steps {
+                specs.push(Arrange::UpSampling1d { size: times(steps, to_steps) }.into());
+            }
+            if channels != to_channels {
+                let size = times(channels, to_channels);
+                specs.push(Arrange::Permute { dims: vec![2, 1] }.into());
+                specs.push(Arrange::UpSampling1d { size }.into());
+                specs.push(Arrange::Permute { dims: vec![2, 1] }.into());
+            }
         }
         (&[rows, columns, channels], &[to_rows, to_columns, to_channels]) => {
             let size = [times(rows, to_rows), times(columns, to_columns)];
