@@ -25,7 +25,10 @@ impl Lowering<'_, '_> {
             }
             Kind::Squeeze => {
                 let axes = self.axes_of(self.known(operation, 1)?.as_deref(), rank)?;
-                if axes.as_ref().is_some_and(|axes| axes.contains(&0)) {
+                // All axes of length 1, if none are told.
+                let takes_batch =
+                    axes.as_ref().map_or(self.batches.contains(&1), |axes| axes.contains(&0));
+                if takes_batch {
                     return Err(self.unsupported("takes the axis of the batch away"));
                 }
                 let dims = x.dims(&self.sketch);
