@@ -4,7 +4,7 @@ use super::rows::ROWS;
 use super::{Lowering, Traced};
 use crate::format::keras::broadcast::{common_shape, repeat};
 use crate::format::operations::place::Placed;
-use crate::format::operations::sketch::Step;
+use crate::format::operations::sketch::{Step, nearest};
 use crate::format::operations::{Constant, Elementwise, LoweringError, Operation};
 use crate::model::{Activation, LayerSpec, Merge};
 use crate::tensor::Shape;
@@ -114,7 +114,7 @@ impl Lowering<'_, '_> {
             (Elementwise::Divide, false) => (numbers.iter().map(|n| n.recip()).collect(), zero),
             _ => return Err(self.unsupported("divides numbers of the file by a value")),
         };
-        if scale.iter().chain(&offset).any(|number| !number.is_finite()) {
+        if scale.iter().chain(&offset).any(|&number| !nearest(number).is_finite()) {
             return Err(self.unsupported("computes with numbers that are not finite"));
         }
         Ok(x.at(self.affine(x.node, scale, offset)?))
@@ -192,13 +192,17 @@ impl Lowering<'_, '_> {
         let high = high.filter(|&high| high < f64::from(f32::MAX));
         let node = match (low, high) {
             (None, None) => x.node,
-            (Some(low), None) => self.shifted(x.node, low, Activation::Relu)?,
-            (Some(low), Some(high)) if low == -1.0 && high == 1.0 => {
-                self.layer(Activation::HardTanh, &[x.node])?
+            (Some(0.0), None) => self.layer(Activation::Relu, &[x.node])?,
+            // Not f(x − low) + low, which rounds x away where the limit is far from it.
+            (Some(low), None) => {
+                let function = Activation::Threshold { threshold: low, value: low };
+                self.layer(function, &[x.node])?
             }
+            (Some(-1.0), Some(1.0)) => self.layer(Activation::HardTanh, &[x.node])?,
+            (Some(0.0), Some(high)) if high >= 0.0 => self.layer(limited(high, 0.0), &[x.node])?,
             (Some(low), Some(high)) if low <= high => {
-                let function = limited(high - low, 0.0);
-                self.shifted(x.node, low, function)?
+                let above = self.clip(x, Some(low), None)?;
+                return self.clip(&above, None, Some(high));
             }
             (Some(_), Some(_)) => return Err(self.contradiction()),
             (None, Some(high)) => {
@@ -213,31 +217,18 @@ impl Lowering<'_, '_> {
                     (Some(slope), Some(source)) if slope >= 0.0 && high >= 0.0 => {
                         self.layer(limited(high, slope), &[source])?
                     }
-                    // The least of x and h is h − relu(h − x).
+                    _ if high >= 0.0 => self.layer(limited(high, 1.0), &[x.node])?,
+                    // The least of x and h is −(the greatest of −x and −h).
                     _ => {
-                        let below = self.affine(x.node, vec![-1.0], vec![high])?;
-                        let below = self.layer(Activation::Relu, &[below])?;
-                        self.affine(below, vec![-1.0], vec![high])?
+                        let function = Activation::Threshold { threshold: -high, value: -high };
+                        let above = self.affine(x.node, vec![-1.0], vec![0.0])?;
+                        let above = self.layer(function, &[above])?;
+                        self.affine(above, vec![-1.0], vec![0.0])?
                     }
                 }
             }
         };
         Ok(x.at(node))
-    }
-
-    /// f(x − low) + low
-    fn shifted(
-        &mut self,
-        x: usize,
-        low: f64,
-        function: Activation,
-    ) -> Result<usize, LoweringError> {
-        if low == 0.0 {
-            return self.layer(function, &[x]);
-        }
-        let x = self.affine(x, vec![1.0], vec![-low])?;
-        let x = self.layer(function, &[x])?;
-        self.affine(x, vec![1.0], vec![low])
     }
 }
 

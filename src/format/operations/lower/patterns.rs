@@ -6,7 +6,7 @@ use crate::format::operations::{Function, LoweringError};
 use crate::model::{Activation, LayerSpec};
 
 /// How far numbers of a pattern may be from those of the function: they are f32 in files.
-const NEAR: f64 = 1e-4;
+const NEAR: f64 = 1e-6;
 
 impl Lowering<'_, '_> {
     /// a·b, if that is x·f(x) for a function that keepnet has.
