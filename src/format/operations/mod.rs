@@ -34,6 +34,7 @@ use numbers::Extent;
 use std::collections::BTreeMap;
 
 use crate::model::{Activation, PoolKind};
+use crate::tensor::DType;
 
 /// The number of a value in its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +57,8 @@ pub(super) struct Input {
     pub(super) value: ValueId,
     /// The axes, the batch first; `None` for any length, and for the whole where nothing is told.
     pub(super) dims: Option<Vec<Option<usize>>>,
+    /// Whether its numbers are whole ones, which are cut off and wrap around where they are computed with.
+    pub(super) is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -189,11 +192,31 @@ pub(super) enum Kind {
     /// (x, places)
     Gather { axis: i64 },
     /// (x): numbers of another type.
-    Cast { to_integers: bool },
+    Cast(Cast),
     /// (x)
     Identity,
     /// Of this name.
     Unknown(String),
+}
+
+/// The type that numbers get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cast {
+    Floats,
+    /// Of 32 or 64 bits.
+    Integers,
+    /// Truth values, or whole numbers of fewer bits.
+    Narrow,
+}
+
+impl Cast {
+    pub(super) fn to(dtype: DType) -> Self {
+        match dtype {
+            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Self::Floats,
+            DType::I32 | DType::I64 | DType::U32 | DType::U64 => Self::Integers,
+            DType::I8 | DType::I16 | DType::U8 | DType::U16 | DType::Bool => Self::Narrow,
+        }
+    }
 }
 
 /// The groups of channels that are normalised.

@@ -1,6 +1,6 @@
 //! Values that are known before the network runs, and what is computed of them at once.
 
-use super::{Elementwise, Function};
+use super::{Cast, Elementwise, Function};
 use crate::bytes::{Budget, BudgetError};
 use crate::tensor::{DType, Shape, Tensor};
 use crate::wire::hdf5::Array;
@@ -127,6 +127,26 @@ impl<'p> Constant<'p> {
 
     pub(super) fn is_short_list(&self) -> bool {
         self.dims.iter().product::<usize>() <= Self::SHORT
+    }
+
+    /// Whether a cast changes nothing. Of truth values and short numbers, those that any type has.
+    pub(super) fn is_of(&self, to: Cast) -> bool {
+        let Some(extents) = self.as_extents() else { return to == Cast::Floats };
+        match to {
+            Cast::Floats => false,
+            Cast::Integers => true,
+            Cast::Narrow => extents.iter().all(|it| matches!(it, Extent::Known(0 | 1))),
+        }
+    }
+
+    /// Whole numbers as floating-point ones.
+    pub(super) fn as_floats(
+        &self,
+        budget: &mut Budget,
+    ) -> Result<Option<Constant<'static>>, BudgetError> {
+        let count = self.as_extents().map_or(0, <[Extent]>::len);
+        budget.reserve((count as u64).saturating_mul(8), "whole numbers as others")?;
+        Ok(self.values().and_then(|values| Constant::floats(self.dims.clone(), &values)))
     }
 
     /// Floating-point numbers without what stands behind the point.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Channels, Constant, Elementwise, Function, Groups, Kind, Program, ValueId};
+use super::{Cast, Channels, Constant, Elementwise, Function, Groups, Kind, Program, ValueId};
 use crate::model::PoolKind;
 
 /// Puts one operation in the place of each normalisation that is spelled out, and leaves out what leads to
@@ -80,7 +80,7 @@ impl<'r, 'p> Reading<'r, 'p> {
         let mut same = BTreeMap::new();
         for operation in &program.operations {
             let is_same = match operation.kind {
-                Kind::Identity | Kind::Cast { to_integers: false } => true,
+                Kind::Identity | Kind::Cast(Cast::Floats) => true,
                 // Numbers that get axes of length 1 before their own.
                 Kind::Reshape { .. } => {
                     let [from, to] = [0, 1].map(|place| {
@@ -330,6 +330,7 @@ mod tests {
                 name: "x".to_owned(),
                 value: ValueId(0),
                 dims: Some([None].into_iter().chain(sample.iter().copied().map(Some)).collect()),
+                is_whole: false,
             }],
             constants: [
                 (ValueId(1), Constant::integers(axes.iter().copied())),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::OnnxError;
 use crate::bytes::Budget;
-use crate::format::operations::{Constant, Input, Kind, Operation, Program, ValueId, lower};
+use crate::format::operations::{Cast, Constant, Input, Kind, Operation, Program, ValueId, lower};
 use crate::format::report::{Loaded, Notice, Report};
 use crate::format::{FormatError, LoadOptions};
 use crate::model::Checkpoint;
@@ -111,7 +111,8 @@ impl<'m> Building<'m> {
             if !self.values.contains_key(&info.name) {
                 let value = self.define(&info.name)?;
                 let name = info.name.clone();
-                self.program.inputs.push(Input { name, value, dims: dims(info) });
+                let is_whole = is_whole(info);
+                self.program.inputs.push(Input { name, value, dims: dims(info), is_whole });
             }
         }
         for node in &graph.node {
@@ -237,6 +238,13 @@ fn dims(info: &ValueInfo) -> Option<Vec<Option<usize>>> {
         Some(Extent::Parameter(_)) | None => None,
     };
     Some(shape.dim.iter().map(|it| dim(&it.value)).collect())
+}
+
+/// Whether an input is of whole numbers.
+fn is_whole(info: &ValueInfo) -> bool {
+    let tensor = info.r#type.as_ref().and_then(|it| it.tensor_type.as_ref());
+    let dtype = tensor.and_then(|tensor| tensors::dtype(tensor.elem_type));
+    dtype.is_some_and(|dtype| Cast::to(dtype) != Cast::Floats)
 }
 
 /// What the layer that `node` becomes is called: as its weights are, where these tell, else as the node.

@@ -6,8 +6,8 @@ use super::{Building, Wanted};
 use crate::format::FormatError;
 use crate::format::onnx::OnnxError;
 use crate::format::operations::{
-    Channels, Comparison, Constant, Elementwise, Function, Groups, Interpolation, KernelOrder,
-    Kind, Moves, Operation, Pads,
+    Cast, Channels, Comparison, Constant, Elementwise, Function, Groups, Interpolation,
+    KernelOrder, Kind, Moves, Operation, Pads,
 };
 use crate::format::report::Notice;
 use crate::model::PoolKind;
@@ -205,13 +205,13 @@ impl Building<'_> {
         let to = attributes.int("to", i64::from(Tensor::FLOAT))?;
         let dtype = i32::try_from(to).ok().and_then(dtype);
         match dtype {
-            Some(DType::F32 | DType::F64) => Ok(Kind::Cast { to_integers: false }),
-            Some(to @ (DType::F16 | DType::BF16)) => {
-                let value = attributes.name();
-                self.notices.push(Notice::Unrounded { value, to: to.name() });
-                Ok(Kind::Cast { to_integers: false })
+            Some(to) => {
+                if matches!(to, DType::F16 | DType::BF16) {
+                    let value = attributes.name();
+                    self.notices.push(Notice::Unrounded { value, to: to.name() });
+                }
+                Ok(Kind::Cast(Cast::to(to)))
             }
-            Some(_) => Ok(Kind::Cast { to_integers: true }),
             None => Err(attributes.fault("casts to a type that is none of numbers")),
         }
     }

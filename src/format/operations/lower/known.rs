@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::rows::ROWS;
 use super::{Lowering, Traced};
-use crate::format::operations::{Constant, Extent, Kind, LoweringError, Operation};
+use crate::format::operations::{Cast, Constant, Extent, Kind, LoweringError, Operation};
 
 impl<'p> Lowering<'p, '_> {
     /// What the operation gives, if that is known.
@@ -39,8 +39,10 @@ impl<'p> Lowering<'p, '_> {
         let second = known.get(1).cloned().flatten();
         let second = second.as_deref();
         let folded = match &operation.kind {
-            Kind::Cast { to_integers: true } if first.is_short_list() => first.as_integers(),
-            Kind::Identity | Kind::Cast { .. } => return Ok(Some(Rc::clone(first))),
+            Kind::Identity => return Ok(Some(Rc::clone(first))),
+            Kind::Cast(to) if first.is_of(*to) => return Ok(Some(Rc::clone(first))),
+            Kind::Cast(Cast::Floats) => first.as_floats(self.budget)?,
+            Kind::Cast(Cast::Integers) if first.is_short_list() => first.as_integers(),
             Kind::Elementwise(elementwise) => match second {
                 Some(second) if known.len() == 2 => {
                     first.with(second, *elementwise, self.budget)?

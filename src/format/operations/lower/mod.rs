@@ -8,16 +8,18 @@ mod patterns;
 mod rows;
 mod select;
 mod shaping;
+#[cfg(test)]
+mod tests;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::place::{Placed, axes_of};
 use super::sketch::{Sketch, Step};
 use super::{
-    Channels, Constant, Groups, Input, Kind, LoweringError, Operation, Program, ValueId, spelled,
-    tidy,
+    Cast, Channels, Constant, Groups, Input, Kind, LoweringError, Operation, Program, ValueId,
+    spelled, tidy,
 };
 use crate::bytes::Budget;
 use crate::format::LoadOptions;
@@ -54,7 +56,8 @@ pub(in crate::format) fn lower(
     }
     let constants = constants.into_iter().map(|(id, it)| (id, Traced::Known(Rc::new(it))));
     let (sketch, values) = (Sketch::new(limit), constants.collect());
-    let mut lowering = Lowering { sketch, values, batches: Vec::new(), budget, operation: "" };
+    let (batches, whole) = (Vec::new(), BTreeSet::new());
+    let mut lowering = Lowering { sketch, values, batches, whole, budget, operation: "" };
     let (mut turned, mut turned_ranks) = (Vec::new(), Vec::new());
     let channels = channels_of(&inputs, &operations);
     for (number, input) in inputs.iter().enumerate() {
@@ -128,6 +131,8 @@ struct Lowering<'p, 'b> {
     values: BTreeMap<ValueId, Traced<'p>>,
     /// The numbers of samples that inputs of a fixed number have.
     batches: Vec<usize>,
+    /// Inputs of whole numbers, and what only moves those.
+    whole: BTreeSet<ValueId>,
     budget: &'b mut Budget,
     /// The name of the operation in hand.
     operation: &'b str,
@@ -239,6 +244,7 @@ impl<'p, 'b> Lowering<'p, 'b> {
         let open = || LoweringError::OpenShape { input: input.name.clone(), found: found() };
         let (batch, sides) = told.split_first().map_or((None, [].as_slice()), |(a, b)| (*a, b));
         self.batches.extend(batch);
+        self.whole.extend(input.is_whole.then_some(input.value));
         let rank = match (sides, wanted) {
             ([], Some(wanted)) => wanted.rank(),
             (sides, _) => sides.len(),
@@ -260,6 +266,7 @@ impl<'p, 'b> Lowering<'p, 'b> {
     }
 
     fn operation(&mut self, operation: &Operation) -> Result<Traced<'p>, LoweringError> {
+        self.trace_whole(operation)?;
         if let Some(known) = self.fold(operation)? {
             return Ok(Traced::Known(known));
         }
@@ -267,6 +274,31 @@ impl<'p, 'b> Lowering<'p, 'b> {
             return Ok(traced);
         }
         self.layers(operation).map(Traced::Placed)
+    }
+
+    /// Whole numbers may be moved, and become others. keepnet computes with f32 alone, which neither wrap
+    /// around nor lose what stands behind the point.
+    fn trace_whole(&mut self, operation: &Operation) -> Result<(), LoweringError> {
+        if !operation.inputs.iter().flatten().any(|value| self.whole.contains(value)) {
+            return Ok(());
+        }
+        match operation.kind {
+            Kind::Cast(Cast::Floats) | Kind::Shape => Ok(()),
+            Kind::Identity
+            | Kind::Reshape { .. }
+            | Kind::Squeeze
+            | Kind::Unsqueeze
+            | Kind::Transpose(_)
+            | Kind::Pad
+            | Kind::Concat { .. }
+            | Kind::Slice
+            | Kind::Part { .. }
+            | Kind::Tile => {
+                self.whole.insert(operation.output);
+                Ok(())
+            }
+            _ => Err(self.unsupported("computes with samples of whole numbers")),
+        }
     }
 
     /// The layers for an operation on samples.
@@ -338,7 +370,7 @@ impl<'p, 'b> Lowering<'p, 'b> {
             Kind::GroupNormalization { groups, epsilon } => {
                 self.group_normalization(operation, *groups, *epsilon)?
             }
-            Kind::Identity | Kind::Cast { to_integers: false } => self.placed(operation, 0)?,
+            Kind::Identity | Kind::Cast(Cast::Floats) => self.placed(operation, 0)?,
             Kind::Reshape { .. }
             | Kind::Transpose(_)
             | Kind::Pad
@@ -353,7 +385,7 @@ impl<'p, 'b> Lowering<'p, 'b> {
             | Kind::Product
             | Kind::Filled { .. }
             | Kind::Gather { .. }
-            | Kind::Cast { to_integers: true } => {
+            | Kind::Cast(Cast::Integers | Cast::Narrow) => {
                 return Err(self.unsupported("computes with samples what keepnet has no layer for"));
             }
             Kind::Unknown(name) => {
@@ -500,7 +532,7 @@ fn channels_of(inputs: &[Input], operations: &[Operation]) -> BTreeMap<usize, Ch
             | Kind::Slice
             | Kind::Part { .. }
             | Kind::Concat { .. }
-            | Kind::Cast { .. }
+            | Kind::Cast(_)
             | Kind::Identity => {
                 same.insert(operation.output, input);
             }

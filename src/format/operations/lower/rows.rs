@@ -2,7 +2,7 @@
 //! are cut into rows, the rows are computed on, and put together again.
 
 use super::{Lowering, Traced};
-use crate::format::operations::{Extent, Kind, LoweringError, Operation};
+use crate::format::operations::{Cast, Extent, Kind, LoweringError, Operation};
 
 /// Why an operation on rows is refused.
 pub(super) const ROWS: &str = "computes with the rows of all samples what keepnet has no layer for";
@@ -66,7 +66,7 @@ impl Lowering<'_, '_> {
             | Kind::Function(_)
             | Kind::Clip
             | Kind::Identity
-            | Kind::Cast { to_integers: false } => true,
+            | Kind::Cast(Cast::Floats) => true,
             Kind::Elementwise(_) => places.iter().enumerate().all(|(place, &is_rows)| {
                 let is_one_row = |dims: &[usize]| dims.iter().rev().skip(1).all(|&dim| dim == 1);
                 let other = self.get(operation, place);

@@ -171,7 +171,12 @@ mod tests {
             output,
         };
         let program = Program {
-            inputs: vec![Input { name: "x".to_owned(), value: x, dims: Some(vec![None, Some(3)]) }],
+            inputs: vec![Input {
+                name: "x".to_owned(),
+                value: x,
+                dims: Some(vec![None, Some(3)]),
+                is_whole: false,
+            }],
             constants: [(threshold, Constant::float(0.5)), (value, Constant::float(0.25))].into(),
             operations: vec![
                 operation(Kind::Compare(comparison), &[x, threshold], condition),

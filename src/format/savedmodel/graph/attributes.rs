@@ -1,6 +1,7 @@
 //! The attributes of a node. What is left out has the value that TensorFlow defines for the operation.
 
 use crate::format::savedmodel::SavedModelError;
+use crate::tensor::DType;
 use crate::wire::tensorflow::{DataType, NodeDef, TensorProto, attr_value};
 
 /// TensorFlow has no tensors of more axes.
@@ -68,12 +69,9 @@ impl<'m> Attributes<'m> {
         }
     }
 
-    pub(super) fn is_float(&self, name: &str) -> bool {
-        let Some(attr_value::Value::Type(number)) = self.get(name) else { return false };
-        matches!(
-            DataType::try_from(*number),
-            Ok(DataType::Float | DataType::Double | DataType::Half | DataType::Bfloat16)
-        )
+    pub(super) fn dtype(&self, name: &str) -> Option<DType> {
+        let Some(attr_value::Value::Type(number)) = self.get(name) else { return None };
+        DataType::try_from(*number).ok()?.dtype()
     }
 
     /// That it is a constant of so many `numbers`, most of which are not listed.

@@ -12,7 +12,7 @@ use super::computation::{self, Computation, Value};
 use crate::bytes::Budget;
 use crate::format::LoadOptions;
 use crate::format::operations::{
-    Constant, Input, Kind, Lowered, Operation, Program, ValueId, lower,
+    Cast, Constant, Input, Kind, Lowered, Operation, Program, ValueId, lower,
 };
 use crate::format::report::{Loaded, Notice, Report};
 use crate::model::{Checkpoint, Graph};
@@ -94,7 +94,9 @@ impl<'m> Building<'m> {
             let results = match operation {
                 computation::Operation::Input { name, info } => {
                     let (value, name) = (self.fresh(), (*name).to_owned());
-                    self.program.inputs.push(Input { name, value, dims: dims(info) });
+                    let dtype = info.dtype().dtype();
+                    let is_whole = dtype.is_some_and(|dtype| Cast::to(dtype) != Cast::Floats);
+                    self.program.inputs.push(Input { name, value, dims: dims(info), is_whole });
                     vec![value]
                 }
                 computation::Operation::Variable { name, key } => {

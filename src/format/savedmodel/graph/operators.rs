@@ -3,8 +3,8 @@
 use super::Building;
 use super::attributes::{Attributes, MAX_LIST};
 use crate::format::operations::{
-    Channels, Comparison, Constant, Elementwise, Function, Interpolation, KernelOrder, Kind, Moves,
-    Pads, ValueId,
+    Cast, Channels, Comparison, Constant, Elementwise, Function, Interpolation, KernelOrder, Kind,
+    Moves, Pads, ValueId,
 };
 use crate::format::savedmodel::SavedModelError;
 use crate::model::{Activation, PoolKind};
@@ -36,8 +36,9 @@ impl<'m> Building<'m> {
             | "PlaceholderWithDefault" => Ok(vec![x]),
             "IdentityN" => Ok(inputs),
             "Cast" => {
-                let to_integers = !attributes.is_float("DstT");
-                self.one(Kind::Cast { to_integers }, inputs)
+                let what = "casts to a type that is none of numbers";
+                let to = attributes.dtype("DstT").ok_or_else(|| attributes.fault(what))?;
+                self.one(Kind::Cast(Cast::to(to)), inputs)
             }
             "Conv2D" | "DepthwiseConv2dNative" => self.convolution(attributes, &inputs, None),
             "Conv2DBackpropInput" => self.transposed_convolution(attributes, &inputs),
