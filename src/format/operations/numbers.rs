@@ -10,6 +10,9 @@ use crate::wire::hdf5::Array;
 pub(in crate::format) struct Constant<'p> {
     pub(in crate::format) dims: Vec<usize>,
     pub(in crate::format) numbers: Numbers<'p>,
+    /// Of whole numbers: whether they have become floating-point ones, among which the number of samples may
+    /// be. They are moved as they are, and computed with as floating-point ones.
+    pub(in crate::format) is_cast: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +45,7 @@ impl<'p> Constant<'p> {
     }
 
     pub(super) fn extents(extents: Vec<Extent>) -> Self {
-        Self { dims: vec![extents.len()], numbers: Numbers::Integers(extents) }
+        Self { dims: vec![extents.len()], numbers: Numbers::Integers(extents), is_cast: false }
     }
 
     pub(in crate::format) fn float(number: f32) -> Self {
@@ -56,7 +59,7 @@ impl<'p> Constant<'p> {
     fn floats(dims: Vec<usize>, values: &[f32]) -> Option<Self> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let tensor = Tensor::new(DType::F32, dims.as_slice(), bytes).ok()?;
-        Some(Self { dims, numbers: Numbers::Floats(tensor) })
+        Some(Self { dims, numbers: Numbers::Floats(tensor), is_cast: false })
     }
 
     /// What a file holds: floating-point numbers become f32, whole ones stay as they are.
@@ -77,13 +80,14 @@ impl<'p> Constant<'p> {
                 budget.reserve(count.saturating_mul(16), "whole numbers")?;
                 let numbers = tensor.bytes().chunks_exact(dtype.size());
                 let numbers = numbers.map(|number| Extent::Known(whole(dtype, number)));
-                Ok(Some(Self { dims, numbers: Numbers::Integers(numbers.collect()) }))
+                Ok(Some(Self { dims, ..Self::extents(numbers.collect()) }))
             }
         }
     }
 
     pub(super) fn of(tensor: Tensor<'p>) -> Self {
-        Self { dims: tensor.shape().dims().to_vec(), numbers: Numbers::Floats(tensor) }
+        let dims = tensor.shape().dims().to_vec();
+        Self { dims, numbers: Numbers::Floats(tensor), is_cast: false }
     }
 
     pub(super) fn tensor(&self) -> Option<&Tensor<'p>> {
@@ -133,17 +137,19 @@ impl<'p> Constant<'p> {
     pub(super) fn is_of(&self, to: Cast) -> bool {
         let Some(extents) = self.as_extents() else { return to == Cast::Floats };
         match to {
-            Cast::Floats => false,
-            Cast::Integers => true,
-            Cast::Narrow => extents.iter().all(|it| matches!(it, Extent::Known(0 | 1))),
+            Cast::Floats => self.is_cast,
+            Cast::Integers => !self.is_cast,
+            Cast::Narrow => {
+                !self.is_cast && extents.iter().all(|it| matches!(it, Extent::Known(0 | 1)))
+            }
         }
     }
 
     /// Whole numbers as floating-point ones.
-    pub(super) fn as_floats(
-        &self,
-        budget: &mut Budget,
-    ) -> Result<Option<Constant<'static>>, BudgetError> {
+    pub(super) fn as_floats(&self, budget: &mut Budget) -> Result<Option<Self>, BudgetError> {
+        if self.is_short_list() {
+            return Ok(Some(Self { is_cast: true, ..self.clone() }));
+        }
         let count = self.as_extents().map_or(0, <[Extent]>::len);
         budget.reserve((count as u64).saturating_mul(8), "whole numbers as others")?;
         Ok(self.values().and_then(|values| Constant::floats(self.dims.clone(), &values)))
@@ -155,7 +161,9 @@ impl<'p> Constant<'p> {
         reason = "what is asked for; beyond i64 it is the largest"
     )]
     pub(super) fn as_integers(&self) -> Option<Self> {
-        let Numbers::Floats(tensor) = &self.numbers else { return Some(self.clone()) };
+        let Numbers::Floats(tensor) = &self.numbers else {
+            return Some(Self { is_cast: false, ..self.clone() });
+        };
         let numbers = tensor.to_f32().ok()?.into_iter().map(|number| number as i64);
         Some(Self { dims: self.dims.clone(), ..Self::integers(numbers) })
     }
@@ -180,7 +188,7 @@ impl<'p> Constant<'p> {
             Numbers::Integers(extents) if extents.len() == count => Numbers::Integers(extents),
             Numbers::Integers(_) => return None,
         };
-        Some(Self { dims, numbers })
+        Some(Self { dims, numbers, is_cast: self.is_cast })
     }
 
     pub(super) fn transposed(
@@ -236,7 +244,8 @@ impl<'p> Constant<'p> {
             return Ok(None);
         }
         budget.reserve((count as u64).saturating_mul(16), "a tensor that is computed")?;
-        if let (Some(a), Some(b)) = (self.known(), other.known()) {
+        let is_whole = !self.is_cast && !other.is_cast;
+        if let (true, Some(a), Some(b)) = (is_whole, self.known(), other.known()) {
             let pairs = repeated(&a, &self.dims, &dims).zip(repeated(&b, &other.dims, &dims));
             let numbers = pairs.map(|(a, b)| match operation {
                 Elementwise::Add => a.checked_add(b),

@@ -233,7 +233,7 @@ impl Lowering<'_, '_> {
 }
 
 /// x within 0 and `max_value`, or x·`negative_slope` below 0.
-fn limited(max_value: f64, negative_slope: f64) -> Activation {
+pub(super) fn limited(max_value: f64, negative_slope: f64) -> Activation {
     match (max_value, negative_slope) {
         (6.0, 0.0) => Activation::Relu6,
         _ => Activation::ClippedRelu { max_value, negative_slope, threshold: 0.0 },

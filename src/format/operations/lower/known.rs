@@ -38,6 +38,7 @@ impl<'p> Lowering<'p, '_> {
         let Some(Some(first)) = known.first() else { return Ok(None) };
         let second = known.get(1).cloned().flatten();
         let second = second.as_deref();
+        let is_cast = first.is_cast;
         let folded = match &operation.kind {
             Kind::Identity => return Ok(Some(Rc::clone(first))),
             Kind::Cast(to) if first.is_of(*to) => return Ok(Some(Rc::clone(first))),
@@ -101,7 +102,16 @@ impl<'p> Lowering<'p, '_> {
             _ => None,
         };
         let what = "computes what keepnet cannot from numbers of the file alone";
-        folded.map(|known| Some(Rc::new(known))).ok_or_else(|| self.unsupported(what))
+        let mut folded = folded.ok_or_else(|| self.unsupported(what))?;
+        if let Kind::Gather { .. }
+        | Kind::Concat { .. }
+        | Kind::Slice
+        | Kind::Transpose(_)
+        | Kind::Product = operation.kind
+        {
+            folded.is_cast = is_cast;
+        }
+        Ok(Some(Rc::new(folded)))
     }
 
     fn reserve_extents(&mut self, count: usize) -> Result<(), LoweringError> {

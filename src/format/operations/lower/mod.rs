@@ -283,7 +283,8 @@ impl<'p, 'b> Lowering<'p, 'b> {
             return Ok(());
         }
         match operation.kind {
-            Kind::Cast(Cast::Floats) | Kind::Shape => Ok(()),
+            // Of embeddings it is told elsewhere that there are none.
+            Kind::Cast(Cast::Floats) | Kind::Shape | Kind::Gather { .. } => Ok(()),
             Kind::Identity
             | Kind::Reshape { .. }
             | Kind::Squeeze

@@ -1,5 +1,6 @@
 //! Functions in two pieces, as files spell them out: which piece holds is told by comparing x with a number.
 
+use super::elementwise::limited;
 use super::{Lowering, Traced};
 use crate::format::operations::place::Placed;
 use crate::format::operations::sketch::Step;
@@ -137,17 +138,9 @@ impl Lowering<'_, '_> {
 
     /// Whether `node` is x where x is negative: x itself, or the lesser of it and 0.
     fn is_below_zero(&self, node: usize, x: usize) -> bool {
-        let negated = |node: usize| {
-            let (source, -1.0, 0.0) = self.sketch.affine(node) else { return None };
-            Some(source)
-        };
-        let lesser = || {
-            let relu = negated(node)?;
-            let is_relu =
-                matches!(self.sketch.spec(relu), Some(LayerSpec::Activation(Activation::Relu)));
-            negated(self.sketch.source(relu).filter(|_| is_relu)?)
-        };
-        node == x || lesser() == Some(x)
+        let lesser = LayerSpec::Activation(limited(0.0, 1.0));
+        let is_lesser = self.sketch.spec(node) == Some(&lesser);
+        node == x || (is_lesser && self.sketch.source(node) == Some(x))
     }
 }
 
