@@ -26,9 +26,8 @@ impl Lowering<'_, '_> {
             Kind::Squeeze => {
                 let axes = self.axes_of(self.known(operation, 1)?.as_deref(), rank)?;
                 // All axes of length 1, if none are told.
-                let takes_batch =
-                    axes.as_ref().map_or(self.batches.contains(&1), |axes| axes.contains(&0));
-                if takes_batch {
+                let taken = axes.as_ref().map(|axes| axes.contains(&0));
+                if taken.unwrap_or_else(|| self.batches.contains(&1)) {
                     return Err(self.unsupported("takes the axis of the batch away"));
                 }
                 let dims = x.dims(&self.sketch);
