@@ -399,6 +399,16 @@ fn graphs(trying: &mut Trying<'_>) {
         other.opset_import[0].version = version;
         trying.refused(&format!("operator set {version}"), &other, "export the model");
     }
+    for (domain, version, other) in [("", 18, true), ("ai.onnx", 13, true), ("ai.onnx", 17, false)]
+    {
+        let mut file = relu();
+        file.opset_import.push(OperatorSet { domain: domain.to_owned(), version });
+        let what = format!("operator sets 17 and {version} of {domain:?}");
+        match other {
+            true => trying.refused(&what, &file, "operators of two versions"),
+            false => trying.read(&what, &file),
+        }
+    }
     let mut own = relu();
     own.functions = vec![vec![].into()];
     trying.refused("functions of its own", &own, "functions of its own");

@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::tensors::dtype;
-use super::{Building, Wanted};
+use super::{Building, Wanted, is_of_onnx};
 use crate::format::FormatError;
 use crate::format::onnx::OnnxError;
 use crate::format::operations::{
@@ -25,7 +25,7 @@ impl Building<'_> {
         let inputs: Vec<Wanted> =
             node.input.iter().map(|name| Wanted::Name(name.clone())).collect();
         let elementwise = |kind| Ok((Kind::Elementwise(kind), inputs.clone()));
-        if !matches!(node.domain.as_str(), "" | "ai.onnx") {
+        if !is_of_onnx(&node.domain) {
             let name = format!("{}.{}", node.domain, node.op_type);
             return Ok((Kind::Unknown(name), inputs));
         }
