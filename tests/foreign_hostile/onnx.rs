@@ -141,7 +141,7 @@ pub(crate) fn try_all(tried: &mut Tried) {
     ends(&mut trying);
     sizes(&mut trying);
     settings(&mut trying);
-    meanings(&mut trying);
+    signatures(&mut trying);
     graphs(&mut trying);
     claims(&mut trying);
     kept(&mut trying);
@@ -385,8 +385,8 @@ fn settings(trying: &mut Trying<'_>) {
     }
 }
 
-/// Nodes that mean something else than they look like.
-fn meanings(trying: &mut Trying<'_>) {
+/// Nodes that their operators would not know, or that mean something else than they look like.
+fn signatures(trying: &mut Trying<'_>) {
     let of = |dims: &[i64]| {
         let count = usize::try_from(dims.iter().product::<i64>()).unwrap();
         Tensor { raw_data: 1.0_f32.to_le_bytes().repeat(count).into(), ..numbers("w", dims) }
@@ -397,6 +397,7 @@ fn meanings(trying: &mut Trying<'_>) {
         vec![Tensor { float_data, raw_data: Default::default(), ..numbers("w", &[4]) }]
     };
     let image = [1, 1, 4, 4];
+    let relu = || node("Relu", &["x"], "y");
     let conv = || node("Conv", &["x", "w"], "y");
     let up = || node("ConvTranspose", &["x", "w"], "y");
     let pool = || with(node("MaxPool", &["x"], "y"), "kernel_shape", &[2, 2]);
@@ -409,13 +410,23 @@ fn meanings(trying: &mut Trying<'_>) {
         output: outputs.iter().map(|&name| name.to_owned()).collect(),
         ..node("BatchNormalization", &["x", "w", "w", "w", "w"], "y")
     };
+    let more = "takes more values than its operator does";
+    let fewer = "takes fewer values than its operator needs";
+    let (twice, none) = ("is given twice", "`stride` of node `y` (Conv) is none that the operator");
     let padded = "has an `auto_pad` that ONNX does not know";
     let axes = "resizes some axes, or all in another order";
     let refused = [
+        (node("Relu", &["x", "x"], "y"), vec![], more),
+        (node("Gemm", &["x", "w", "w", "w"], "y"), kernel(), more),
+        (node("Sub", &["x"], "y"), vec![], fewer),
+        (node("Sub", &["x", ""], "y"), vec![], fewer),
+        (with_int(with_int(conv(), "group", 1), "group", 1), kernel(), twice),
+        (with(conv(), "stride", &[2, 2]), kernel(), none),
         (with(conv(), "kernel_shape", &[2, 2]), kernel(), "contradict what it takes"),
         (with(up(), "kernel_shape", &[3, 2]), kernel(), "contradict what it takes"),
         (with_text(conv(), "auto_pad", "SAME"), kernel(), padded),
         (with_text(pool(), "auto_pad", ""), vec![], padded),
+        (with_text(relu(), "approximate", "none"), vec![], "is none that the operator has"),
         (
             with_text(node("Gelu", &["x"], "y"), "approximate", "erf"),
             vec![],
@@ -431,6 +442,7 @@ fn meanings(trying: &mut Trying<'_>) {
         (norm(&["y", "mean", "variance"]), vec![of(&[1])], "is no normalisation by stored"),
     ];
     let read = [
+        (with_text(relu(), "__note", "none"), vec![]),
         (with(conv(), "kernel_shape", &[3, 3]), kernel()),
         (with_text(conv(), "auto_pad", "NOTSET"), kernel()),
         (

@@ -3,6 +3,7 @@
 mod attributes;
 mod functions;
 mod operators;
+mod signatures;
 mod tensors;
 
 use std::collections::BTreeMap;
@@ -123,6 +124,9 @@ impl<'m> Building<'m> {
             }
         }
         for node in &graph.node {
+            if is_of_onnx(&node.domain) {
+                signatures::check(&Attributes(node))?;
+            }
             if node.op_type == "Constant" && node.domain.is_empty() {
                 self.constant_node(node, beside, budget)?;
                 continue;
