@@ -62,6 +62,13 @@ fn with_int(mut node: Node, name: &str, i: i64) -> Node {
     node
 }
 
+fn with_text(mut node: Node, name: &str, text: &str) -> Node {
+    let r#type = AttributeKind::String.into();
+    let s = text.as_bytes().to_vec().into();
+    node.attribute.push(Attribute { name: name.to_owned(), s, r#type, ..Attribute::default() });
+    node
+}
+
 fn numbers(name: &str, dims: &[i64]) -> Tensor {
     Tensor {
         dims: dims.to_vec(),
@@ -134,6 +141,7 @@ pub(crate) fn try_all(tried: &mut Tried) {
     ends(&mut trying);
     sizes(&mut trying);
     settings(&mut trying);
+    signatures(&mut trying);
     graphs(&mut trying);
     claims(&mut trying);
     kept(&mut trying);
@@ -377,6 +385,89 @@ fn settings(trying: &mut Trying<'_>) {
     }
 }
 
+/// Nodes that their operators would not know, or that mean something else than they look like.
+fn signatures(trying: &mut Trying<'_>) {
+    let of = |dims: &[i64]| {
+        let count = usize::try_from(dims.iter().product::<i64>()).unwrap();
+        Tensor { raw_data: 1.0_f32.to_le_bytes().repeat(count).into(), ..numbers("w", dims) }
+    };
+    let kernel = || vec![of(&[1, 1, 3, 3])];
+    let scales = || {
+        let float_data = vec![1.0, 1.0, 2.0, 2.0];
+        vec![Tensor { float_data, raw_data: Default::default(), ..numbers("w", &[4]) }]
+    };
+    let image = [1, 1, 4, 4];
+    let relu = || node("Relu", &["x"], "y");
+    let conv = || node("Conv", &["x", "w"], "y");
+    let up = || node("ConvTranspose", &["x", "w"], "y");
+    let pool = || with(node("MaxPool", &["x"], "y"), "kernel_shape", &[2, 2]);
+    let resize = || {
+        let resize = node("Resize", &["x", "", "w"], "y");
+        let resize = with_text(resize, "coordinate_transformation_mode", "asymmetric");
+        with_text(resize, "nearest_mode", "floor")
+    };
+    let norm = |outputs: &[&str]| Node {
+        output: outputs.iter().map(|&name| name.to_owned()).collect(),
+        ..node("BatchNormalization", &["x", "w", "w", "w", "w"], "y")
+    };
+    let more = "takes more values than its operator does";
+    let fewer = "takes fewer values than its operator needs";
+    let (twice, none) = ("is given twice", "`stride` of node `y` (Conv) is none that the operator");
+    let padded = "has an `auto_pad` that ONNX does not know";
+    let axes = "resizes some axes, or all in another order";
+    let refused = [
+        (node("Relu", &["x", "x"], "y"), vec![], more),
+        (node("Gemm", &["x", "w", "w", "w"], "y"), kernel(), more),
+        (node("Sub", &["x"], "y"), vec![], fewer),
+        (node("Sub", &["x", ""], "y"), vec![], fewer),
+        (with_int(with_int(conv(), "group", 1), "group", 1), kernel(), twice),
+        (with(conv(), "stride", &[2, 2]), kernel(), none),
+        (with(conv(), "kernel_shape", &[2, 2]), kernel(), "contradict what it takes"),
+        (with(up(), "kernel_shape", &[3, 2]), kernel(), "contradict what it takes"),
+        (with_text(conv(), "auto_pad", "SAME"), kernel(), padded),
+        (with_text(pool(), "auto_pad", ""), vec![], padded),
+        (with_text(relu(), "approximate", "none"), vec![], "is none that the operator has"),
+        (
+            with_text(node("Gelu", &["x"], "y"), "approximate", "erf"),
+            vec![],
+            "approximates in a way that ONNX does not know",
+        ),
+        (
+            with_text(resize(), "keep_aspect_ratio_policy", "not_larger"),
+            scales(),
+            "keeps the proportions",
+        ),
+        (with(resize(), "axes", &[0, 1, 3, 2]), scales(), axes),
+        (with(resize(), "axes", &[2, 3]), scales(), axes),
+        (norm(&["y", "mean", "variance"]), vec![of(&[1])], "is no normalisation by stored"),
+    ];
+    let read = [
+        (with_text(relu(), "__note", "none"), vec![]),
+        (with(conv(), "kernel_shape", &[3, 3]), kernel()),
+        (with_text(conv(), "auto_pad", "NOTSET"), kernel()),
+        (
+            with_text(with(resize(), "axes", &[0, 1, 2, 3]), "keep_aspect_ratio_policy", "stretch"),
+            scales(),
+        ),
+        (norm(&["y", "", ""]), vec![of(&[1])]),
+    ];
+    let file = |node: &Node, constants| {
+        let mut file = model(constants, vec![node.clone()], &image);
+        // The last before `training_mode`.
+        let is_old = node.op_type == "BatchNormalization";
+        file.opset_import[0].version = if is_old { 13 } else { 20 };
+        file
+    };
+    for (node, constants, reason) in refused {
+        let what = format!("{} of {:?}, {:?}", node.op_type, node.input, node.attribute);
+        trying.refused(&what, &file(&node, constants), reason);
+    }
+    for (node, constants) in read {
+        let what = format!("{} of {:?}, {:?}", node.op_type, node.input, node.attribute);
+        trying.read(&what, &file(&node, constants));
+    }
+}
+
 fn graphs(trying: &mut Trying<'_>) {
     let cases: [(Vec<Node>, &str); 8] = [
         (vec![node("Relu", &["z"], "y")], "nothing gives the value `z`"),
@@ -398,6 +489,16 @@ fn graphs(trying: &mut Trying<'_>) {
         let mut other = relu();
         other.opset_import[0].version = version;
         trying.refused(&format!("operator set {version}"), &other, "export the model");
+    }
+    for (domain, version, other) in [("", 18, true), ("ai.onnx", 13, true), ("ai.onnx", 17, false)]
+    {
+        let mut file = relu();
+        file.opset_import.push(OperatorSet { domain: domain.to_owned(), version });
+        let what = format!("operator sets 17 and {version} of {domain:?}");
+        match other {
+            true => trying.refused(&what, &file, "operators of two versions"),
+            false => trying.read(&what, &file),
+        }
     }
     let mut own = relu();
     own.functions = vec![vec![].into()];

@@ -39,6 +39,9 @@ pub enum OnnxError {
         expected: AttributeKind,
         found: i32,
     },
+    /// One that the operator does not have, or a second one of that name.
+    #[error("attribute `{attribute}` of node `{node}` ({operator}) {what}; export the model anew")]
+    Attribute { node: String, operator: String, attribute: String, what: &'static str },
     #[error("tensor `{tensor}` {what}")]
     Tensor { tensor: String, what: &'static str },
     #[error("nothing gives the value `{name}`")]
@@ -83,6 +86,7 @@ impl OnnxError {
             Self::Lowering(error) => error.is_corrupt(),
             Self::NoGraph
             | Self::AttributeType { .. }
+            | Self::Attribute { .. }
             | Self::Tensor { .. }
             | Self::NoValue { .. }
             | Self::TwoValues { .. }

@@ -95,7 +95,9 @@ pub(super) enum KernelOrder {
 /// How a window moves.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Moves {
-    /// Empty for 1 along every axis, as are the others.
+    /// How large the window is, where the file tells it beside the kernel; else empty.
+    pub(super) size: Vec<usize>,
+    /// Empty for 1 along every axis, as are the dilations.
     pub(super) strides: Vec<usize>,
     pub(super) dilations: Vec<usize>,
     pub(super) padding: Pads,

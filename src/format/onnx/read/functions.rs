@@ -27,7 +27,12 @@ impl Building<'_> {
             "Swish" if attributes.float("alpha", 1.0)? == 1.0 => Activation::Silu,
             "Gelu" => match attributes.text("approximate", "none")? {
                 "tanh" => Activation::GeluTanh,
-                _ => Activation::Gelu,
+                "none" => Activation::Gelu,
+                _ => {
+                    return Err(attributes
+                        .fault("approximates in a way that ONNX does not know")
+                        .into());
+                }
             },
             "LeakyRelu" => {
                 Activation::LeakyRelu { negative_slope: attributes.float("alpha", 0.01)? }

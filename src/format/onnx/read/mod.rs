@@ -3,6 +3,7 @@
 mod attributes;
 mod functions;
 mod operators;
+mod signatures;
 mod tensors;
 
 use std::collections::BTreeMap;
@@ -29,9 +30,12 @@ pub(super) fn load(
     budget: &mut Budget,
 ) -> Result<Loaded, FormatError> {
     let graph = model.graph.as_ref().ok_or(OnnxError::NoGraph)?;
-    let default =
-        model.opset_import.iter().find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
-    let opset = default.map(|set| set.version);
+    let mut versions =
+        model.opset_import.iter().filter(|set| is_of_onnx(&set.domain)).map(|set| set.version);
+    let opset = versions.next();
+    if versions.any(|version| Some(version) != opset) {
+        return Err(OnnxError::Beyond { what: "operators of two versions" }.into());
+    }
     let opset = opset.filter(|version| OPERATOR_SETS.contains(version)).ok_or_else(|| {
         let (lowest, highest) = (*OPERATOR_SETS.start(), *OPERATOR_SETS.end());
         OnnxError::OperatorSet { found: opset.unwrap_or(0), lowest, highest }
@@ -62,6 +66,11 @@ pub(super) fn load(
     let writer = Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty());
     let checkpoint = Checkpoint::new(lowered.graph, lowered.tensors);
     Ok(Loaded { checkpoint, report: Report { writer, notices, ..Report::default() } })
+}
+
+/// Whether operators of that domain are those of ONNX itself, which has two names.
+fn is_of_onnx(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
 }
 
 /// What an operation takes.
@@ -116,6 +125,9 @@ impl<'m> Building<'m> {
             }
         }
         for node in &graph.node {
+            if is_of_onnx(&node.domain) {
+                signatures::check(&Attributes(node))?;
+            }
             if node.op_type == "Constant" && node.domain.is_empty() {
                 self.constant_node(node, beside, budget)?;
                 continue;

@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::tensors::dtype;
-use super::{Building, Wanted};
+use super::{Building, Wanted, is_of_onnx};
 use crate::format::FormatError;
 use crate::format::onnx::OnnxError;
 use crate::format::operations::{
@@ -25,7 +25,7 @@ impl Building<'_> {
         let inputs: Vec<Wanted> =
             node.input.iter().map(|name| Wanted::Name(name.clone())).collect();
         let elementwise = |kind| Ok((Kind::Elementwise(kind), inputs.clone()));
-        if !matches!(node.domain.as_str(), "" | "ai.onnx") {
+        if !is_of_onnx(&node.domain) {
             let name = format!("{}.{}", node.domain, node.op_type);
             return Ok((Kind::Unknown(name), inputs));
         }
@@ -84,7 +84,10 @@ impl Building<'_> {
                 Kind::Softmax { axis: attributes.int("axis", axis)?, log, over_rest }
             }
             "BatchNormalization" => {
+                // Until version 14 a node that gives more than the one value is one of training.
+                let gives_more = node.output.iter().skip(1).any(|name| !name.is_empty());
                 if attributes.flag("training_mode")?
+                    || (self.opset < 14 && gives_more)
                     || (self.opset < 9 && attributes.int("spatial", 1)? != 1)
                 {
                     return Err(attributes
@@ -323,6 +326,13 @@ impl Building<'_> {
         inputs: Vec<Wanted>,
     ) -> Result<Read, FormatError> {
         let is_upsample = attributes.0.op_type == "Upsample";
+        if attributes.text("keep_aspect_ratio_policy", "stretch")? != "stretch" {
+            return Err(attributes.fault("keeps the proportions of images").into());
+        }
+        let mut axes = (0..).zip(attributes.ints("axes")?.unwrap_or_default());
+        if axes.any(|(own, &axis)| own != axis) {
+            return Err(attributes.fault("resizes some axes, or all in another order").into());
+        }
         let places = match is_upsample || self.opset < 11 {
             true => "asymmetric",
             false => attributes.text("coordinate_transformation_mode", "half_pixel")?,
@@ -412,7 +422,7 @@ fn moves(attributes: &Attributes<'_>) -> Result<Moves, OnnxError> {
         "SAME_UPPER" => Pads::Same { odd_behind: true },
         "SAME_LOWER" => Pads::Same { odd_behind: false },
         "VALID" => Pads::Valid,
-        _ => {
+        "NOTSET" => {
             let pads = attributes.lengths("pads")?;
             if !pads.len().is_multiple_of(2) {
                 return Err(attributes.fault("has pads for half an axis"));
@@ -420,9 +430,11 @@ fn moves(attributes: &Attributes<'_>) -> Result<Moves, OnnxError> {
             let (before, behind) = pads.split_at(pads.len() / 2);
             Pads::Explicit(before.iter().zip(behind).map(|(&a, &b)| [a, b]).collect())
         }
+        _ => return Err(attributes.fault("has an `auto_pad` that ONNX does not know")),
     };
     let (strides, dilations) = (attributes.lengths("strides")?, attributes.lengths("dilations")?);
-    Ok(Moves { strides, dilations, padding })
+    let size = attributes.lengths("kernel_shape")?;
+    Ok(Moves { size, strides, dilations, padding })
 }
 
 fn pool(attributes: &Attributes<'_>, kind: PoolKind) -> Result<Kind, OnnxError> {

@@ -75,7 +75,8 @@ impl Lowering<'_, '_> {
     ) -> Result<Windows, LoweringError> {
         let shape = self.sketch.shape(x.node);
         let sides = shape.dims().split_last().map(|(_, sides)| sides).unwrap_or_default();
-        if kernel.len() != sides.len() {
+        let is_other = !moves.size.is_empty() && moves.size != kernel;
+        if kernel.len() != sides.len() || is_other {
             return Err(self.contradiction());
         }
         let is_sequence = sides.len() == 1;

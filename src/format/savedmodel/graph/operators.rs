@@ -461,5 +461,5 @@ fn moves(attributes: &Attributes<'_>, channels: Channels) -> Result<Moves, Saved
     };
     let (strides, dilations) =
         (sides(attributes, "strides", channels)?, sides(attributes, "dilations", channels)?);
-    Ok(Moves { strides, dilations, padding })
+    Ok(Moves { size: Vec::new(), strides, dilations, padding })
 }
