@@ -46,6 +46,7 @@ pub(super) fn load(
         repeated: constants::REPEATED,
         program: Program::default(),
         layer: String::new(),
+        rounded: BTreeSet::new(),
         notices: Vec::new(),
     };
     building.computation(&computation, budget)?;
@@ -81,6 +82,8 @@ struct Building<'m> {
     program: Program<'m>,
     /// What the layer of the node in hand is called.
     layer: String,
+    /// The layers in which values are rounded, and to what.
+    rounded: BTreeSet<(String, &'static str)>,
     notices: Vec<Notice>,
 }
 

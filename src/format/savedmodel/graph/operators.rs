@@ -1,11 +1,12 @@
 //! Nodes of TensorFlow as operations.
 
-use super::Building;
 use super::attributes::{Attributes, MAX_LIST};
+use super::{Building, short};
 use crate::format::operations::{
     Channels, Comparison, Constant, Elementwise, Function, Interpolation, KernelOrder, Kind, Moves,
     Pads, ValueId,
 };
+use crate::format::report::Notice;
 use crate::format::savedmodel::SavedModelError;
 use crate::model::{Activation, PoolKind};
 use crate::tensor::DType;
@@ -36,12 +37,7 @@ impl<'m> Building<'m> {
             | "CheckNumerics"
             | "PlaceholderWithDefault" => Ok(vec![x]),
             "IdentityN" => Ok(inputs),
-            "Cast" => {
-                let to = attributes.dtype("DstT")?;
-                let floats = [DType::F16, DType::BF16, DType::F32, DType::F64];
-                let to_integers = !to.is_some_and(|to| floats.contains(&to));
-                self.one(Kind::Cast { to_integers }, inputs)
-            }
+            "Cast" => self.cast(attributes, inputs),
             "Conv2D" | "DepthwiseConv2dNative" => self.convolution(attributes, &inputs, None),
             "Conv2DBackpropInput" => self.transposed_convolution(attributes, &inputs),
             "BiasAdd" | "BiasAddV1" => self.bias_add(attributes, &inputs),
@@ -122,6 +118,29 @@ impl<'m> Building<'m> {
             "ResizeNearestNeighbor" | "ResizeBilinear" => self.resize(attributes, &inputs),
             _ => self.unknown(op, inputs),
         }
+    }
+
+    /// Numbers as another type. All floating-point numbers are f32 here; where the file has coarser ones,
+    /// it rounds and keepnet does not, which is told once for each layer.
+    fn cast(
+        &mut self,
+        attributes: &Attributes<'m>,
+        inputs: Vec<ValueId>,
+    ) -> Result<Vec<ValueId>, SavedModelError> {
+        let to_integers = match attributes.dtype("DstT")? {
+            Some(DType::F32 | DType::F64) => false,
+            Some(to @ (DType::F16 | DType::BF16)) => {
+                let weight = inputs.first().and_then(|value| self.names.get(value));
+                let layer = weight.and_then(|name| name.rsplit('/').nth(1));
+                let value = layer.map_or_else(|| self.layer.clone(), short);
+                if self.rounded.insert((value.clone(), to.name())) {
+                    self.notices.push(Notice::Unrounded { value, to: to.name() });
+                }
+                false
+            }
+            _ => true,
+        };
+        self.one(Kind::Cast { to_integers }, inputs)
     }
 
     /// However many results there are, they are told as one operation.
