@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keepnet::bytes::Budget;
+use keepnet::format::keras::Notice;
 use keepnet::format::{Limits, load_reported};
-use keepnet::wire::tensorflow::Index;
+use keepnet::wire::tensorflow::{AttrValue, DataType, Index, NodeDef, SavedModel, attr_value};
 use keepnet::*;
+use prost::Message;
 
 use crate::{files, read};
 
@@ -104,6 +106,42 @@ fn what_keras_3_exports_answers_as_there() {
     let expected = [0.265_396_5, 0.281_360_7, 0.453_242_9, 0.261_934_5, 0.356_005_1, 0.382_060_3];
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");
+    }
+}
+
+/// As Keras exports what was trained in half precision, with casts before and behind every operation.
+#[test]
+fn what_is_rounded_there_is_told_once_for_each_layer() {
+    let home = tempfile::tempdir().unwrap();
+    let path = copy(&export(), home.path());
+    let file = path.join("saved_model.pb");
+    let sound = SavedModel::decode(&*fs::read(&file).unwrap()).unwrap();
+    for (half, name) in [(DataType::Half, "float16"), (DataType::Bfloat16, "bfloat16")] {
+        let mut model = sound.clone();
+        let graph = model.meta_graphs[0].graph_def.as_mut().unwrap();
+        let functions = graph.library.as_mut().unwrap().function.iter_mut();
+        for function in functions {
+            let nodes = &mut function.node_def;
+            let Some(place) = nodes.iter().position(|node| node.op == "Relu") else { continue };
+            let relu = nodes[place].name.clone();
+            let mut before = std::mem::take(&mut nodes[place].input[0]);
+            for (number, to) in [half, DataType::Float, half, DataType::Float].iter().enumerate() {
+                let to = attr_value::Value::Type((*to).into());
+                let name = format!("{relu}_{number}");
+                let input = std::mem::replace(&mut before, format!("{name}:y:0"));
+                nodes.push(NodeDef {
+                    name,
+                    op: "Cast".to_owned(),
+                    input: vec![input],
+                    attr: [("DstT".to_owned(), AttrValue { value: Some(to) })].into(),
+                });
+            }
+            nodes[place].input[0] = before;
+        }
+        fs::write(&file, model.encode_to_vec()).unwrap();
+        let (_, report) = load_reported(&path, &Limits::default()).unwrap();
+        let told = Notice::Unrounded { value: "first_1".to_owned(), to: name };
+        assert_eq!(report.unwrap().notices, [told]);
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use keepnet::format::keras::Notice;
 use keepnet::format::{Format, Limits, save};
 use keepnet::*;
 use serde_json::Value;
@@ -73,6 +74,15 @@ fn graphs_without_layers_answer_as_in_tensorflow() {
     let groups = Model::load(home.path().join("keras-groups")).unwrap();
     let is_grouped = |layer: &&Layer| matches!(layer.spec, LayerSpec::GroupNormalization(_));
     assert_eq!(groups.graph().layers().iter().filter(is_grouped).count(), 4);
+    let (_, report) = Model::load_reported(home.path().join("half"), &Limits::default()).unwrap();
+    // What goes in, and the weights.
+    let told = ["mixed", "first", "last"].map(|layer| {
+        let value = layer.to_owned();
+        Notice::Unrounded { value, to: "float16" }
+    });
+    let mut notices = report.unwrap().notices;
+    notices.sort_by_key(|notice| told.iter().position(|told| told == notice));
+    assert_eq!(notices, told);
     let error = Model::load(home.path().join("unknown")).unwrap_err();
     assert!(error.to_string().contains("no layer for Cumsum (×2), Sin (×1);"), "{error}");
 }

@@ -36,6 +36,26 @@ fn two_inputs() -> Graph {
     builder.build("two-inputs").unwrap()
 }
 
+/// What Python keeps for itself, of small letters.
+pub(crate) const WORDS: [&str; 33] = [
+    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif",
+    "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda",
+    "nonlocal", "not", "or", "pass", "raise", "return", "self", "try", "while", "with", "yield",
+];
+
+/// Inputs that are called as words of Python, and some that are called nearly so.
+fn words() -> Graph {
+    let mut builder = GraphBuilder::new();
+    let others =
+        ["in_", "class__1", "Class", "cls", "match", "_", "name", "inputs", "args", "True"];
+    let names = others.iter().chain(&WORDS);
+    let inputs: Vec<_> = names.map(|&name| builder.input(name, [2])).collect();
+    let joined = builder.add(Merge::Concatenate { axis: -1 }, &inputs);
+    let dense = builder.add(Dense::new(3), &[joined]);
+    builder.output("in", dense).output("return", joined);
+    builder.build("words").unwrap()
+}
+
 /// Chains of layers in every setting that TensorFlow has other words for, and graphs.
 pub(crate) fn graphs() -> Vec<Graph> {
     let image = |size, channels| Sequential::new(Shape::image(size, size, channels));
@@ -90,6 +110,7 @@ pub(crate) fn graphs() -> Vec<Graph> {
         ),
         residual(),
         two_inputs(),
+        words(),
         chain("none", Sequential::new([3]).layer(Rescaling { scale: 2.0, offset: -1.0 })),
     ]
 }

@@ -190,6 +190,12 @@ for make in (w1, lenet, resnet, depthwise, mlp, transposed, sequence, gaps, grou
         entries = signature.structured_input_signature[1].items()
         served(name, **{entry: numbers(3, *spec.shape[1:]) for entry, spec in entries})
 
+keras.config.set_dtype_policy("mixed_float16")
+layers = keras.layers
+half = [layers.Input((6, 5, 3)), layers.Conv2D(4, 3, name="first"), layers.Flatten(), layers.Dense(2, name="last")]
+keras.Sequential(half, name="mixed").export(folder / "half", verbose=False)
+keras.config.set_dtype_policy("float32")
+
 
 # Functions of TensorFlow 2 without Keras.
 

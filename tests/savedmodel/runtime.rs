@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use crate::format_support::graphs;
-use crate::layers::graphs as more;
+use crate::layers::{WORDS, graphs as more};
 use crate::networks::networks;
 use crate::peers::kerases;
 
@@ -51,6 +51,18 @@ pub(crate) fn arguments<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<Str
     names.into_iter().map(argument).collect()
 }
 
+/// The same of inputs, which are given by name in Python.
+fn parameters<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let names: Vec<_> = names
+        .into_iter()
+        .map(|name| match WORDS.contains(&&*name.to_lowercase()) {
+            true => format!("{name}_"),
+            false => name.to_owned(),
+        })
+        .collect();
+    arguments(names.iter().map(String::as_str))
+}
+
 /// A model with parameters that are not those it starts with, as moving averages.
 pub(crate) fn model(graph: &Graph, seed: u64) -> Model {
     let mut model = Model::new(graph.clone(), seed);
@@ -81,7 +93,7 @@ fn case(home: &Path, name: &str, graph: &Graph, samples: usize, tolerance: f64) 
     };
     let names = graph.inputs().iter().map(|&input| graph.layer_of(input).name.as_str());
     let (mut inputs, mut given) = (Vec::new(), Vec::new());
-    for (number, (name, &input)) in arguments(names).into_iter().zip(graph.inputs()).enumerate() {
+    for (number, (name, &input)) in parameters(names).into_iter().zip(graph.inputs()).enumerate() {
         let shape = graph.shape(input);
         let values = numbers(samples * shape.elements(), number as u64);
         let file = write(format!("input-{number}"), &values);

@@ -107,20 +107,35 @@ struct Inlining<'m, 'f> {
 /// A graph or a function on its way.
 struct Frame<'m, 'f> {
     nodes: &'f BTreeMap<&'m str, &'m NodeDef>,
+    /// The inputs of the signature, which may be some results of a node without its others.
+    given: BTreeMap<Reference<'m>, Value<'m>>,
     /// The results of each node that is done, and the arguments of the function.
     values: BTreeMap<&'m str, Done<'m>>,
 }
 
-#[derive(Clone)]
+impl<'m> Frame<'m, '_> {
+    fn is_done(&self, reference: &Reference<'m>) -> bool {
+        self.given.contains_key(reference) || self.values.contains_key(reference.0)
+    }
+
+    fn result(&self, reference: Reference<'m>) -> Option<Value<'m>> {
+        let given = self.given.get(&reference).copied();
+        given.or_else(|| taken(self.values.get(reference.0)?, reference.1))
+    }
+}
+
 enum Done<'m> {
     /// One operation, or an argument.
     Operation(Value<'m>),
-    /// The results of a call, in their order.
-    Call(Vec<Value<'m>>),
+    /// The results of a call, in their order, and the places of those that go by names of their own.
+    Call { results: Vec<Value<'m>>, names: BTreeMap<&'m str, usize> },
 }
 
+/// A node, and which of its results: its number, or behind a name that the operation has for it.
+type Reference<'m> = (&'m str, &'m str);
+
 /// `node`, `node:number` or `node:result:number`; nothing for `^node`.
-fn reference(input: &str) -> Option<(&str, &str)> {
+fn reference(input: &str) -> Option<Reference<'_>> {
     let input = (!input.starts_with('^')).then_some(input)?;
     Some(input.split_once(':').unwrap_or((input, "0")))
 }
@@ -135,18 +150,17 @@ impl<'m, 'f> Inlining<'m, 'f> {
         nodes: &'m [NodeDef],
         signature: &'m SignatureDef,
     ) -> Result<Computation<'m>, SavedModelError> {
-        let mut values = BTreeMap::new();
+        let (mut given, mut values) = (BTreeMap::new(), BTreeMap::new());
         for (name, info) in &signature.inputs {
-            let (node, _) = reference(&info.name).unwrap_or_default();
             let input = self.add(Operation::Input { name, info })?;
-            values.insert(node, Done::Operation(input));
+            given.insert(reference(&info.name).unwrap_or_default(), input);
         }
         let nodes = &by_name(nodes);
         for (name, key) in restored(nodes) {
             let variable = self.add(Operation::Variable { name, key })?;
             values.insert(name, Done::Operation(variable));
         }
-        let mut frame = Frame { nodes, values };
+        let mut frame = Frame { nodes, given, values };
         for (name, info) in &signature.outputs {
             let value = self.value(&mut frame, &info.name, 0)?;
             self.done.outputs.push((name, value));
@@ -180,30 +194,29 @@ impl<'m, 'f> Inlining<'m, 'f> {
         input: &'m str,
         depth: usize,
     ) -> Result<Value<'m>, SavedModelError> {
-        let (wanted, result) = reference(input).ok_or_else(|| missing(input))?;
+        let wanted = reference(input).ok_or_else(|| missing(input))?;
         // Nodes to be done, and whether what they need was already asked for.
         let mut waiting = vec![(wanted, false)];
-        while let Some((name, is_asked)) = waiting.pop() {
-            if frame.values.contains_key(name) {
+        while let Some((next, is_asked)) = waiting.pop() {
+            if frame.is_done(&next) {
                 continue;
             }
+            let (name, _) = next;
             let node = *frame.nodes.get(name).ok_or_else(|| missing(name))?;
             self.follow(node.input.len())?;
             let inputs = node.input.iter().filter_map(|input| reference(input));
-            let needed: Vec<_> =
-                inputs.filter(|(name, _)| !frame.values.contains_key(name)).collect();
+            let needed: Vec<_> = inputs.filter(|input| !frame.is_done(input)).collect();
             if needed.is_empty() {
                 let done = self.node(frame, node, depth)?;
                 frame.values.insert(name, done);
             } else if is_asked || waiting.len() as u64 > self.limit {
                 return Err(SavedModelError::Circle { node: name.to_owned() });
             } else {
-                waiting.push((name, true));
-                waiting.extend(needed.into_iter().map(|(name, _)| (name, false)));
+                waiting.push((next, true));
+                waiting.extend(needed.into_iter().map(|input| (input, false)));
             }
         }
-        let done = frame.values.get(wanted).ok_or_else(|| missing(wanted))?;
-        taken(done, result).ok_or_else(|| missing(input))
+        frame.result(wanted).ok_or_else(|| missing(input))
     }
 
     /// A node of which all that it needs is done.
@@ -214,10 +227,7 @@ impl<'m, 'f> Inlining<'m, 'f> {
         depth: usize,
     ) -> Result<Done<'m>, SavedModelError> {
         let inputs = node.input.iter().filter_map(|input| reference(input));
-        let inputs = inputs.map(|(name, result)| {
-            let done = frame.values.get(name).ok_or_else(|| missing(name))?;
-            taken(done, result).ok_or_else(|| missing(name))
-        });
+        let inputs = inputs.map(|input| frame.result(input).ok_or_else(|| missing(input.0)));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let called = match node.attr.get("f").and_then(|attr| attr.value.as_ref()) {
             Some(attr_value::Value::Func(function)) if is_call(&node.op) => &function.name,
@@ -228,15 +238,22 @@ impl<'m, 'f> Inlining<'m, 'f> {
         if depth == DEPTH {
             return Err(SavedModelError::Circle { node: called.clone() });
         }
-        self.call(called, inputs, depth + 1)
+        let results = self.call(called, inputs, depth + 1)?;
+        let names = match is_call(&node.op) {
+            true => BTreeMap::new(),
+            false => results.iter().enumerate().map(|(place, &(name, _))| (name, place)).collect(),
+        };
+        let results = results.into_iter().map(|(_, value)| value).collect();
+        Ok(Done::Call { results, names })
     }
 
+    /// What the function gives, by name.
     fn call(
         &mut self,
         name: &'m str,
         mut arguments: Vec<Value<'m>>,
         depth: usize,
-    ) -> Result<Done<'m>, SavedModelError> {
+    ) -> Result<Vec<(&'m str, Value<'m>)>, SavedModelError> {
         let functions = self.functions;
         let Function { definition, nodes } = functions.get(name).ok_or_else(|| missing(name))?;
         let signature = definition.signature.as_ref().ok_or_else(|| missing(name))?;
@@ -254,13 +271,13 @@ impl<'m, 'f> Inlining<'m, 'f> {
         }
         let names = signature.input_arg.iter().map(|argument| argument.name.as_str());
         let values = names.zip(arguments.into_iter().map(Done::Operation)).collect();
-        let mut frame = Frame { nodes, values };
+        let mut frame = Frame { nodes, given: BTreeMap::new(), values };
         let mut results = Vec::with_capacity(signature.output_arg.len());
         for result in &signature.output_arg {
             let source = definition.ret.get(&result.name).unwrap_or(&result.name);
-            results.push(self.value(&mut frame, source, depth)?);
+            results.push((result.name.as_str(), self.value(&mut frame, source, depth)?));
         }
-        Ok(Done::Call(results))
+        Ok(results)
     }
 
     /// The object of that number, if it is a variable. It has the same number where it is described and
@@ -290,10 +307,16 @@ fn taken<'m>(done: &Done<'m>, result: &'m str) -> Option<Value<'m>> {
     match done {
         Done::Operation(value) if value.result == "0" => Some(Value { result, ..*value }),
         Done::Operation(value) => Some(*value),
-        Done::Call(results) => {
-            // In a function, calls have one result `output`, of as many numbers.
-            let number = result.rsplit(':').next()?.parse::<usize>().ok()?;
-            results.get(number).copied()
+        // In a function, those of `PartitionedCall` are the numbers of one result `output`, and those of a
+        // function that is called by its own name have the names that it gives them.
+        Done::Call { results, names } => {
+            let place = match result.split_once(':') {
+                None => result.parse().ok()?,
+                Some(("output", number)) if names.is_empty() => number.parse().ok()?,
+                Some((name, "0")) => *names.get(name)?,
+                Some(_) => return None,
+            };
+            results.get(place).copied()
         }
     }
 }
@@ -394,6 +417,99 @@ mod tests {
         let refused = Computation::of(&graph, &objects, &limits).unwrap_err();
         assert_eq!(refused, SavedModelError::TooManyOperations { limit: 3 });
     }
+
+    /// A node of TensorFlow 1 of two results, both or one of which are inputs.
+    #[test]
+    fn results_of_one_node_are_inputs_apart() {
+        let (mut graph, objects) = small();
+        let node = |name: &str, op: &str, input: &[&str]| NodeDef {
+            name: name.to_owned(),
+            op: op.to_owned(),
+            input: input.iter().map(|&input| input.to_owned()).collect(),
+            ..NodeDef::default()
+        };
+        graph.graph_def.as_mut().unwrap().node = vec![
+            node("x", "Placeholder", &[]),
+            node("parts", "Split", &["x"]),
+            node("sum", "Add", &["parts", "parts:1"]),
+        ];
+        let info = |name: &str| TensorInfo { name: name.to_owned(), ..TensorInfo::default() };
+        let inputs = [("a", "parts:0"), ("b", "parts:1")];
+        for (given, takes) in [(&inputs[..], ["a", "b"]), (&inputs[1..], ["Split", "b"])] {
+            let signature = graph.signature_def.get_mut(SIGNATURE).unwrap();
+            signature.inputs =
+                given.iter().map(|&(name, value)| (name.to_owned(), info(value))).collect();
+            signature.outputs = [("y".to_owned(), info("sum:0"))].into();
+            let computation = Computation::of(&graph, &objects, &Limits::default()).unwrap();
+            let (op, inputs) = operands(&computation, &computation.outputs[0].1);
+            assert_eq!(op, "Add");
+            assert_eq!([0, 1].map(|place| operands(&computation, &inputs[place]).0), takes);
+        }
+    }
+
+    /// Called by its own name, as in TensorFlow 1, and as an attribute; from a function and from a graph.
+    #[test]
+    fn results_of_calls_are_found_by_their_names_and_numbers() {
+        let argument = |name: &str| ArgDef { name: name.to_owned(), r#type: 1 };
+        let function = |name: &str, gives: &[&str], nodes: &[NodeDef], ret: &[(&str, &str)]| {
+            let ret = ret.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            FunctionDef {
+                signature: Some(OpDef {
+                    name: name.to_owned(),
+                    input_arg: vec![argument("x")],
+                    output_arg: gives.iter().map(|&name| argument(name)).collect(),
+                    is_stateful: false,
+                }),
+                node_def: nodes.to_vec(),
+                ret: ret.collect(),
+            }
+        };
+        let node = |name: &str, op: &str, input: &str| NodeDef {
+            name: name.to_owned(),
+            op: op.to_owned(),
+            input: vec![input.to_owned()],
+            ..NodeDef::default()
+        };
+        let inside = [node("relu", "Relu", "x"), node("tanh", "Tanh", "x")];
+        let results = [("first", "relu:activations:0"), ("second", "tanh:y:0")];
+        let two = function("two", &["first", "second"], &inside, &results);
+        let cases = [
+            ("two", "call:first:0", Some("Relu")),
+            ("two", "call:second:0", Some("Tanh")),
+            ("two", "call:third:0", None),
+            ("two", "call:first:1", None),
+            ("PartitionedCall", "call:output:0", Some("Relu")),
+            ("PartitionedCall", "call:output:1", Some("Tanh")),
+            ("PartitionedCall", "call:second:0", None),
+        ];
+        let as_number = |result: &str| match result {
+            "call:second:0" | "call:output:1" => "call:1".to_owned(),
+            _ => "call".to_owned(),
+        };
+        for (op, result, expected) in cases {
+            let (mut graph, objects) = small();
+            let called = attr_value::Value::Func(NameAttrList { name: "two".to_owned() });
+            let called = ("f".to_owned(), AttrValue { value: Some(called) });
+            let call = NodeDef { attr: [called].into(), ..node("call", op, "x") };
+            let outer = function("outer", &["y"], std::slice::from_ref(&call), &[("y", result)]);
+            let definition = graph.graph_def.as_mut().unwrap();
+            definition.library.as_mut().unwrap().function = vec![two.clone(), outer];
+            definition.node = vec![node("x", "Placeholder", ""), call, node("outer", "outer", "x")];
+            let signature = graph.signature_def.get_mut(SIGNATURE).unwrap();
+            signature.inputs.values_mut().for_each(|info| info.name = "x:0".to_owned());
+            let mut found = |name: String| {
+                let signature = graph.signature_def.get_mut(SIGNATURE).unwrap();
+                signature.outputs.values_mut().for_each(|info| info.name = name.clone());
+                let computation = Computation::of(&graph, &objects, &Limits::default()).ok()?;
+                Some(operands(&computation, &computation.outputs[0].1).0.to_owned())
+            };
+            assert_eq!(found("outer:0".to_owned()).as_deref(), expected, "{op} {result}");
+            if expected.is_some() {
+                assert_eq!(found(as_number(result)).as_deref(), expected, "{op} {result}");
+            }
+        }
+    }
+
     /// Thirty functions, each of which calls the next one twice and adds no operation.
     #[test]
     fn calls_that_double_again_and_again_are_refused_soon() {

@@ -33,6 +33,18 @@ pub enum SavedModelError {
          reads"
     )]
     Node { node: String, operation: String, what: &'static str },
+    /// The types are named as TensorFlow names them.
+    #[error(
+        "attribute `{attribute}` of node `{node}` ({operation}) should be of the type {expected}, but is of \
+         type {found}; export the model anew"
+    )]
+    AttributeType {
+        node: String,
+        operation: String,
+        attribute: String,
+        expected: &'static str,
+        found: &'static str,
+    },
     #[error(
         "the constant `{node}` has {numbers} numbers that the file repeats instead of listing them; keepnet \
          takes {limit} of those in a graph; save what is so large as a variable"
@@ -88,7 +100,8 @@ impl SavedModelError {
             Self::NoObject
             | Self::NoNode { .. }
             | Self::Circle { .. }
-            | Self::NoVariable { .. } => true,
+            | Self::NoVariable { .. }
+            | Self::AttributeType { .. } => true,
             Self::Version { .. }
             | Self::NoGraph
             | Self::NoSignature

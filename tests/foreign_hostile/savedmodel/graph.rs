@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use keepnet::wire::tensorflow::{
-    AttrValue, DataType, FunctionDef, GraphDef, MetaGraphDef, NameAttrList, NodeDef, SavedModel,
-    TensorProto, TensorShapeProto, attr_value,
+    AttrValue, DataType, FunctionDef, GraphDef, ListValue, MetaGraphDef, NameAttrList, NodeDef,
+    SavedModel, TensorProto, TensorShapeProto, attr_value,
 };
 use prost::Message;
 
@@ -297,6 +297,56 @@ pub(super) fn constants(tried: &mut Tried, path: &Path) {
             },
             || tried.refused(&format!("{attribute} of {values:?}"), path, ""),
         );
+    }
+}
+
+/// Attributes of another type than their operation has, without a value, and left out.
+pub(super) fn attributes(tried: &mut Tried, path: &Path) {
+    use attr_value::Value::{B, F, I, List, S};
+    let floats =
+        || List(Box::new(ListValue { f: vec![1.0, 2.0, 2.0, 1.0], ..ListValue::default() }));
+    let empty = || List(Box::default());
+    let cases = [
+        ("Conv2D", "strides", Some(I(2)), "of the type list(int), but is of type int"),
+        ("Conv2D", "strides", Some(floats()), "of the type list(int), but is of type list(float)"),
+        ("Conv2D", "strides", Some(empty()), "moves along other axes"),
+        ("Conv2D", "strides", None, "of the type list(int), but is of type none"),
+        ("Conv2D", "dilations", Some(floats()), "attribute `dilations` of node"),
+        ("Conv2D", "padding", Some(B(true)), "of the type string, but is of type bool"),
+        ("Conv2D", "data_format", Some(I(3)), "of the type string, but is of type int"),
+        ("Conv2D", "data_format", Some(S(vec![0xFF, 0xFE].into())), "has a text that is none"),
+        ("MaxPool", "ksize", Some(I(2)), "of the type list(int), but is of type int"),
+        ("MatMul", "transpose_b", Some(I(1)), "of the type bool, but is of type int"),
+        ("LeakyRelu", "alpha", Some(I(1)), "of the type float, but is of type int"),
+        ("Mean", "keep_dims", Some(I(0)), "of the type bool, but is of type int"),
+        ("Cast", "DstT", Some(I(1)), "of the type type, but is of type int"),
+        ("Unpack", "axis", Some(F(1.0)), "of the type int, but is of type float"),
+        ("VarHandleOp", "shared_name", Some(I(1)), "of the type string, but is of type int"),
+    ];
+    let replaced = ["MaxPool", "LeakyRelu", "Mean", "Cast", "Unpack", "VarHandleOp"];
+    for (op, name, value, reason) in cases {
+        edited(
+            path,
+            |graph| {
+                let node = node(graph, if replaced.contains(&op) { "Relu" } else { op });
+                node.op = op.to_owned();
+                node.attr.insert(name.to_owned(), AttrValue { value });
+            },
+            || tried.refused(&format!("another `{name}` of {op}"), path, reason),
+        );
+    }
+    let without = |name: &str, then: &mut dyn FnMut(&str)| {
+        let what = format!("a Conv2D without {name}");
+        edited(
+            path,
+            |graph| drop(node(graph, "Conv2D").attr.remove(name).unwrap()),
+            || then(&what),
+        );
+    };
+    without("strides", &mut |what| tried.refused(what, path, "tells of no strides"));
+    without("padding", &mut |what| tried.refused(what, path, "has another padding than"));
+    for name in ["dilations", "data_format"] {
+        without(name, &mut |what| tried.read(what, path));
     }
 }
 

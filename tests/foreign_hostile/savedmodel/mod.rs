@@ -16,7 +16,7 @@ use prost::encoding::encode_varint;
 use super::Tried;
 use super::format_support::small;
 use bundle::{changed_index, entries, tables, texts};
-use graph::{constants, edited, functions, operations};
+use graph::{attributes, constants, edited, functions, operations};
 
 /// Holes of others that these files would use.
 pub(crate) const KNOWN: &[&str] =
@@ -38,6 +38,7 @@ pub(crate) fn try_all(tried: &mut Tried) {
     operations(tried, &path, home.path());
     functions(tried, &path);
     constants(tried, &path);
+    attributes(tried, &path);
     names(tried, &path, home.path());
     claims(tried, &path);
     tables(tried, &path);

@@ -20,7 +20,7 @@ pub(super) fn constant<'m>(
     budget: &mut Budget,
 ) -> Result<Constant<'m>, SavedModelError> {
     let fault = |what| attributes.fault(what);
-    let proto = attributes.tensor("value").ok_or_else(|| fault("holds no numbers"))?;
+    let proto = attributes.tensor("value")?.ok_or_else(|| fault("holds no numbers"))?;
     let dtype = DataType::try_from(proto.dtype).ok().and_then(DataType::dtype);
     let dtype = dtype.ok_or_else(|| fault("holds texts, or complex or quantized numbers"))?;
     let shape = match &proto.tensor_shape {

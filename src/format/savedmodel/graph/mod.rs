@@ -46,6 +46,7 @@ pub(super) fn load(
         repeated: constants::REPEATED,
         program: Program::default(),
         layer: String::new(),
+        rounded: BTreeSet::new(),
         notices: Vec::new(),
     };
     building.computation(&computation, budget)?;
@@ -81,6 +82,8 @@ struct Building<'m> {
     program: Program<'m>,
     /// What the layer of the node in hand is called.
     layer: String,
+    /// The layers in which values are rounded, and to what.
+    rounded: BTreeSet<(String, &'static str)>,
     notices: Vec<Notice>,
 }
 
@@ -129,7 +132,7 @@ impl<'m> Building<'m> {
             let constant = constants::constant(&attributes, &mut self.repeated, budget)?;
             return Ok(vec![self.constant(constant)]);
         }
-        if let Some(name) = own_name(node) {
+        if let Some(name) = own_name(node)? {
             // Handles of TensorFlow 2 are not stored so, and handed to functions that know their variables.
             return match self.bundle.entries().contains_key(name) {
                 true => Ok(vec![self.variable(name, name, budget)?]),
@@ -165,8 +168,9 @@ impl<'m> Building<'m> {
         let found = unknown.or_else(|| results.get(number?)).copied();
         let what = "gives more results than those that keepnet computes";
         found.ok_or_else(|| match own_name(node) {
-            Some(name) => SavedModelError::NoVariable { key: name.to_owned() },
-            None => Attributes(node).fault(what),
+            Ok(Some(name)) => SavedModelError::NoVariable { key: name.to_owned() },
+            Ok(None) => Attributes(node).fault(what),
+            Err(error) => error,
         })
     }
 
@@ -241,10 +245,12 @@ fn short(name: &str) -> String {
 }
 
 /// The name under which a variable is stored, if nothing tells what it is restored from.
-fn own_name(node: &NodeDef) -> Option<&str> {
-    let is_variable = matches!(node.op.as_str(), "VarHandleOp" | "VariableV2" | "Variable");
-    let shared = Attributes(node).text("shared_name");
-    is_variable.then_some(if shared.is_empty() { node.name.as_str() } else { shared })
+fn own_name(node: &NodeDef) -> Result<Option<&str>, SavedModelError> {
+    if !matches!(node.op.as_str(), "VarHandleOp" | "VariableV2" | "Variable") {
+        return Ok(None);
+    }
+    let shared = Attributes(node).text("shared_name", "")?;
+    Ok(Some(if shared.is_empty() { node.name.as_str() } else { shared }))
 }
 
 /// The axes of an input, as far as they are told.

@@ -1,13 +1,15 @@
 //! Nodes of TensorFlow as operations.
 
-use super::Building;
 use super::attributes::{Attributes, MAX_LIST};
+use super::{Building, short};
 use crate::format::operations::{
     Cast, Channels, Comparison, Constant, Elementwise, Function, Interpolation, KernelOrder, Kind,
     Moves, Pads, ValueId,
 };
+use crate::format::report::Notice;
 use crate::format::savedmodel::SavedModelError;
 use crate::model::{Activation, PoolKind};
+use crate::tensor::DType;
 
 impl<'m> Building<'m> {
     /// What a node gives, as operations and what they take.
@@ -19,7 +21,7 @@ impl<'m> Building<'m> {
         let op = attributes.0.op.as_str();
         // Such as a placeholder that is no input of the signature.
         let Some(&x) = inputs.first() else { return self.unknown(op, inputs) };
-        if let Some(function) = activation(attributes) {
+        if let Some(function) = activation(attributes)? {
             return self.one(Kind::Activation(function), inputs);
         }
         if let Some(elementwise) = elementwise(op) {
@@ -35,11 +37,7 @@ impl<'m> Building<'m> {
             | "CheckNumerics"
             | "PlaceholderWithDefault" => Ok(vec![x]),
             "IdentityN" => Ok(inputs),
-            "Cast" => {
-                let what = "casts to a type that is none of numbers";
-                let to = attributes.dtype("DstT").ok_or_else(|| attributes.fault(what))?;
-                self.one(Kind::Cast(Cast::to(to)), inputs)
-            }
+            "Cast" => self.cast(attributes, inputs),
             "Conv2D" | "DepthwiseConv2dNative" => self.convolution(attributes, &inputs, None),
             "Conv2DBackpropInput" => self.transposed_convolution(attributes, &inputs),
             "BiasAdd" | "BiasAddV1" => self.bias_add(attributes, &inputs),
@@ -48,13 +46,13 @@ impl<'m> Building<'m> {
             "AvgPool" => self.pool(attributes, PoolKind::Average, x),
             "Mean" | "Max" => {
                 let kind = if op == "Max" { PoolKind::Max } else { PoolKind::Average };
-                self.one(Kind::Reduce { kind, keep: attributes.flag("keep_dims", false) }, inputs)
+                self.one(Kind::Reduce { kind, keep: attributes.flag("keep_dims", false)? }, inputs)
             }
             "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => {
-                if attributes.flag("is_training", true) {
+                if attributes.flag("is_training", true)? {
                     return Err(attributes.fault("normalises by the averages of the batch"));
                 }
-                let epsilon = attributes.float("epsilon", 1e-4);
+                let epsilon = attributes.float("epsilon", 1e-4)?;
                 let channels = channels(attributes)?;
                 self.one(Kind::BatchNormalization { epsilon, channels }, inputs)
             }
@@ -92,8 +90,8 @@ impl<'m> Building<'m> {
             "Reshape" => self.one(Kind::Reshape { zero_copies: false }, inputs),
             "Squeeze" => {
                 let axes = attributes.ints("squeeze_dims")?;
-                let axes = (!axes.is_empty()).then(|| axes.iter().copied());
-                let axes = axes.map(|axes| self.constant(Constant::integers(axes)));
+                let axes = axes.filter(|axes| !axes.is_empty());
+                let axes = axes.map(|axes| self.constant(Constant::integers(axes.iter().copied())));
                 self.operation(Kind::Squeeze, [Some(x), axes]).map(|value| vec![value])
             }
             "ExpandDims" => self.one(Kind::Unsqueeze, inputs),
@@ -120,6 +118,26 @@ impl<'m> Building<'m> {
             "ResizeNearestNeighbor" | "ResizeBilinear" => self.resize(attributes, &inputs),
             _ => self.unknown(op, inputs),
         }
+    }
+
+    /// Numbers as another type. All floating-point numbers are f32 here; where the file has coarser ones,
+    /// it rounds and keepnet does not, which is told once for each layer.
+    fn cast(
+        &mut self,
+        attributes: &Attributes<'m>,
+        inputs: Vec<ValueId>,
+    ) -> Result<Vec<ValueId>, SavedModelError> {
+        let what = "casts to a type that is none of numbers";
+        let to = attributes.dtype("DstT")?.ok_or_else(|| attributes.fault(what))?;
+        if matches!(to, DType::F16 | DType::BF16) {
+            let weight = inputs.first().and_then(|value| self.names.get(value));
+            let layer = weight.and_then(|name| name.rsplit('/').nth(1));
+            let value = layer.map_or_else(|| self.layer.clone(), short);
+            if self.rounded.insert((value.clone(), to.name())) {
+                self.notices.push(Notice::Unrounded { value, to: to.name() });
+            }
+        }
+        self.one(Kind::Cast(Cast::to(to)), inputs)
     }
 
     /// However many results there are, they are told as one operation.
@@ -215,10 +233,11 @@ impl<'m> Building<'m> {
         inputs: &[ValueId],
     ) -> Result<Vec<ValueId>, SavedModelError> {
         let &[x, kernel] = inputs else { return Err(few(attributes)) };
-        if ["transpose_a", "adj_x"].iter().any(|name| attributes.flag(name, false)) {
+        let flag = |name| attributes.flag(name, false);
+        if flag("transpose_a")? || flag("adj_x")? {
             return Err(attributes.fault("transposes the samples"));
         }
-        let is_turned = ["transpose_b", "adj_y"].iter().any(|name| attributes.flag(name, false));
+        let is_turned = flag("transpose_b")? || flag("adj_y")?;
         let kernel = match is_turned {
             true => self.operation(Kind::Transpose(Some(vec![1, 0])), [Some(kernel)])?,
             false => kernel,
@@ -233,9 +252,10 @@ impl<'m> Building<'m> {
         x: ValueId,
     ) -> Result<Vec<ValueId>, SavedModelError> {
         let channels = channels(attributes)?;
+        let size = sides(attributes, "ksize", channels)?;
         let pool = Kind::Pool {
             kind,
-            size: sides(attributes, "ksize", channels)?,
+            size: size.ok_or_else(|| attributes.fault("tells of no windows"))?,
             moves: moves(attributes, channels)?,
             ceil: false,
             counts_padding: false,
@@ -265,7 +285,7 @@ impl<'m> Building<'m> {
         attributes: &Attributes<'m>,
         inputs: &[ValueId],
     ) -> Result<Vec<ValueId>, SavedModelError> {
-        let axis = attributes.int("axis", 0);
+        let axis = attributes.int("axis", 0)?;
         let place = self.constant(Constant::integers([axis]));
         let parts =
             inputs.iter().map(|&part| self.operation(Kind::Unsqueeze, [Some(part), Some(place)]));
@@ -279,8 +299,8 @@ impl<'m> Building<'m> {
         attributes: &Attributes<'m>,
         x: ValueId,
     ) -> Result<Vec<ValueId>, SavedModelError> {
-        let axes = self.constant(Constant::integers([attributes.int("axis", 0)]));
-        let parts = (0..attributes.int("num", 0)).map(|number| {
+        let axes = self.constant(Constant::integers([attributes.int("axis", 0)?]));
+        let parts = (0..attributes.int("num", 0)?).map(|number| {
             let [start, end] =
                 [number, number + 1].map(|at| self.constant(Constant::integers([at])));
             let part = self.operation(Kind::Slice, [x, start, end, axes].map(Some))?;
@@ -297,7 +317,7 @@ impl<'m> Building<'m> {
     ) -> Result<Vec<ValueId>, SavedModelError> {
         let &[axis, x] = inputs else { return Err(few(attributes)) };
         let axis = self.number(attributes, axis)?;
-        let count = usize::try_from(attributes.int("num_split", 0)).unwrap_or(0);
+        let count = usize::try_from(attributes.int("num_split", 0)?).unwrap_or(0);
         let parts = (0..count)
             .map(|number| self.operation(Kind::Part { axis, number, of: count }, [Some(x)]));
         parts.collect()
@@ -328,20 +348,22 @@ impl<'m> Building<'m> {
         inputs: &[ValueId],
     ) -> Result<Vec<ValueId>, SavedModelError> {
         let &[x, begin, end, steps] = inputs else { return Err(few(attributes)) };
-        let is_set = |mask: &str, axis: usize| {
-            let mask = attributes.int(mask, 0);
+        let mask = |name| attributes.int(name, 0);
+        let (begins, open, shrunk) =
+            (mask("begin_mask")?, mask("end_mask")?, mask("shrink_axis_mask")?);
+        let is_set = |mask: i64, axis: usize| {
             u32::try_from(axis).is_ok_and(|axis| mask.checked_shr(axis).unwrap_or(0) & 1 == 1)
         };
-        if ["ellipsis_mask", "new_axis_mask"].iter().any(|mask| attributes.int(mask, 0) != 0) {
+        if mask("ellipsis_mask")? != 0 || mask("new_axis_mask")? != 0 {
             return Err(attributes.fault("takes a part, and gives it other axes"));
         }
         let known = |value| self.known(attributes, value);
         let (begin, end, steps) = (known(begin)?, known(end)?, known(steps)?);
         let (mut starts, mut ends, mut axes, mut single) = (vec![], vec![], vec![], vec![]);
         for (axis, ((&begin, &end), number)) in begin.iter().zip(&end).zip(0_i64..).enumerate() {
-            let is_single = is_set("shrink_axis_mask", axis);
-            let is_open = is_set("end_mask", axis) || (is_single && begin == -1);
-            starts.push(if is_set("begin_mask", axis) && !is_single { 0 } else { begin });
+            let is_single = is_set(shrunk, axis);
+            let is_open = is_set(open, axis) || (is_single && begin == -1);
+            starts.push(if is_set(begins, axis) && !is_single { 0 } else { begin });
             ends.push(match (is_open, is_single) {
                 (true, _) => i64::MAX,
                 (false, true) => begin.saturating_add(1),
@@ -367,10 +389,10 @@ impl<'m> Building<'m> {
     ) -> Result<Vec<ValueId>, SavedModelError> {
         let &[x, sides] = inputs else { return Err(few(attributes)) };
         let is_nearest = attributes.0.op == "ResizeNearestNeighbor";
-        let is_centred = attributes.flag("half_pixel_centers", false);
+        let is_centred = attributes.flag("half_pixel_centers", false)?;
         // With whole factors, both ways to choose the nearest pixel name the same one.
         let interpolation = match (is_nearest, is_centred) {
-            _ if attributes.flag("align_corners", false) => None,
+            _ if attributes.flag("align_corners", false)? => None,
             (true, _) => Some(Interpolation::Nearest),
             (false, true) => Some(Interpolation::Bilinear),
             (false, false) => None,
@@ -393,11 +415,11 @@ fn few(attributes: &Attributes<'_>) -> SavedModelError {
     attributes.fault("takes fewer or more values than its operation does")
 }
 
-fn activation(attributes: &Attributes<'_>) -> Option<Activation> {
-    Some(match attributes.0.op.as_str() {
+fn activation(attributes: &Attributes<'_>) -> Result<Option<Activation>, SavedModelError> {
+    Ok(Some(match attributes.0.op.as_str() {
         "Relu" => Activation::Relu,
         "Relu6" => Activation::Relu6,
-        "LeakyRelu" => Activation::LeakyRelu { negative_slope: attributes.float("alpha", 0.2) },
+        "LeakyRelu" => Activation::LeakyRelu { negative_slope: attributes.float("alpha", 0.2)? },
         "Elu" => Activation::Elu { alpha: 1.0 },
         "Selu" => Activation::Selu,
         "Sigmoid" => Activation::Sigmoid,
@@ -405,8 +427,8 @@ fn activation(attributes: &Attributes<'_>) -> Option<Activation> {
         "Softplus" => Activation::Softplus,
         "Softsign" => Activation::Softsign,
         "Exp" => Activation::Exponential,
-        _ => return None,
-    })
+        _ => return Ok(None),
+    }))
 }
 
 fn elementwise(op: &str) -> Option<Elementwise> {
@@ -422,34 +444,34 @@ fn elementwise(op: &str) -> Option<Elementwise> {
 }
 
 pub(super) fn channels(attributes: &Attributes<'_>) -> Result<Channels, SavedModelError> {
-    match attributes.text("data_format") {
-        "" | "NHWC" => Ok(Channels::Last),
+    match attributes.text("data_format", "NHWC")? {
+        "NHWC" => Ok(Channels::Last),
         "NCHW" => Ok(Channels::First),
         _ => Err(attributes.fault("has its axes in another order than NHWC and NCHW")),
     }
 }
 
-/// What is told for every axis, along height and width; the others must be 1. Empty if it is left out.
+/// What is told for every axis, along height and width; the others must be 1.
 fn sides(
     attributes: &Attributes<'_>,
     name: &str,
     channels: Channels,
-) -> Result<Vec<usize>, SavedModelError> {
-    match (attributes.lengths(name)?.as_slice(), channels) {
-        ([], _) => Ok(Vec::new()),
+) -> Result<Option<Vec<usize>>, SavedModelError> {
+    let Some(lengths) = attributes.lengths(name)? else { return Ok(None) };
+    match (lengths.as_slice(), channels) {
         (&[1, rows, columns, 1], Channels::Last) | (&[1, 1, rows, columns], Channels::First) => {
-            Ok(vec![rows, columns])
+            Ok(Some(vec![rows, columns]))
         }
         _ => Err(attributes.fault("moves along other axes than those of images")),
     }
 }
 
 fn moves(attributes: &Attributes<'_>, channels: Channels) -> Result<Moves, SavedModelError> {
-    let padding = match attributes.text("padding") {
+    let padding = match attributes.text("padding", "")? {
         "SAME" => Pads::Same { odd_behind: true },
         "VALID" => Pads::Valid,
         "EXPLICIT" => {
-            let pads = attributes.lengths("explicit_paddings")?;
+            let pads = attributes.lengths("explicit_paddings")?.unwrap_or_default();
             let pads = match (pads.as_chunks().0, channels) {
                 (&[[0, 0], rows, columns, [0, 0]], Channels::Last)
                 | (&[[0, 0], [0, 0], rows, columns], Channels::First) => [rows, columns],
@@ -459,7 +481,8 @@ fn moves(attributes: &Attributes<'_>, channels: Channels) -> Result<Moves, Saved
         }
         _ => return Err(attributes.fault("has another padding than SAME, VALID and EXPLICIT")),
     };
-    let (strides, dilations) =
-        (sides(attributes, "strides", channels)?, sides(attributes, "dilations", channels)?);
+    let strides = sides(attributes, "strides", channels)?;
+    let strides = strides.ok_or_else(|| attributes.fault("tells of no strides"))?;
+    let dilations = sides(attributes, "dilations", channels)?.unwrap_or_default();
     Ok(Moves { size: Vec::new(), strides, dilations, padding })
 }

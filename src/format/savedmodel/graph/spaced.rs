@@ -102,15 +102,16 @@ impl<'m> Building<'m> {
         };
         let (dilations, pads) = (known(block, &split)?, known(pads, &split)?);
         let (again, crops) = (known(again, &join)?, known(crops, &join)?);
-        let steps = attributes.ints("strides")?.iter().chain(attributes.ints("dilations")?);
+        let steps = [attributes.ints("strides")?, attributes.ints("dilations")?];
         let is_plain = channels(&attributes)? == Channels::Last
-            && attributes.text("padding") == "VALID"
-            && steps.into_iter().all(|&step| step == 1);
+            && attributes.text("padding", "")? == "VALID"
+            && steps.into_iter().flatten().flatten().all(|&step| step == 1);
         // Before and behind the axis of rows, of one that comes in or goes away.
         let is_height = |axes: &[i64]| matches!(axes, [1 | -3]);
         let is_sequence = match (whole.expansion.and_then(take), whole.squeeze.and_then(take)) {
             (Some((expansion, [_, axis])), Some((squeeze, _))) => {
-                is_height(&known(axis, &expansion)?) && is_height(squeeze.ints("squeeze_dims")?)
+                let removed = squeeze.ints("squeeze_dims")?.unwrap_or_default();
+                is_height(&known(axis, &expansion)?) && is_height(removed)
             }
             _ => false,
         };

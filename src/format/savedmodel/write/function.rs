@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::layers::Parameter;
-use super::nodes::{Names, Nodes, Ref, argument, kind, plain};
+use super::nodes::{self, Names, Nodes, Ref, argument, kind, plain};
 use crate::format::savedmodel::error::SavedModelError;
 use crate::model::{Graph, NodeId};
 use crate::tensor::Shape;
@@ -43,7 +43,7 @@ impl<'g> Function<'g> {
         let mut values: Vec<Option<Ref>> = vec![None; graph.nodes().len()];
         let mut inputs = Vec::with_capacity(graph.inputs().len());
         for &input in graph.inputs() {
-            let name = nodes.names.free(&argument(&graph.layer_of(input).name));
+            let name = nodes.names.free(&nodes::input(&graph.layer_of(input).name));
             if let Some(value) = values.get_mut(input.0) {
                 *value = Some(name.clone());
             }

@@ -41,6 +41,13 @@ impl Names {
     }
 }
 
+/// The keywords of Python, as far as they are of small letters, and what it calls the object of a method.
+const RESERVED: [&str; 33] = [
+    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif",
+    "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda",
+    "nonlocal", "not", "or", "pass", "raise", "return", "self", "try", "while", "with", "yield",
+];
+
 /// A name as TensorFlow takes it for nodes: letters, digits and a few signs, the first no sign.
 pub(super) fn plain(name: &str) -> String {
     let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
@@ -59,6 +66,15 @@ pub(super) fn argument(name: &str) -> String {
     match plain.starts_with(|c: char| c.is_ascii_lowercase()) {
         true => plain,
         false => format!("argument_{plain}"),
+    }
+}
+
+/// The same for what is given by name in Python, where some names are none.
+pub(super) fn input(name: &str) -> String {
+    let plain = argument(name);
+    match RESERVED.contains(&plain.as_str()) {
+        true => format!("{plain}_"),
+        false => plain,
     }
 }
 
