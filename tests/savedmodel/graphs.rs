@@ -76,7 +76,7 @@ fn graphs_without_layers_answer_as_in_tensorflow() {
     assert_eq!(groups.graph().layers().iter().filter(is_grouped).count(), 4);
     let (_, report) = Model::load_reported(home.path().join("half"), &Limits::default()).unwrap();
     // What goes in, and the weights.
-    let told = ["mixed", "first", "last"].map(|layer| {
+    let told = ["mixed_1", "first", "last"].map(|layer| {
         let value = layer.to_owned();
         Notice::Unrounded { value, to: "float16" }
     });
