@@ -7,7 +7,8 @@ use crate::format::operations::{
     lower,
 };
 use crate::model::Checkpoint;
-use crate::{Model, Samples};
+use crate::nn::Model;
+use crate::tensor::Samples;
 
 /// An input x of number 0 and constants of the numbers from 1; operations, which give the numbers behind.
 fn lowered(
